@@ -1,0 +1,11 @@
+// An invocation handles one f32 of a row at a time.
+alias Lane = f32;
+const LANE_WIDTH: u32 = 1u;
+
+fn lane_of(words: array<u32, LANE_WIDTH>) -> Lane {
+    return bitcast<f32>(words[0]);
+}
+
+fn words_of(lane: Lane) -> array<u32, LANE_WIDTH> {
+    return array<u32, LANE_WIDTH>(bitcast<u32>(lane));
+}

@@ -1,0 +1,29 @@
+// One pass of the stable least-significant-digit radix sort.
+
+struct SortConfig {
+    /// Pairs to sort.
+    count: u32,
+    /// Lowest key bit of this pass's digit.
+    shift: u32,
+    /// Number of digit values, a power of two.
+    radix: u32,
+    /// Tiles the pairs are cut into, and pairs a tile (the last may hold fewer).
+    tiles: u32,
+    tile_size: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
+}
+
+fn digit_of(key: u32, config: SortConfig) -> u32 {
+    return (key >> config.shift) & (config.radix - 1u);
+}
+
+// The histogram is digit-major, `[radix, tiles]` counts, then `[radix]` totals.
+fn histogram_at(digit: u32, tile: u32, config: SortConfig) -> u32 {
+    return digit * config.tiles + tile;
+}
+
+fn total_at(digit: u32, config: SortConfig) -> u32 {
+    return config.radix * config.tiles + digit;
+}

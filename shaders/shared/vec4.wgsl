@@ -1,0 +1,12 @@
+// An invocation handles four neighbouring f32 of a row at a time.
+alias Lane = vec4<f32>;
+const LANE_WIDTH: u32 = 4u;
+
+fn lane_of(words: array<u32, LANE_WIDTH>) -> Lane {
+    return bitcast<vec4<f32>>(vec4<u32>(words[0], words[1], words[2], words[3]));
+}
+
+fn words_of(lane: Lane) -> array<u32, LANE_WIDTH> {
+    let words = bitcast<vec4<u32>>(lane);
+    return array<u32, LANE_WIDTH>(words.x, words.y, words.z, words.w);
+}

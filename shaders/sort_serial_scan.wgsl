@@ -1,0 +1,24 @@
+// sort_serial_scan: turns each digit's tile counts into an exclusive prefix over tiles and
+// writes the digit's total; one invocation owns one digit.
+
+override WORKGROUP: u32 = 8u;
+
+@group(0) @binding(0) var<uniform> config: SortConfig;
+@group(0) @binding(1) var<storage, read_write> histogram: array<u32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let sort = config;
+    let digit = id.x;
+    if (digit >= sort.radix) {
+        return;
+    }
+    var sum = 0u;
+    for (var tile = 0u; tile < sort.tiles; tile++) {
+        let at = histogram_at(digit, tile, sort);
+        let digits = histogram[at];
+        histogram[at] = sum;
+        sum += digits;
+    }
+    histogram[total_at(digit, sort)] = sum;
+}

@@ -1,0 +1,136 @@
+//! What can go wrong, each with what was expected, what was found, and the remedy.
+
+use wgpu::BufferUsages;
+
+/// An error of this library. A call that returns one changed nothing, on host or device.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A hyperparameter outside its range.
+    #[error("{field} is {found}, expected {expected}")]
+    InvalidOption {
+        /// The hyperparameter: `lr`, `eps`, `betas.0` or `betas.1`.
+        field: &'static str,
+        /// Its range.
+        expected: &'static str,
+        /// Its value.
+        found: f64,
+    },
+    /// A parameter handle that this optimizer did not give out.
+    #[error("parameter {found} is unknown: this optimizer has {expected} parameters; use the id that add_param returned")]
+    UnknownParam {
+        /// How many parameters there are.
+        expected: usize,
+        /// The handle's index.
+        found: usize,
+    },
+    /// A group handle that this optimizer did not give out.
+    #[error("group {found} is unknown: this optimizer has {expected} groups; use the id that add_param_group returned")]
+    UnknownGroup {
+        /// How many groups there are.
+        expected: usize,
+        /// The handle's index.
+        found: usize,
+    },
+    /// Two parameters share a name.
+    #[error("a parameter named {name:?} exists already; names key the saved state, choose another")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// A parameter group without parameters.
+    #[error("a parameter group has no parameters; give it at least one")]
+    EmptyGroup,
+    /// A shape that this library cannot hold.
+    #[error("{what}: shape {found:?}, expected {expected}")]
+    InvalidShape {
+        /// What the shape belongs to.
+        what: String,
+        /// What a valid shape looks like.
+        expected: &'static str,
+        /// The shape.
+        found: Vec<u32>,
+    },
+    /// A buffer region too small for what it should hold.
+    #[error("{what}: the region holds {found} bytes, expected at least {expected}; bind a larger region")]
+    BufferTooSmall {
+        /// The region's role.
+        what: String,
+        /// Bytes needed.
+        expected: u64,
+        /// Bytes there.
+        found: u64,
+    },
+    /// A buffer created without a usage that is needed.
+    #[error("{what}: the buffer's usages are {found:?}, expected {expected:?} among them; create it with them")]
+    MissingUsage {
+        /// The buffer's role.
+        what: String,
+        /// Usages needed.
+        expected: BufferUsages,
+        /// Usages there.
+        found: BufferUsages,
+    },
+    /// A region's offset that the device cannot bind.
+    #[error("{what}: offset {found}, expected a multiple of {expected}; move the region (Limits::min_storage_buffer_offset_alignment)")]
+    Misaligned {
+        /// The region's role.
+        what: String,
+        /// The alignment in bytes.
+        expected: u64,
+        /// The offset in bytes.
+        found: u64,
+    },
+    /// Two regions that must be disjoint share bytes.
+    #[error("{first} and {second} overlap in one buffer; give them disjoint regions")]
+    Overlap {
+        /// One region's role.
+        first: String,
+        /// The other's.
+        second: String,
+    },
+    /// Something exceeds what the device or the library can address.
+    #[error("{what}: {found}, at most {limit}; {remedy}")]
+    TooLarge {
+        /// What is too large.
+        what: String,
+        /// Its size.
+        found: u64,
+        /// The largest size.
+        limit: u64,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The device has too few of a resource for this library.
+    #[error("the device's {limit} is {found}, expected at least {expected}; request it with the device (Limits::downlevel_defaults() has it)")]
+    DeviceLimit {
+        /// The limit's name in `wgpu::Limits`.
+        limit: &'static str,
+        /// What is needed.
+        expected: u64,
+        /// What the device has.
+        found: u64,
+    },
+    /// The device has no memory left for a buffer of the library.
+    #[error("out of memory: {what} needs {bytes} bytes ({reason})")]
+    OutOfMemory {
+        /// What the buffer is for.
+        what: String,
+        /// Its size.
+        bytes: u64,
+        /// What the device said.
+        reason: String,
+    },
+    /// The device stopped working.
+    #[error("the device was lost: {reason}; open a new one and load a saved state")]
+    DeviceLost {
+        /// What was being done, and what the device said.
+        reason: String,
+    },
+    /// No adapter fits what was asked for.
+    #[error("no adapter: {reason}; install a Vulkan, Metal, DX12 or GL driver (on Debian: mesa-vulkan-drivers) or change WGPU_BACKEND and WGPU_ADAPTER_NAME")]
+    NoAdapter {
+        /// What was looked for.
+        reason: String,
+    },
+}

@@ -1,0 +1,172 @@
+//! A device of one's own: open, upload, submit, read back.
+//!
+//! For tests, examples and benchmarks. The optimizer itself never calls anything here.
+
+use crate::{Error, Region, readback};
+use bytemuck::Pod;
+use wgpu::util::{BufferInitDescriptor, DeviceExt};
+use wgpu::{
+    Adapter, AdapterInfo, Backends, Buffer, BufferDescriptor, BufferUsages, CommandEncoder,
+    CommandEncoderDescriptor, Device, DeviceDescriptor, Features, Instance, InstanceDescriptor,
+    Limits, PollType, PowerPreference, Queue, RequestAdapterOptions,
+};
+
+/// Usages of every buffer made here.
+const USAGES: BufferUsages =
+    BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
+
+/// A device and its queue.
+#[derive(Clone, Debug)]
+pub struct Gpu {
+    /// What the adapter is.
+    pub info: AdapterInfo,
+    /// The device.
+    pub device: Device,
+    /// Its queue.
+    pub queue: Queue,
+}
+
+impl Gpu {
+    /// Opens the adapter that `WGPU_BACKEND`, `WGPU_ADAPTER_NAME` (a part of the name) and
+    /// `WGPU_POWER_PREF` choose, with all its limits.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where none fits; [`Error::DeviceLost`] where it cannot be opened.
+    pub async fn open() -> Result<Self, Error> {
+        let adapter = choose(&instance()).await?;
+        let limits = adapter.limits();
+        Self::open_adapter(adapter, limits).await
+    }
+
+    /// As [`Gpu::open`], with `limits` in place of the adapter's.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub async fn open_with_limits(limits: Limits) -> Result<Self, Error> {
+        Self::open_adapter(choose(&instance()).await?, limits).await
+    }
+
+    /// Opens every adapter that `WGPU_BACKEND` and `WGPU_ADAPTER_NAME` admit and that can
+    /// compute. Where there is no way to list them (a browser), the default one.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where there is none; [`Error::DeviceLost`] where one cannot be opened.
+    pub async fn open_all() -> Result<Vec<Self>, Error> {
+        let mut opened = Vec::new();
+        for adapter in admitted(&instance()).await {
+            let limits = adapter.limits();
+            if limits.max_compute_workgroups_per_dimension > 0 {
+                opened.push(Self::open_adapter(adapter, limits).await?);
+            }
+        }
+        if opened.is_empty() {
+            opened.push(Self::open().await?);
+        }
+        Ok(opened)
+    }
+
+    async fn open_adapter(adapter: Adapter, limits: Limits) -> Result<Self, Error> {
+        let info = adapter.get_info();
+        let descriptor = DeviceDescriptor {
+            label: Some("sparse_adam::headless"),
+            required_features: adapter.features() & Features::TIMESTAMP_QUERY,
+            required_limits: limits,
+            ..Default::default()
+        };
+        match adapter.request_device(&descriptor).await {
+            Ok((device, queue)) => Ok(Self { info, device, queue }),
+            Err(error) => {
+                Err(Error::DeviceLost { reason: format!("opening {}: {error}", info.name) })
+            }
+        }
+    }
+
+    /// The adapter's name, backend and driver, in one line.
+    pub fn describe(&self) -> String {
+        let AdapterInfo { name, backend, driver, driver_info, .. } = &self.info;
+        format!("{name}, {backend}, {driver} {driver_info}").trim_end().to_string()
+    }
+
+    /// A storage buffer that holds `contents`.
+    pub fn upload<T: Pod>(&self, label: &str, contents: &[T]) -> Buffer {
+        self.device.create_buffer_init(&BufferInitDescriptor {
+            label: Some(label),
+            contents: bytemuck::cast_slice(contents),
+            usage: USAGES,
+        })
+    }
+
+    /// A storage buffer of `bytes` zero bytes.
+    pub fn zeroed(&self, label: &str, bytes: u64) -> Buffer {
+        self.device.create_buffer(&BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage: USAGES,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// Records with `record`, and submits what it recorded.
+    ///
+    /// # Errors
+    /// Those of `record`; then nothing is submitted.
+    pub fn submit<R>(
+        &self,
+        record: impl FnOnce(&mut CommandEncoder) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let label = Some("sparse_adam::headless");
+        let mut encoder = self.device.create_command_encoder(&CommandEncoderDescriptor { label });
+        let recorded = record(&mut encoder)?;
+        self.queue.submit([encoder.finish()]);
+        Ok(recorded)
+    }
+
+    /// Waits until the device has done everything submitted. In a browser it returns at once.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn wait(&self) -> Result<(), Error> {
+        let waited = self.device.poll(PollType::wait_indefinitely());
+        let lost = |error: wgpu::PollError| Error::DeviceLost { reason: error.to_string() };
+        waited.map(drop).map_err(lost)
+    }
+
+    /// Reads a region back, after everything submitted so far.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub async fn read<T: Pod>(&self, region: impl Into<Region>) -> Result<Vec<T>, Error> {
+        let read = readback::read(&self.device, &self.queue, &[region.into()]).await?;
+        Ok(bytemuck::pod_collect_to_vec(&read[0]))
+    }
+}
+
+fn instance() -> Instance {
+    Instance::new(InstanceDescriptor::new_without_display_handle_from_env())
+}
+
+/// The adapters that the environment variables admit, where they can be listed.
+async fn admitted(instance: &Instance) -> Vec<Adapter> {
+    let backends = Backends::from_env().unwrap_or(Backends::all());
+    let name = wanted_name().unwrap_or_default();
+    let listed = instance.enumerate_adapters(backends).await;
+    let fits = |adapter: &Adapter| adapter.get_info().name.to_lowercase().contains(&name);
+    listed.into_iter().filter(fits).collect()
+}
+
+fn wanted_name() -> Option<String> {
+    std::env::var("WGPU_ADAPTER_NAME").ok().map(|name| name.to_lowercase())
+}
+
+async fn choose(instance: &Instance) -> Result<Adapter, Error> {
+    if let Some(name) = wanted_name() {
+        let reason = format!("none has {name:?} in its name");
+        return admitted(instance).await.into_iter().next().ok_or(Error::NoAdapter { reason });
+    }
+    let options = RequestAdapterOptions {
+        power_preference: PowerPreference::from_env().unwrap_or(PowerPreference::HighPerformance),
+        ..Default::default()
+    };
+    let chosen = instance.request_adapter(&options).await;
+    chosen.map_err(|error| Error::NoAdapter { reason: error.to_string() })
+}

@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod error;
+mod grad;
+#[cfg(feature = "headless")]
+pub mod headless;
+mod optimizer;
+mod options;
+mod param;
+mod readback;
+pub mod reference;
+mod region;
+mod status;
+mod step;
+mod table;
+mod tuning;
+
+pub use error::Error;
+pub use grad::{IndexFormat, SparseGrad};
+pub use optimizer::{GroupId, ParamId, SparseAdam};
+pub use options::{AdamOptions, ParamGroup};
+pub use param::Param;
+pub use region::Region;
+pub use status::Status;
+pub use step::plan::CHUNK;
+pub use tuning::{SortForm, Tuning};

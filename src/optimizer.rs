@@ -1,0 +1,300 @@
+//! The optimizer: groups, parameters, gradients, the step.
+
+use crate::region::check_disjoint;
+use crate::step::record::Recorder;
+use crate::table::{Grad, State, Table};
+use crate::{AdamOptions, Error, Param, ParamGroup, Region, SparseGrad, Status, Tuning};
+use wgpu::{CommandEncoder, Device, Queue};
+
+/// A parameter of an optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParamId(pub(crate) usize);
+
+/// A parameter group of an optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupId(pub(crate) usize);
+
+impl GroupId {
+    /// The group of parameters added by [`SparseAdam::add_param`].
+    pub const DEFAULT: Self = Self(0);
+}
+
+/// Hyperparameters of a group of tables. Which tables are its members, the tables know.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub options: AdamOptions,
+}
+
+/// SparseAdam over parameters in GPU buffers that the caller owns.
+///
+/// The semantics are those of `torch.optim.SparseAdam`: a step updates the rows that a sparse
+/// gradient names, of the parameter and of both moments, and leaves every other row's bits.
+/// It is recorded into the caller's encoder; nothing is submitted, waited for or read back.
+///
+/// Moments are kept in buffers of the library's own, 8 bytes a parameter value, made at a
+/// parameter's first gradient.
+#[derive(Debug)]
+pub struct SparseAdam {
+    pub(crate) recorder: Recorder,
+    pub(crate) defaults: AdamOptions,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) tables: Vec<Table>,
+}
+
+impl SparseAdam {
+    /// An optimizer on `device`, tuned for its adapter, with `defaults` for its groups.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`]; [`Error::DeviceLimit`] where the device is smaller than
+    /// `wgpu::Limits::downlevel_defaults()`; [`Error::OutOfMemory`].
+    pub fn new(device: &Device, queue: &Queue, defaults: AdamOptions) -> Result<Self, Error> {
+        Self::with_tuning(device, queue, defaults, Tuning::for_adapter(&device.adapter_info()))
+    }
+
+    /// As [`SparseAdam::new`], with the sizes chosen by the caller. Results do not depend on
+    /// them.
+    ///
+    /// # Errors
+    /// As [`SparseAdam::new`]; [`Error::InvalidOption`] also for the tuning.
+    pub fn with_tuning(
+        device: &Device,
+        queue: &Queue,
+        defaults: AdamOptions,
+        tuning: Tuning,
+    ) -> Result<Self, Error> {
+        defaults.validate()?;
+        tuning.validate()?;
+        check_limits(&device.limits())?;
+        Ok(Self {
+            recorder: Recorder::new(device, queue, tuning)?,
+            defaults,
+            groups: vec![Group { options: defaults }],
+            tables: Vec::new(),
+        })
+    }
+
+    /// Adds a parameter to the default group.
+    ///
+    /// # Errors
+    /// [`Error::InvalidShape`], [`Error::BufferTooSmall`], [`Error::MissingUsage`],
+    /// [`Error::Misaligned`], [`Error::DuplicateName`], [`Error::TooLarge`],
+    /// [`Error::Overlap`] with another parameter, [`Error::OutOfMemory`].
+    pub fn add_param(&mut self, param: Param) -> Result<ParamId, Error> {
+        self.add_tables(vec![param], GroupId::DEFAULT.0)?;
+        Ok(ParamId(self.tables.len() - 1))
+    }
+
+    /// Adds a group of parameters, at any time. The ids of its parameters are
+    /// [`SparseAdam::group_params`], in their order.
+    ///
+    /// # Errors
+    /// [`Error::EmptyGroup`]; [`Error::InvalidOption`] for an override; those of
+    /// [`SparseAdam::add_param`].
+    pub fn add_param_group(&mut self, group: ParamGroup) -> Result<GroupId, Error> {
+        let options = group.options(self.defaults)?;
+        if group.params.is_empty() {
+            return Err(Error::EmptyGroup);
+        }
+        self.add_tables(group.params, self.groups.len())?;
+        self.groups.push(Group { options });
+        Ok(GroupId(self.groups.len() - 1))
+    }
+
+    fn add_tables(&mut self, params: Vec<Param>, group: usize) -> Result<(), Error> {
+        let device = &self.recorder.device;
+        let mut added: Vec<Table> = Vec::with_capacity(params.len());
+        for param in params {
+            let table = Table::new(device, self.recorder.shape, param, group)?;
+            for other in self.tables.iter().chain(&added) {
+                if other.name == table.name {
+                    return Err(Error::DuplicateName { name: table.name });
+                }
+                let regions = [(&*other.name, &other.region), (&*table.name, &table.region)];
+                check_disjoint(&regions)?;
+            }
+            added.push(table);
+        }
+        for table in &added {
+            let (pipelines, tuning) = (&mut self.recorder.pipelines, &self.recorder.tuning);
+            pipelines.prepare_table(&self.recorder.device, tuning, table.geometry.dim);
+        }
+        self.tables.append(&mut added);
+        Ok(())
+    }
+
+    /// Sets a parameter's gradient for the steps until it is set anew or zeroed.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`], [`Error::BufferTooSmall`], [`Error::MissingUsage`],
+    /// [`Error::Misaligned`], [`Error::TooLarge`], and [`Error::Overlap`] where parameter,
+    /// indices and values share bytes.
+    pub fn set_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
+        let shape = self.recorder.shape;
+        let table = self.table(param)?;
+        let grad = grad.check(&table.name, table.geometry, shape)?;
+        if grad.nnz > 0 {
+            check_disjoint(&[
+                ("the parameter", &table.region),
+                ("its indices", &grad.indices),
+                ("its values", &grad.values),
+            ])?;
+        }
+        let grad = if grad.nnz == 0 { Grad::Empty } else { Grad::Entries(grad) };
+        self.tables[param.0].grad = Some(grad);
+        Ok(())
+    }
+
+    /// Forgets all gradients. With `set_to_none`, the next step skips the parameters and does
+    /// not count for them; without, parameters that had a gradient get an empty one, and the
+    /// next step counts. (torch's default is `set_to_none=True`.)
+    pub fn zero_grad(&mut self, set_to_none: bool) {
+        for table in &mut self.tables {
+            table.grad = table.grad.take().filter(|_| !set_to_none).map(|_| Grad::Empty);
+        }
+    }
+
+    /// Records one step of every parameter that has a gradient into `encoder`: one compute
+    /// pass, to be submitted by the caller. Later commands of the encoder see its results.
+    ///
+    /// Host state (step counts) advances now, so submit what was recorded, in order.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::OutOfMemory`]; then nothing was recorded or counted.
+    pub fn step(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
+        self.recorder.prepare(self.tables.iter())?;
+        let fresh = |table: &&Table| table.grad.is_some() && table.state.is_none();
+        let created = self.tables.iter().filter(fresh);
+        let created = created.map(|table| State::new(&self.recorder.device, table));
+        let mut created = created.collect::<Result<Vec<_>, _>>()?.into_iter();
+        for table in self.tables.iter_mut().filter(|table| table.grad.is_some()) {
+            if table.state.is_none() {
+                table.state = created.next();
+            }
+            if let Some(state) = &mut table.state {
+                state.step += 1;
+            }
+        }
+        let groups = &self.groups;
+        let tables = self.tables.iter().map(|table| (table, &groups[table.group].options));
+        self.recorder.record(encoder, tables);
+        Ok(())
+    }
+
+    /// The hyperparameters of a group.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`].
+    pub fn options(&self, group: GroupId) -> Result<AdamOptions, Error> {
+        self.check_group(group)?;
+        Ok(self.groups[group.0].options)
+    }
+
+    /// Changes the hyperparameters of a group for the steps recorded from now on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`], [`Error::InvalidOption`].
+    pub fn set_options(&mut self, group: GroupId, options: AdamOptions) -> Result<(), Error> {
+        self.check_group(group)?;
+        options.validate()?;
+        self.groups[group.0].options = options;
+        Ok(())
+    }
+
+    /// Changes the learning rate of a group.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`], [`Error::InvalidOption`].
+    pub fn set_lr(&mut self, group: GroupId, lr: f64) -> Result<(), Error> {
+        let options = self.options(group)?;
+        self.set_options(group, AdamOptions { lr, ..options })
+    }
+
+    /// The groups, in the order in which they were added; the default group first.
+    pub fn groups(&self) -> impl ExactSizeIterator<Item = GroupId> + use<> {
+        (0..self.groups.len()).map(GroupId)
+    }
+
+    /// The parameters of a group, in the order in which they were added.
+    ///
+    /// # Errors
+    /// [`Error::UnknownGroup`].
+    pub fn group_params(&self, group: GroupId) -> Result<Vec<ParamId>, Error> {
+        self.check_group(group)?;
+        let members = (0..self.tables.len()).filter(|&table| self.tables[table].group == group.0);
+        Ok(members.map(ParamId).collect())
+    }
+
+    /// The parameter of a name.
+    pub fn param(&self, name: &str) -> Option<ParamId> {
+        self.tables.iter().position(|table| table.name == name).map(ParamId)
+    }
+
+    /// Steps that a parameter has counted.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`].
+    pub fn step_count(&self, param: ParamId) -> Result<u64, Error> {
+        Ok(self.table(param)?.state.as_ref().map_or(0, |state| state.step))
+    }
+
+    /// Reads what the GPU refused of a parameter's gradients, in the steps submitted so far.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`], [`Error::DeviceLost`].
+    pub async fn status(&self, param: ParamId) -> Result<Status, Error> {
+        let status = Region::from(&self.table(param)?.status);
+        let recorder = &self.recorder;
+        let read = crate::readback::read(&recorder.device, &recorder.queue, &[status]).await?;
+        Ok(bytemuck::pod_read_unaligned(&read[0]))
+    }
+
+    /// Compute dispatches that the last step recorded.
+    pub fn dispatches(&self) -> u32 {
+        self.recorder.dispatches
+    }
+
+    /// The sizes in use.
+    pub fn tuning(&self) -> &Tuning {
+        &self.recorder.tuning
+    }
+
+    pub(crate) fn table(&self, param: ParamId) -> Result<&Table, Error> {
+        let expected = self.tables.len();
+        self.tables.get(param.0).ok_or(Error::UnknownParam { expected, found: param.0 })
+    }
+
+    fn check_group(&self, group: GroupId) -> Result<(), Error> {
+        let expected = self.groups.len();
+        if group.0 < expected {
+            return Ok(());
+        }
+        Err(Error::UnknownGroup { expected, found: group.0 })
+    }
+}
+
+fn check_limits(limits: &wgpu::Limits) -> Result<(), Error> {
+    let least = wgpu::Limits::downlevel_defaults();
+    let checks = [
+        (
+            "max_storage_buffers_per_shader_stage",
+            u64::from(least.max_storage_buffers_per_shader_stage),
+            u64::from(limits.max_storage_buffers_per_shader_stage),
+        ),
+        (
+            "max_compute_invocations_per_workgroup",
+            u64::from(least.max_compute_invocations_per_workgroup),
+            u64::from(limits.max_compute_invocations_per_workgroup),
+        ),
+        (
+            "max_compute_workgroup_storage_size",
+            u64::from(least.max_compute_workgroup_storage_size),
+            u64::from(limits.max_compute_workgroup_storage_size),
+        ),
+    ];
+    for (limit, expected, found) in checks {
+        if found < expected {
+            return Err(Error::DeviceLimit { limit, expected, found });
+        }
+    }
+    Ok(())
+}

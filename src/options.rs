@@ -1,0 +1,161 @@
+//! Hyperparameters of a parameter group.
+
+use crate::{Error, Param};
+
+/// Hyperparameters of SparseAdam, with PyTorch's defaults.
+///
+/// `eps` is added to the root of the *uncorrected* second moment, as torch's SparseAdam does
+/// (`torch/optim/_functional.py`); Adam in the paper (Kingma and Ba 2015, algorithm 1), FBGEMM
+/// and burn add it to the corrected one. The same `eps` therefore acts `1 / sqrt(1 - beta2^t)`
+/// times stronger here in early steps.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct AdamOptions {
+    /// Learning rate, dimensionless; finite and above 0. Default 1e-3.
+    pub lr: f64,
+    /// Decay rates of the first and second moment; each in `[0, 1)`. Default (0.9, 0.999).
+    pub betas: (f64, f64),
+    /// Added to the denominator; finite and above 0. Default 1e-8.
+    pub eps: f64,
+    /// Ascend instead of descend: the gradient is negated. Default false.
+    #[serde(default)]
+    pub maximize: bool,
+}
+
+impl Default for AdamOptions {
+    fn default() -> Self {
+        Self { lr: 1e-3, betas: (0.9, 0.999), eps: 1e-8, maximize: false }
+    }
+}
+
+impl AdamOptions {
+    /// Checks every field against its range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] naming the first field out of range.
+    pub fn validate(&self) -> Result<(), Error> {
+        positive("lr", self.lr)?;
+        positive("eps", self.eps)?;
+        decay("betas.0", self.betas.0)?;
+        decay("betas.1", self.betas.1)
+    }
+
+    /// `lr * sqrt(1 - beta2^t) / (1 - beta1^t)` at step count `step` (from 1), in f64.
+    pub(crate) fn step_size(&self, step: u64) -> f64 {
+        let t = step as f64;
+        let correction1 = 1.0 - self.betas.0.powf(t);
+        let correction2 = 1.0 - self.betas.1.powf(t);
+        self.lr * correction2.sqrt() / correction1
+    }
+}
+
+/// Parameters that share hyperparameters: those of the optimizer's defaults, or its own.
+#[derive(Clone, Debug, Default)]
+pub struct ParamGroup {
+    pub(crate) params: Vec<Param>,
+    lr: Option<f64>,
+    betas: Option<(f64, f64)>,
+    eps: Option<f64>,
+    maximize: Option<bool>,
+}
+
+impl ParamGroup {
+    /// A group of `params` with the optimizer's defaults.
+    pub fn new(params: impl IntoIterator<Item = Param>) -> Self {
+        Self { params: params.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Its own learning rate ([`AdamOptions::lr`]).
+    pub fn lr(mut self, lr: f64) -> Self {
+        self.lr = Some(lr);
+        self
+    }
+
+    /// Its own decay rates ([`AdamOptions::betas`]).
+    pub fn betas(mut self, betas: (f64, f64)) -> Self {
+        self.betas = Some(betas);
+        self
+    }
+
+    /// Its own epsilon ([`AdamOptions::eps`]).
+    pub fn eps(mut self, eps: f64) -> Self {
+        self.eps = Some(eps);
+        self
+    }
+
+    /// Its own direction ([`AdamOptions::maximize`]).
+    pub fn maximize(mut self, maximize: bool) -> Self {
+        self.maximize = Some(maximize);
+        self
+    }
+
+    /// The group's hyperparameters, checked.
+    pub(crate) fn options(&self, defaults: AdamOptions) -> Result<AdamOptions, Error> {
+        let options = AdamOptions {
+            lr: self.lr.unwrap_or(defaults.lr),
+            betas: self.betas.unwrap_or(defaults.betas),
+            eps: self.eps.unwrap_or(defaults.eps),
+            maximize: self.maximize.unwrap_or(defaults.maximize),
+        };
+        options.validate()?;
+        Ok(options)
+    }
+}
+
+fn positive(field: &'static str, found: f64) -> Result<(), Error> {
+    let expected = "a finite number above 0";
+    if found > 0.0 && (found as f32).is_finite() {
+        return Ok(());
+    }
+    Err(Error::InvalidOption { field, expected, found })
+}
+
+fn decay(field: &'static str, found: f64) -> Result<(), Error> {
+    if (0.0..1.0).contains(&found) {
+        return Ok(());
+    }
+    Err(Error::InvalidOption { field, expected: "a number in [0, 1)", found })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_torchs_and_valid() {
+        let options = AdamOptions::default();
+        assert_eq!((options.lr, options.betas, options.eps), (1e-3, (0.9, 0.999), 1e-8));
+        assert_eq!(options.validate(), Ok(()));
+    }
+
+    #[test]
+    fn every_field_out_of_range_is_named() {
+        let base = AdamOptions::default();
+        let wrong = [
+            ("lr", AdamOptions { lr: 0.0, ..base }),
+            ("lr", AdamOptions { lr: -1.0, ..base }),
+            ("lr", AdamOptions { lr: f64::NAN, ..base }),
+            ("lr", AdamOptions { lr: f64::INFINITY, ..base }),
+            ("lr", AdamOptions { lr: 1e300, ..base }),
+            ("eps", AdamOptions { eps: 0.0, ..base }),
+            ("eps", AdamOptions { eps: f64::NAN, ..base }),
+            ("betas.0", AdamOptions { betas: (1.0, 0.999), ..base }),
+            ("betas.0", AdamOptions { betas: (-0.1, 0.999), ..base }),
+            ("betas.1", AdamOptions { betas: (0.9, 1.0), ..base }),
+            ("betas.1", AdamOptions { betas: (0.9, f64::NAN), ..base }),
+        ];
+        for (expected, options) in wrong {
+            let error = options.validate().unwrap_err();
+            assert!(
+                matches!(error, Error::InvalidOption { field, .. } if field == expected),
+                "{options:?}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_step_size_is_the_formula() {
+        let options = AdamOptions { lr: 0.04, ..AdamOptions::default() };
+        let expected = 0.04 * 0.001f64.sqrt() / 0.1;
+        assert!((options.step_size(1) - expected).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,120 @@
+//! A parameter: a dense table in a GPU buffer.
+
+use crate::{Error, Region};
+
+/// A dense f32 parameter in a buffer that the caller owns.
+///
+/// Its shape is `[rows, ...]`: the first axis is the sparse one (or the first few, see
+/// [`Param::sparse_dim`]), the others are flattened into `dim` values a row, row-major without
+/// padding. A vector `[rows]` has `dim = 1`. The buffer needs `BufferUsages::STORAGE`;
+/// reading it back with the `headless` helpers also needs `COPY_SRC`.
+#[derive(Clone, Debug)]
+pub struct Param {
+    pub(crate) name: String,
+    pub(crate) region: Region,
+    pub(crate) shape: Vec<u32>,
+    pub(crate) sparse_dim: usize,
+}
+
+impl Param {
+    /// A parameter named `name` of `shape`, in `region`, with one sparse axis.
+    ///
+    /// Nothing is checked until it is added to an optimizer.
+    pub fn new(
+        name: impl Into<String>,
+        region: impl Into<Region>,
+        shape: impl AsRef<[u32]>,
+    ) -> Self {
+        let shape = shape.as_ref().to_vec();
+        Self { name: name.into(), region: region.into(), shape, sparse_dim: 1 }
+    }
+
+    /// How many leading axes are sparse (1 to 3, default 1). A gradient's indices are then
+    /// `[sparse_dim, nnz]`, as torch lays them out, and a row is those axes flattened.
+    pub fn sparse_dim(mut self, sparse_dim: usize) -> Self {
+        self.sparse_dim = sparse_dim;
+        self
+    }
+
+    pub(crate) fn geometry(&self) -> Result<Geometry, Error> {
+        Geometry::new(&self.name, &self.shape, self.sparse_dim)
+    }
+}
+
+/// A table as the kernels see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    /// Sizes of the sparse axes; 1 where there is none.
+    pub axes: [u32; 3],
+    pub sparse_dim: u32,
+    pub rows: u32,
+    pub dim: u32,
+}
+
+impl Geometry {
+    fn new(name: &str, shape: &[u32], sparse_dim: usize) -> Result<Self, Error> {
+        let invalid = |expected| Error::InvalidShape {
+            what: format!("parameter {name:?}"),
+            expected,
+            found: shape.to_vec(),
+        };
+        if sparse_dim == 0 || sparse_dim > 3 || sparse_dim > shape.len() {
+            return Err(invalid("one to three sparse axes, no more than there are axes"));
+        }
+        if shape.contains(&0) {
+            return Err(invalid("no axis of size 0"));
+        }
+        let (sparse, dense) = shape.split_at(sparse_dim);
+        let product = |axes: &[u32]| {
+            axes.iter().try_fold(1u32, |product, &axis| product.checked_mul(axis))
+        };
+        let rows = product(sparse).filter(|&rows| rows < u32::MAX);
+        let rows = rows.ok_or_else(|| invalid("at most 2^32 - 2 rows"))?;
+        let dim = product(dense).ok_or_else(|| invalid("rows of at most 2^32 - 1 values"))?;
+        let mut axes = [1; 3];
+        axes[..sparse_dim].copy_from_slice(sparse);
+        Ok(Self { axes, sparse_dim: sparse_dim as u32, rows, dim })
+    }
+
+    /// Size of one row in bytes.
+    pub fn row_bytes(&self) -> u64 {
+        4 * u64::from(self.dim)
+    }
+
+    /// Size of the table in bytes.
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.rows) * self.row_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_flatten() {
+        let cases: [(&[u32], usize, (u32, u32)); 5] = [
+            (&[50], 1, (50, 1)),
+            (&[50, 8], 1, (50, 8)),
+            (&[20, 4, 6], 1, (20, 24)),
+            (&[20, 4, 6], 2, (80, 6)),
+            (&[20, 4, 6], 3, (480, 1)),
+        ];
+        for (shape, sparse_dim, expected) in cases {
+            let geometry = Geometry::new("p", shape, sparse_dim).unwrap();
+            assert_eq!((geometry.rows, geometry.dim), expected);
+        }
+    }
+
+    #[test]
+    fn impossible_shapes_are_refused() {
+        let cases: [(&[u32], usize); 6] =
+            [(&[], 1), (&[4, 0], 1), (&[4], 2), (&[4], 0), (&[2, 2, 2, 2], 4), (&[65536, 65536], 2)];
+        for (shape, sparse_dim) in cases {
+            assert!(matches!(
+                Geometry::new("p", shape, sparse_dim),
+                Err(Error::InvalidShape { .. })
+            ));
+        }
+    }
+}

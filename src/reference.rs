@@ -1,0 +1,177 @@
+//! The CPU twin: the same stages in the same order, naive on purpose.
+//!
+//! [`step`] does in f32 exactly what the shaders do, operation for operation; on adapters that
+//! round correctly and do not fuse, the GPU's bits equal its bits. [`step_f64`] is the plain
+//! formula in f64, the truth that both are measured against.
+
+use crate::step::layout::AdamHyper;
+use crate::{AdamOptions, CHUNK, Status};
+use std::collections::BTreeMap;
+
+/// One table with its state, in numbers of type `T`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table<T> {
+    /// Values a row.
+    pub dim: usize,
+    /// Steps counted.
+    pub step: u64,
+    /// `[rows, dim]`.
+    pub param: Vec<T>,
+    /// First moment, `[rows, dim]`.
+    pub exp_avg: Vec<T>,
+    /// Second moment, `[rows, dim]`.
+    pub exp_avg_sq: Vec<T>,
+}
+
+impl<T: Copy + Default> Table<T> {
+    /// A table of `param` `[rows, dim]` with zero moments, at step 0.
+    pub fn new(param: Vec<T>, dim: usize) -> Self {
+        let zeros = vec![T::default(); param.len()];
+        Self { dim, step: 0, param, exp_avg: zeros.clone(), exp_avg_sq: zeros }
+    }
+
+    /// Rows of the table.
+    pub fn rows(&self) -> usize {
+        self.param.len() / self.dim
+    }
+}
+
+/// A sparse gradient: `indices` `[nnz]` and `values` `[nnz, dim]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gradient<T> {
+    /// Row of each entry; one outside the table is refused and counted.
+    pub indices: Vec<i64>,
+    /// Value row of each entry.
+    pub values: Vec<T>,
+}
+
+/// One step of one table in f32, as the shaders do it. Returns what was refused.
+pub fn step(table: &mut Table<f32>, grad: &Gradient<f32>, options: &AdamOptions) -> Status {
+    table.step += 1;
+    let (mut pairs, status) = ingest(&grad.indices, table.rows());
+    sort(&mut pairs);
+    let hyper = AdamHyper::at(options, table.step);
+    for run in pairs.chunk_by(|a, b| a.0 == b.0) {
+        let row = run[0].0 as usize;
+        if row < table.rows() {
+            let sum = partial(run, &grad.values, table.dim);
+            update(table, row, &sum, options.maximize, hyper);
+        }
+    }
+    status
+}
+
+/// Stage `ingest`: a (key, entry) pair an entry; the sentinel key is `rows`.
+fn ingest(indices: &[i64], rows: usize) -> (Vec<(u32, u32)>, Status) {
+    let mut status = Status::default();
+    let pairs = indices.iter().zip(0..).map(|(&index, entry)| {
+        let in_range = index >= 0 && (index as u64) < rows as u64;
+        status.out_of_range += u32::from(!in_range);
+        (if in_range { index as u32 } else { rows as u32 }, entry)
+    });
+    (pairs.collect(), status)
+}
+
+/// Stage `sort`: by key, entries of one key in their order.
+fn sort(pairs: &mut [(u32, u32)]) {
+    pairs.sort_by_key(|pair| pair.0);
+}
+
+/// Stage `partial`: the sum of a run's value rows, as a tree of fan-in [`CHUNK`].
+fn partial(run: &[(u32, u32)], values: &[f32], dim: usize) -> Vec<f32> {
+    let row = |&(_, entry): &(u32, u32)| &values[entry as usize * dim..][..dim];
+    let mut level: Vec<f32> = run.iter().flat_map(row).copied().collect();
+    while level.len() > dim {
+        level = level.chunks(CHUNK as usize * dim).flat_map(|chunk| sum_rows(chunk, dim)).collect();
+    }
+    level
+}
+
+/// The rows of `chunk`, added one after another.
+fn sum_rows(chunk: &[f32], dim: usize) -> Vec<f32> {
+    let mut rows = chunk.chunks(dim);
+    let mut sum = rows.next().map_or_else(Vec::new, <[f32]>::to_vec);
+    for row in rows {
+        for (sum, value) in sum.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
+    sum
+}
+
+/// Stage `update`: Adam on one row (torch/optim/_functional.py, `sparse_adam`).
+fn update(table: &mut Table<f32>, row: usize, sum: &[f32], maximize: bool, hyper: AdamHyper) {
+    for (column, &sum) in sum.iter().enumerate() {
+        let at = row * table.dim + column;
+        let g = if maximize { -sum } else { sum };
+        let m = table.exp_avg[at] + (g - table.exp_avg[at]) * hyper.one_minus_beta1;
+        let v = table.exp_avg_sq[at] + (g * g - table.exp_avg_sq[at]) * hyper.one_minus_beta2;
+        let direction = m / (v.sqrt() + hyper.eps);
+        table.param[at] -= hyper.step_size * direction;
+        table.exp_avg[at] = m;
+        table.exp_avg_sq[at] = v;
+    }
+}
+
+/// One step of one table by the plain formula in f64. Entries outside the table are ignored.
+pub fn step_f64(table: &mut Table<f64>, grad: &Gradient<f64>, options: &AdamOptions) {
+    table.step += 1;
+    let rows = table.rows() as i64;
+    let mut sums: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
+    for (&index, values) in grad.indices.iter().zip(grad.values.chunks(table.dim)) {
+        if (0..rows).contains(&index) {
+            let sum = sums.entry(index).or_insert_with(|| vec![0.0; table.dim]);
+            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        }
+    }
+    let (beta1, beta2) = options.betas;
+    let step_size = options.step_size(table.step);
+    for (row, sum) in sums {
+        for (column, sum) in sum.into_iter().enumerate() {
+            let at = row as usize * table.dim + column;
+            let g = if options.maximize { -sum } else { sum };
+            table.exp_avg[at] += (g - table.exp_avg[at]) * (1.0 - beta1);
+            table.exp_avg_sq[at] += (g * g - table.exp_avg_sq[at]) * (1.0 - beta2);
+            let denominator = table.exp_avg_sq[at].sqrt() + options.eps;
+            table.param[at] -= step_size * table.exp_avg[at] / denominator;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_summed_in_chunks_of_chunks() {
+        // 2^24 + 1 rounds to 2^24 in f32: only the chunked order keeps the ones.
+        let mut values = vec![1.0; 2 * CHUNK as usize];
+        values[0] = 16_777_216.0;
+        let run: Vec<_> = (0..values.len() as u32).map(|entry| (7, entry)).collect();
+        assert_eq!(partial(&run, &values, 1), [16_777_216.0 + CHUNK as f32]);
+    }
+
+    #[test]
+    fn torchs_rosenbrock_steps() {
+        // torch/testing/_internal/common_optimizers.py: start (1.5, 1.5), lr 0.04, one
+        // coordinate a step; the values after each step as torch 2.15 computes them.
+        let options = AdamOptions { lr: 0.04, ..AdamOptions::default() };
+        let mut table = Table::new(vec![1.5f32, 1.5], 1);
+        let gradient = |x: f32, y: f32, axis: i64| {
+            let by_x = -400.0 * x * (y - x * x) - 2.0 * (1.0 - x);
+            let by_y = 200.0 * (y - x * x);
+            let value = if axis == 0 { by_x } else { by_y };
+            Gradient {
+                indices: vec![axis, axis],
+                values: vec![value / 4.0, value - value / 4.0],
+            }
+        };
+        for (axis, expected) in [(1, [1.5, 1.539_999_96]), (0, [1.470_234_51, 1.539_999_96])] {
+            let grad = gradient(table.param[0], table.param[1], axis);
+            step(&mut table, &grad, &options);
+            for (found, expected) in table.param.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-6, "{:?}", table.param);
+            }
+        }
+    }
+}

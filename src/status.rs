@@ -1,0 +1,24 @@
+//! What the GPU refused.
+
+/// Entries of one parameter's gradients that the GPU did not apply, since it was added.
+///
+/// The counterpart of FBGEMM's bounds-check modes: nothing is ever written outside a table, a
+/// bad entry is left out and counted, and the caller decides what to do about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+#[non_exhaustive]
+pub struct Status {
+    /// Entries whose index was negative or not below the table's size.
+    pub out_of_range: u32,
+    /// Entries whose value row lay outside the values.
+    pub bad_value_row: u32,
+    pub(crate) non_finite: u32,
+    pub(crate) repeated: u32,
+}
+
+impl Status {
+    /// Whether every entry was applied.
+    pub fn is_clean(&self) -> bool {
+        *self == Self::default()
+    }
+}

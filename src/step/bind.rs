@@ -1,0 +1,89 @@
+//! Bind groups, kept by the buffers they bind.
+
+use crate::Region;
+use std::collections::HashMap;
+use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource};
+use wgpu::{Buffer, Device};
+
+/// Most bindings of a stage.
+const MOST: usize = 6;
+/// Steps after which a bind group that was not used is dropped, and with it its buffers.
+const KEPT_STEPS: u64 = 64;
+
+/// What fills a bind group: the layout's number, and its regions in binding order.
+type Key = (usize, [Option<Region>; MOST]);
+
+/// Bind groups used lately.
+#[derive(Debug, Default)]
+pub struct BindGroups {
+    kept: HashMap<Key, (BindGroup, u64)>,
+    step: u64,
+    created: u64,
+}
+
+impl BindGroups {
+    /// Starts a step: forgets what has not been used for long.
+    pub fn begin_step(&mut self) {
+        self.step += 1;
+        if self.step.is_multiple_of(KEPT_STEPS) {
+            let oldest = self.step - KEPT_STEPS;
+            self.kept.retain(|_, (_, used)| *used >= oldest);
+        }
+    }
+
+    /// Bind groups created so far.
+    pub fn created(&self) -> u64 {
+        self.created
+    }
+
+    /// The bind group of `layout` over `regions`, which fill bindings 0, 1, ...
+    pub fn get(
+        &mut self,
+        device: &Device,
+        layout: &Layout,
+        regions: [Option<Region>; MOST],
+    ) -> &BindGroup {
+        let step = self.step;
+        let created = &mut self.created;
+        let kept = self.kept.entry((layout.number, regions)).or_insert_with_key(|key| {
+            *created += 1;
+            (create(device, layout, &key.1), step)
+        });
+        kept.1 = step;
+        &kept.0
+    }
+}
+
+/// A bind group layout and the number that tells it from others.
+#[derive(Debug)]
+pub struct Layout {
+    pub number: usize,
+    pub label: &'static str,
+    pub layout: BindGroupLayout,
+}
+
+fn create(device: &Device, layout: &Layout, regions: &[Option<Region>]) -> BindGroup {
+    let bound = regions.iter().flatten().zip(0..);
+    let entries: Vec<_> = bound
+        .map(|(region, binding)| BindGroupEntry {
+            binding,
+            resource: BindingResource::Buffer(region.binding()),
+        })
+        .collect();
+    device.create_bind_group(&BindGroupDescriptor {
+        label: Some(layout.label),
+        layout: &layout.layout,
+        entries: &entries,
+    })
+}
+
+/// Regions in binding order, padded.
+pub fn regions<const N: usize>(regions: [Region; N]) -> [Option<Region>; MOST] {
+    let mut given = regions.into_iter();
+    std::array::from_fn(|_| given.next())
+}
+
+/// The first `bytes` of a buffer of the library's own.
+pub fn own(buffer: &Buffer, bytes: u64) -> Region {
+    Region::from(buffer.slice(..bytes))
+}
