@@ -133,4 +133,12 @@ pub enum Error {
         /// What was looked for.
         reason: String,
     },
+    /// A file that is not what it should be.
+    #[error("{what}: {reason}; nothing was loaded")]
+    InvalidFile {
+        /// Which part of which file.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }

@@ -12,9 +12,12 @@ mod param;
 mod readback;
 pub mod reference;
 mod region;
+mod state_dict;
 mod status;
 mod step;
 mod table;
+#[cfg(feature = "headless")]
+pub mod trace;
 mod tuning;
 
 pub use error::Error;
@@ -23,6 +26,7 @@ pub use optimizer::{GroupId, ParamId, SparseAdam};
 pub use options::{AdamOptions, ParamGroup};
 pub use param::Param;
 pub use region::Region;
+pub use state_dict::{GroupState, ParamState, StateDict};
 pub use status::Status;
 pub use step::plan::CHUNK;
 pub use tuning::{SortForm, Tuning};

@@ -14,11 +14,6 @@ pub struct ParamId(pub(crate) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(pub(crate) usize);
 
-impl GroupId {
-    /// The group of parameters added by [`SparseAdam::add_param`].
-    pub const DEFAULT: Self = Self(0);
-}
-
 /// Hyperparameters of a group of tables. Which tables are its members, the tables know.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
@@ -38,6 +33,8 @@ pub struct SparseAdam {
     pub(crate) recorder: Recorder,
     pub(crate) defaults: AdamOptions,
     pub(crate) groups: Vec<Group>,
+    /// Number of the group that `add_param` adds to, once it has.
+    default_group: Option<usize>,
     pub(crate) tables: Vec<Table>,
 }
 
@@ -68,19 +65,25 @@ impl SparseAdam {
         Ok(Self {
             recorder: Recorder::new(device, queue, tuning)?,
             defaults,
-            groups: vec![Group { options: defaults }],
+            groups: Vec::new(),
+            default_group: None,
             tables: Vec::new(),
         })
     }
 
-    /// Adds a parameter to the default group.
+    /// Adds a parameter to the group of those that are added one by one, with the defaults.
     ///
     /// # Errors
     /// [`Error::InvalidShape`], [`Error::BufferTooSmall`], [`Error::MissingUsage`],
     /// [`Error::Misaligned`], [`Error::DuplicateName`], [`Error::TooLarge`],
     /// [`Error::Overlap`] with another parameter, [`Error::OutOfMemory`].
     pub fn add_param(&mut self, param: Param) -> Result<ParamId, Error> {
-        self.add_tables(vec![param], GroupId::DEFAULT.0)?;
+        let group = self.default_group.unwrap_or(self.groups.len());
+        self.add_tables(vec![param], group)?;
+        if self.default_group.is_none() {
+            self.default_group = Some(group);
+            self.groups.push(Group { options: self.defaults });
+        }
         Ok(ParamId(self.tables.len() - 1))
     }
 
@@ -209,7 +212,7 @@ impl SparseAdam {
         self.set_options(group, AdamOptions { lr, ..options })
     }
 
-    /// The groups, in the order in which they were added; the default group first.
+    /// The groups, in the order in which they were added.
     pub fn groups(&self) -> impl ExactSizeIterator<Item = GroupId> + use<> {
         (0..self.groups.len()).map(GroupId)
     }
@@ -222,6 +225,14 @@ impl SparseAdam {
         self.check_group(group)?;
         let members = (0..self.tables.len()).filter(|&table| self.tables[table].group == group.0);
         Ok(members.map(ParamId).collect())
+    }
+
+    /// The group of a parameter.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`].
+    pub fn group_of(&self, param: ParamId) -> Result<GroupId, Error> {
+        Ok(GroupId(self.table(param)?.group))
     }
 
     /// The parameter of a name.

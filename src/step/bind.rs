@@ -3,7 +3,7 @@
 use crate::Region;
 use std::collections::HashMap;
 use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource};
-use wgpu::{Buffer, Device};
+use wgpu::Device;
 
 /// Most bindings of a stage.
 const MOST: usize = 6;
@@ -81,9 +81,4 @@ fn create(device: &Device, layout: &Layout, regions: &[Option<Region>]) -> BindG
 pub fn regions<const N: usize>(regions: [Region; N]) -> [Option<Region>; MOST] {
     let mut given = regions.into_iter();
     std::array::from_fn(|_| given.next())
-}
-
-/// The first `bytes` of a buffer of the library's own.
-pub fn own(buffer: &Buffer, bytes: u64) -> Region {
-    Region::from(buffer.slice(..bytes))
 }

@@ -1,0 +1,76 @@
+//! Replays a trace recorded from PyTorch and reports how far the results are apart.
+//!
+//! Exits 1 if any element is outside the tolerance.
+
+use clap::Parser;
+use serde::Serialize;
+use sparse_adam::headless::Gpu;
+use sparse_adam::trace::{Comparison, Tolerance, Trace};
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+#[derive(Parser)]
+struct Args {
+    /// The trace: a safetensors file.
+    trace: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Replay on the CPU twin instead of an adapter.
+    #[arg(long)]
+    reference: bool,
+    /// Relative tolerance in place of the trace's.
+    #[arg(long)]
+    rtol: Option<f64>,
+    /// Absolute tolerance in place of the trace's.
+    #[arg(long)]
+    atol: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    adapter: String,
+    backend: String,
+    tensors: Vec<Comparison>,
+    ok: bool,
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let args = Args::parse();
+    let report = pollster::block_on(replay(&args))?;
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print(&report);
+    }
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn replay(args: &Args) -> Result<Report, Box<dyn Error>> {
+    let trace = Trace::parse(&std::fs::read(&args.trace)?)?;
+    let given = trace.recipe.tolerance;
+    let tolerance = Tolerance {
+        rtol: args.rtol.unwrap_or(given.rtol),
+        atol: args.atol.unwrap_or(given.atol),
+    };
+    let (adapter, backend, tensors) = if args.reference {
+        ("CPU twin".into(), "reference".into(), trace.replay_reference(tolerance)?)
+    } else {
+        let gpu = Gpu::open().await?;
+        eprintln!("{}", gpu.describe());
+        let tensors = trace.replay(&gpu, None, tolerance).await?;
+        (gpu.info.name.clone(), gpu.info.backend.to_string(), tensors)
+    };
+    let ok = tensors.iter().all(|tensor| tensor.within);
+    Ok(Report { adapter, backend, tensors, ok })
+}
+
+fn print(report: &Report) {
+    println!("{:32} {:>10} {:>10} {:>10}", "tensor", "max abs", "max rel", "max ulp");
+    for tensor in &report.tensors {
+        let Comparison { name, max_abs, max_rel, max_ulp, within } = tensor;
+        let verdict = if *within { "" } else { "  outside the tolerance" };
+        println!("{name:32} {max_abs:10.2e} {max_rel:10.2e} {max_ulp:10}{verdict}");
+    }
+    let verdict = if report.ok { "within tolerance" } else { "OUTSIDE THE TOLERANCE" };
+    println!("{}, {}: {verdict}", report.adapter, report.backend);
+}

@@ -1,0 +1,12 @@
+//! Traces: optimizer runs recorded from PyTorch, replayed here and compared.
+//!
+//! A trace is a safetensors file. Its metadata key `trace` holds [`Recipe`] as JSON; its
+//! tensors are `initial/<p>` f32, `step/<k>/<p>/indices` i64 `[nnz]`, `step/<k>/<p>/values` f32
+//! `[nnz, ...]`, and `expected/<k>/<p>/param`, `/exp_avg`, `/exp_avg_sq` f32.
+
+mod compare;
+mod file;
+mod replay;
+
+pub use compare::{Comparison, Tolerance};
+pub use file::{GroupRecipe, Recipe, SetRecipe, StepRecipe, Trace};
