@@ -1,0 +1,10 @@
+//! The whole suite, one binary. Every test that needs an adapter runs on every one present and
+//! fails where there is none.
+
+mod suite {
+    mod errors;
+    mod golden;
+    mod harness;
+    mod laws;
+    mod limits;
+}
