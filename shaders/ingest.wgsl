@@ -1,4 +1,4 @@
-// ingest: turns one table's index list into (key, value row) pairs.
+// ingest: turns an index list into (key, value row) pairs.
 //
 // One invocation an entry. An entry that names no row of the table, that lies beyond the
 // entry count, or whose value row does not exist, gets the table's sentinel key: it sorts
@@ -6,29 +6,6 @@
 // counted in the status.
 
 override WORKGROUP: u32 = 64u;
-
-struct IngestConfig {
-    /// Where the table's pairs start in `pairs`.
-    first: u32,
-    /// Pairs to write: the capacity of the gradient.
-    capacity: u32,
-    /// The table's first key, and its sentinel key.
-    key_base: u32,
-    sentinel: u32,
-    /// 0: u32; 1: i32; 2: i64, as two words, low word first.
-    index_format: u32,
-    /// Sparse axes (1 to 3) and their sizes; `indices` is `[axes, capacity]`.
-    axes: u32,
-    axis_size_0: u32,
-    axis_size_1: u32,
-    axis_size_2: u32,
-    /// Where an entry's values are. 0: row `entry`; 1: row `value_map[entry]`;
-    /// 2: the row that the entry names.
-    value_source: u32,
-    /// Rows that `values` holds.
-    value_rows: u32,
-    pad0: u32,
-}
 
 struct EntryCount {
     /// Entries of the gradient; those beyond it are ignored.
@@ -38,14 +15,7 @@ struct EntryCount {
     pad2: u32,
 }
 
-struct Status {
-    out_of_range: atomic<u32>,
-    bad_value_row: atomic<u32>,
-    non_finite: atomic<u32>,
-    repeated: atomic<u32>,
-}
-
-@group(0) @binding(0) var<uniform> config: IngestConfig;
+@group(0) @binding(0) var<uniform> config: EntriesConfig;
 @group(0) @binding(1) var<uniform> count: EntryCount;
 @group(0) @binding(2) var<storage, read_write> indices: array<u32>;
 @group(0) @binding(3) var<storage, read_write> value_map: array<u32>;
@@ -87,10 +57,10 @@ fn row_of(entry: u32) -> u32 {
 }
 
 fn value_row_of(entry: u32, row: u32) -> u32 {
-    if (config.value_source == 1u) {
+    if (config.value_source == VALUES_BY_MAP) {
         return value_map[entry];
     }
-    return select(entry, row, config.value_source == 2u);
+    return select(entry, row, config.value_source == VALUES_BY_ROW);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -104,17 +74,21 @@ fn main(
         return;
     }
     var key = config.sentinel;
-    var value_row = 0u;
+    var payload = 0u;
     if (entry < count.entries) {
         let row = row_of(entry);
-        value_row = value_row_of(entry, row);
+        let value_row = value_row_of(entry, row);
         if (row == NO_ROW) {
             atomicAdd(&status.out_of_range, 1u);
         } else if (value_row >= config.value_rows) {
             atomicAdd(&status.bad_value_row, 1u);
         } else {
             key = config.key_base + row;
+            payload = config.value_base + value_row;
+            if (config.weighted == 1u) {
+                payload = config.entry_base + entry;
+            }
         }
     }
-    pairs[config.first + entry] = vec2<u32>(key, value_row);
+    pairs[config.first + entry] = vec2<u32>(key, payload);
 }

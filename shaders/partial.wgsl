@@ -20,15 +20,14 @@ struct PartialConfig {
     /// Where this level's sums go, and where those of the level below lie, in words.
     sums: u32,
     sums_below: u32,
-    /// Lanes of a row.
-    columns: u32,
     /// The table's sentinel key.
     sentinel: u32,
+    pad0: u32,
+    source: Source,
 }
 
 @group(0) @binding(0) var<uniform> config: PartialConfig;
-@group(0) @binding(1) var<storage, read_write> values: array<Lane>;
-@group(0) @binding(2) var<storage, read_write> scratch: array<u32>;
+@group(0) @binding(1) var<storage, read_write> scratch: array<u32>;
 
 // First position in [low, high] whose key is `key`; the one at `high` is.
 fn run_start(first: u32, last: u32, key: u32) -> u32 {
@@ -45,11 +44,11 @@ fn run_start(first: u32, last: u32, key: u32) -> u32 {
     return low;
 }
 
-fn sum_below(start: u32, items: u32, columns: u32, column: u32) -> Lane {
+fn sum_items(start: u32, items: u32, column: u32, source: Source) -> Lane {
     if (OF_ENTRIES) {
-        return sum_entries(start, items, columns, column);
+        return sum_entries(start, items, column, source);
     }
-    let width = columns * LANE_WIDTH;
+    let width = source.columns * LANE_WIDTH;
     let slot = (start - config.first) / (config.stride / CHUNK);
     let at = config.sums_below + slot * width + column * LANE_WIDTH;
     var sum = load_partial(at);
@@ -81,10 +80,10 @@ fn main(
         return;
     }
     let items = items_in_run(start, config.stride / CHUNK, config.end, key);
-    let columns = config.columns;
-    for (var column = local % LANES; column < columns; column += LANES) {
-        let words = words_of(sum_below(start, items, columns, column));
-        let at = config.sums + (block * columns + column) * LANE_WIDTH;
+    let source = config.source;
+    for (var column = local % LANES; column < source.columns; column += LANES) {
+        let words = words_of(sum_items(start, items, column, source));
+        let at = config.sums + (block * source.columns + column) * LANE_WIDTH;
         for (var i = 0u; i < LANE_WIDTH; i++) {
             scratch[at + i] = words[i];
         }

@@ -22,13 +22,15 @@ struct UpdateConfig {
     /// The key of the window's first row, and its rows.
     window_key: u32,
     window_rows: u32,
-    /// Lanes of a row.
-    columns: u32,
     /// Levels of partial that were run.
     levels: u32,
     /// 1: the gradient is negated.
     maximize: u32,
-    pad0: u32,
+    /// 1: the caller promised that no row is named twice, and the positions are not sorted.
+    unique: u32,
+    /// 1: only the first entry of a run counts.
+    once: u32,
+    source: Source,
 }
 
 @group(0) @binding(0) var<uniform> config: UpdateConfig;
@@ -36,8 +38,7 @@ struct UpdateConfig {
 @group(0) @binding(1) var<storage, read_write> param: array<Lane>;
 /// `[rows, 2, columns]`: exp_avg, then exp_avg_sq, of each row of the window.
 @group(0) @binding(2) var<storage, read_write> moments: array<Lane>;
-@group(0) @binding(3) var<storage, read_write> values: array<Lane>;
-@group(0) @binding(4) var<storage, read> scratch: array<u32>;
+@group(0) @binding(3) var<storage, read> scratch: array<u32>;
 
 var<workgroup> heads: array<u32, MAX_TILE>;
 var<workgroup> head_count: atomic<u32>;
@@ -50,14 +51,14 @@ fn is_head(position: u32) -> bool {
     if (key - config.window_key >= config.window_rows) {
         return false;
     }
-    return position == config.first || key_at(position - 1u) != key;
+    return config.unique == 1u || position == config.first || key_at(position - 1u) != key;
 }
 
 // Adds the chunks of a run after its first: of each level, those of the level's first group.
 fn add_partials(first_chunk: Lane, head: u32, key: u32, column: u32) -> Lane {
     var sum = first_chunk;
     var stride = CHUNK;
-    let width = config.columns * LANE_WIDTH;
+    let width = config.source.columns * LANE_WIDTH;
     for (var level = 0u; level < config.levels; level++) {
         let items = items_in_run(head, stride, config.end, key);
         let slot = (head - config.first) / stride;
@@ -75,11 +76,15 @@ fn add_partials(first_chunk: Lane, head: u32, key: u32, column: u32) -> Lane {
 
 fn update_row(head: u32, lane: u32) {
     let key = key_at(head);
-    let entries = items_in_run(head, 1u, config.end, key);
+    var entries = 1u;
+    if (config.once == 0u) {
+        entries = items_in_run(head, 1u, config.end, key);
+    }
     let row = key - config.window_key;
-    let columns = config.columns;
+    let source = config.source;
+    let columns = source.columns;
     for (var column = lane; column < columns; column += LANES) {
-        var grad = sum_entries(head, entries, columns, column);
+        var grad = sum_entries(head, entries, column, source);
         if (entries == CHUNK) {
             grad = add_partials(grad, head, key, column);
         }

@@ -101,6 +101,14 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// A combination that this library does not do.
+    #[error("{what} is not supported; {remedy}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// What to do instead.
+        remedy: &'static str,
+    },
     /// The device has too few of a resource for this library.
     #[error("the device's {limit} is {found}, expected at least {expected}; request it with the device (Limits::downlevel_defaults() has it)")]
     DeviceLimit {

@@ -1,8 +1,10 @@
 //! A sparse gradient in GPU buffers.
 
 use crate::param::Geometry;
-use crate::step::plan::DeviceShape;
+use crate::region::check_disjoint;
+use crate::step::plan::{DeviceShape, rows_a_window};
 use crate::{Error, Region};
+use wgpu::BufferUsages;
 
 /// How indices lie in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -22,6 +24,44 @@ impl IndexFormat {
     }
 }
 
+/// Whether a gradient may name a row more than once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Duplicates {
+    /// It may: the entries of a row are summed.
+    #[default]
+    Summed,
+    /// The caller promises that it does not, and the sort is skipped. If the promise is broken,
+    /// the row gets one of its updates or a mixture of several, which one is not defined; no
+    /// other row is touched.
+    None,
+    /// The promise is made but checked: entries of a row named before are summed and counted in
+    /// [`Status::repeated`](crate::Status::repeated). As fast as [`Duplicates::Summed`].
+    NoneChecked,
+}
+
+/// What becomes of entries whose value row holds an infinity or a NaN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NonFinite {
+    /// They are applied, as torch does.
+    #[default]
+    Applied,
+    /// They are applied, and counted in [`Status::non_finite`](crate::Status::non_finite).
+    Counted,
+    /// They are left out as if they were not there, and counted.
+    Skipped,
+}
+
+/// Where an entry's values are.
+#[derive(Clone, Debug)]
+pub(crate) enum ValueSource {
+    /// Row `entry`.
+    Entry,
+    /// Row `map[entry]` of `rows`.
+    Map { map: Region, rows: u32 },
+    /// The row that the entry names.
+    Row,
+}
+
 /// A sparse gradient in coordinate form (COO), in buffers that the caller owns.
 ///
 /// - `indices`: `[sparse_dim, nnz]`, in any order, repeats allowed (they are summed). An index
@@ -36,6 +76,11 @@ pub struct SparseGrad {
     pub(crate) values: Region,
     pub(crate) nnz: u32,
     pub(crate) format: IndexFormat,
+    pub(crate) source: ValueSource,
+    pub(crate) weights: Option<Region>,
+    pub(crate) count: Option<Region>,
+    pub(crate) duplicates: Duplicates,
+    pub(crate) non_finite: NonFinite,
 }
 
 impl SparseGrad {
@@ -48,7 +93,19 @@ impl SparseGrad {
             values: values.into(),
             nnz,
             format: IndexFormat::default(),
+            source: ValueSource::Entry,
+            weights: None,
+            count: None,
+            duplicates: Duplicates::default(),
+            non_finite: NonFinite::default(),
         }
+    }
+
+    /// The rows of a dense gradient that `nnz` u32 `indices` name: `dense` is f32
+    /// `[rows, dim]`, of the parameter's shape, and only named rows of it are read. A row named
+    /// more than once counts once. For rows that a mask or a visibility test selects.
+    pub fn of_rows(indices: impl Into<Region>, dense: impl Into<Region>, nnz: u32) -> Self {
+        Self { source: ValueSource::Row, ..Self::new(indices, dense, nnz) }
     }
 
     /// The format of the indices (default u32).
@@ -57,31 +114,152 @@ impl SparseGrad {
         self
     }
 
-    /// Checks both regions and cuts them to what the entries occupy.
+    /// Entry `e` takes its values from row `map[e]` of `values`, which has `rows` rows: the
+    /// backward of an embedding bag, whose entries share their bag's row. `map` is u32 `[nnz]`
+    /// and needs `BufferUsages::STORAGE`. An entry whose value row does not exist is refused
+    /// and counted.
+    pub fn value_map(mut self, map: impl Into<Region>, rows: u32) -> Self {
+        self.source = ValueSource::Map { map: map.into(), rows };
+        self
+    }
+
+    /// Entry `e` contributes `weights[e]` times its value row (per-sample weights; `1 / length`
+    /// for the mean of a bag). `weights` is f32 `[nnz]` and needs `BufferUsages::STORAGE`.
+    pub fn weights(mut self, weights: impl Into<Region>) -> Self {
+        self.weights = Some(weights.into());
+        self
+    }
+
+    /// The number of entries is the u32 at the start of `count` when the step runs; `nnz`
+    /// becomes the capacity of the buffers. The count's buffer needs
+    /// `BufferUsages::COPY_SRC`; its offset must be a multiple of 4.
+    pub fn count(mut self, count: impl Into<Region>) -> Self {
+        self.count = Some(count.into());
+        self
+    }
+
+    /// Whether rows may be named more than once (default: they may).
+    pub fn duplicates(mut self, duplicates: Duplicates) -> Self {
+        self.duplicates = duplicates;
+        self
+    }
+
+    /// What becomes of entries with values that are not finite (default: they are applied).
+    /// Weights are not looked at.
+    pub fn non_finite(mut self, non_finite: NonFinite) -> Self {
+        self.non_finite = non_finite;
+        self
+    }
+
+    /// Rows that `values` holds.
+    pub(crate) fn value_rows(&self, table: Geometry) -> u32 {
+        match self.source {
+            ValueSource::Entry => self.nnz,
+            ValueSource::Map { rows, .. } => rows,
+            ValueSource::Row => table.rows,
+        }
+    }
+
+    /// Whether it is read where it is, entry by entry, with nothing else of its kind.
+    pub(crate) fn stands_alone(&self) -> bool {
+        matches!(self.source, ValueSource::Row) || self.duplicates != Duplicates::Summed
+    }
+
+    /// Checks every region, and cuts it to what the entries occupy.
     pub(crate) fn check(
         mut self,
         name: &str,
+        param: &[&Region],
         table: Geometry,
         device: DeviceShape,
     ) -> Result<Self, Error> {
-        let nnz = u64::from(self.nnz);
         if self.nnz == 0 {
             return Ok(self);
         }
-        let index_bytes = nnz * u64::from(table.sparse_dim) * self.format.bytes();
-        let what = format!("indices of {name:?}");
-        self.indices = self.indices.storage(&what, index_bytes, device.alignment)?;
-        let what = format!("values of {name:?}");
-        let value_bytes = nnz * table.row_bytes();
-        self.values = self.values.storage(&what, value_bytes, device.alignment)?;
-        for (found, what) in [(index_bytes, "bytes of indices"), (value_bytes, "bytes of values")] {
-            let (limit, what) = (device.max_binding, what.to_string());
-            let remedy = "set several smaller gradients, or request a larger \
-                          max_storage_buffer_binding_size";
-            if found > limit {
-                return Err(Error::TooLarge { what, found, limit, remedy });
+        let entries = u64::from(self.nnz);
+        let of = |role: &str| format!("{role} of {name:?}");
+        let cut = |region: &Region, role: &str, bytes: u64| {
+            let limit = device.max_binding;
+            if bytes > limit {
+                return Err(too_large(of(role), bytes, limit));
             }
+            region.storage(&of(role), bytes, device.alignment)
+        };
+        let index_bytes = entries * u64::from(table.sparse_dim) * self.format.bytes();
+        self.indices = cut(&self.indices, "indices", index_bytes)?;
+        if let ValueSource::Map { map, rows } = &self.source {
+            let map = cut(map, "value map", 4 * entries)?;
+            self.source = ValueSource::Map { map, rows: *rows };
         }
+        if let Some(weights) = &self.weights {
+            if matches!(self.source, ValueSource::Row) {
+                return Err(Error::Unsupported {
+                    what: "weights on the rows of a dense gradient",
+                    remedy: "scale the dense gradient",
+                });
+            }
+            self.weights = Some(cut(weights, "weights", 4 * entries)?);
+        }
+        if let Some(count) = &self.count {
+            self.count = Some(check_count(count, &of("count"))?);
+        }
+        let value_bytes = u64::from(self.value_rows(table)) * table.row_bytes();
+        check_value_bytes(&of("values"), self.value_rows(table), table.row_bytes(), device)?;
+        self.values = self.values.storage(&of("values"), value_bytes, device.alignment)?;
+        self.check_overlaps(name, param)?;
         Ok(self)
     }
+
+    fn check_overlaps(&self, name: &str, param: &[&Region]) -> Result<(), Error> {
+        let map = match &self.source {
+            ValueSource::Map { map, .. } => Some(map),
+            _ => None,
+        };
+        let roles = [
+            ("indices", Some(&self.indices)),
+            ("values", Some(&self.values)),
+            ("value map", map),
+            ("weights", self.weights.as_ref()),
+        ];
+        let named = roles.into_iter().filter_map(|(role, region)| Some((role, region?)));
+        let param = param.iter().map(|&region| ("parameter", region));
+        check_disjoint(name, param.chain(named))
+    }
+}
+
+/// A count must lie where it can be copied from.
+fn check_count(count: &Region, what: &str) -> Result<Region, Error> {
+    let what = || what.to_string();
+    let (expected, found) = (BufferUsages::COPY_SRC, count.buffer().usage());
+    if !found.contains(expected) {
+        return Err(Error::MissingUsage { what: what(), expected, found });
+    }
+    if count.size() < 4 {
+        return Err(Error::BufferTooSmall { what: what(), expected: 4, found: count.size() });
+    }
+    if !count.offset().is_multiple_of(4) {
+        return Err(Error::Misaligned { what: what(), expected: 4, found: count.offset() });
+    }
+    Ok(count.part(0, 4))
+}
+
+/// Values may span as many bindings as the device has to spare.
+pub(crate) fn check_value_bytes(
+    what: &str,
+    rows: u32,
+    row_bytes: u64,
+    device: DeviceShape,
+) -> Result<(), Error> {
+    let a_window = rows_a_window(rows, row_bytes, row_bytes, device);
+    if u64::from(rows) <= u64::from(a_window) * device.value_windows as u64 {
+        return Ok(());
+    }
+    let limit = device.max_binding * device.value_windows as u64;
+    Err(too_large(what.to_string(), u64::from(rows) * row_bytes, limit))
+}
+
+fn too_large(what: String, found: u64, limit: u64) -> Error {
+    let remedy = "spread the entries over several steps, or request a larger \
+                  max_storage_buffer_binding_size or max_storage_buffers_per_shader_stage = 8";
+    Error::TooLarge { what: format!("bytes of {what}"), found, limit, remedy }
 }

@@ -21,8 +21,8 @@ pub mod trace;
 mod tuning;
 
 pub use error::Error;
-pub use grad::{IndexFormat, SparseGrad};
-pub use optimizer::{GroupId, ParamId, SparseAdam};
+pub use grad::{Duplicates, IndexFormat, NonFinite, SparseGrad};
+pub use optimizer::{GroupId, ParamId, Resources, SparseAdam};
 pub use options::{AdamOptions, ParamGroup};
 pub use param::Param;
 pub use region::Region;

@@ -1,8 +1,7 @@
 //! The optimizer: groups, parameters, gradients, the step.
 
-use crate::region::check_disjoint;
 use crate::step::record::Recorder;
-use crate::table::{Grad, State, Table};
+use crate::table::{State, Table};
 use crate::{AdamOptions, Error, Param, ParamGroup, Region, SparseGrad, Status, Tuning};
 use wgpu::{CommandEncoder, Device, Queue};
 
@@ -13,6 +12,29 @@ pub struct ParamId(pub(crate) usize);
 /// A parameter group of an optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(pub(crate) usize);
+
+/// What an optimizer holds on the device, and what it has made in its life.
+///
+/// In a steady state (the same tables, buffers and entry counts as in the step before) a step
+/// makes nothing but, once in 1,024 changed slots, a chunk of uniforms and its bind groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resources {
+    /// Bytes of moments: `8 * rows * dim` a parameter that has had a gradient.
+    pub state_bytes: u64,
+    /// Bytes of scratch, which grows in powers of two to what the largest step needs: `16` an
+    /// entry, `4 * dim / 63` more an entry for long runs, `8` more where there are weights,
+    /// the sort's histogram, and the value rows of accumulated gradients.
+    pub scratch_bytes: u64,
+    /// Bytes of the current chunk of uniforms.
+    pub uniform_bytes: u64,
+    /// Chunks of uniforms made so far.
+    pub uniform_chunks: u64,
+    /// Bind groups made so far.
+    pub bind_groups: u64,
+    /// Pipelines made so far.
+    pub pipelines: usize,
+}
 
 /// Hyperparameters of a group of tables. Which tables are its members, the tables know.
 #[derive(Clone, Debug)]
@@ -112,14 +134,14 @@ impl SparseAdam {
                 if other.name == table.name {
                     return Err(Error::DuplicateName { name: table.name });
                 }
-                let regions = [(&*other.name, &other.region), (&*table.name, &table.region)];
-                check_disjoint(&regions)?;
+                if table.regions().any(|a| other.regions().any(|b| a.overlaps(b))) {
+                    return Err(Error::Overlap { first: other.name.clone(), second: table.name });
+                }
             }
             added.push(table);
         }
         for table in &added {
-            let (pipelines, tuning) = (&mut self.recorder.pipelines, &self.recorder.tuning);
-            pipelines.prepare_table(&self.recorder.device, tuning, table.geometry.dim);
+            self.recorder.prepare_pipelines(table);
         }
         self.tables.append(&mut added);
         Ok(())
@@ -129,22 +151,41 @@ impl SparseAdam {
     ///
     /// # Errors
     /// [`Error::UnknownParam`], [`Error::BufferTooSmall`], [`Error::MissingUsage`],
-    /// [`Error::Misaligned`], [`Error::TooLarge`], and [`Error::Overlap`] where parameter,
-    /// indices and values share bytes.
+    /// [`Error::Misaligned`], [`Error::TooLarge`], [`Error::Unsupported`], and
+    /// [`Error::Overlap`] where parameter, indices, values, map and weights share bytes.
     pub fn set_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
-        let shape = self.recorder.shape;
-        let table = self.table(param)?;
-        let grad = grad.check(&table.name, table.geometry, shape)?;
-        if grad.nnz > 0 {
-            check_disjoint(&[
-                ("the parameter", &table.region),
-                ("its indices", &grad.indices),
-                ("its values", &grad.values),
-            ])?;
-        }
-        let grad = if grad.nnz == 0 { Grad::Empty } else { Grad::Entries(grad) };
-        self.tables[param.0].grad = Some(grad);
+        let grad = self.checked_grad(param, grad)?;
+        let table = &mut self.tables[param.0];
+        table.has_grad = true;
+        table.grads.clear();
+        table.grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
+        self.recorder.prepare_pipelines(table);
         Ok(())
+    }
+
+    /// Adds a gradient to those that a parameter has, as several backward passes before one
+    /// step do: the entries follow the earlier ones, as torch concatenates them.
+    ///
+    /// The value rows of all are copied together when the step runs, so until it is submitted
+    /// each gradient needs buffers of its own, whose values also need `BufferUsages::COPY_SRC`.
+    ///
+    /// # Errors
+    /// As [`SparseAdam::set_grad`]; [`Error::Unsupported`] where one of several gradients is
+    /// made by [`SparseGrad::of_rows`] or promises uniqueness.
+    pub fn accumulate_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
+        let grad = self.checked_grad(param, grad)?;
+        let table = &mut self.tables[param.0];
+        table.check_added(&grad, self.recorder.shape)?;
+        table.has_grad = true;
+        table.grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
+        self.recorder.prepare_pipelines(table);
+        Ok(())
+    }
+
+    fn checked_grad(&self, param: ParamId, grad: SparseGrad) -> Result<SparseGrad, Error> {
+        let table = self.table(param)?;
+        let regions: Vec<_> = table.regions().collect();
+        grad.check(&table.name, &regions, table.geometry, self.recorder.shape)
     }
 
     /// Forgets all gradients. With `set_to_none`, the next step skips the parameters and does
@@ -152,7 +193,8 @@ impl SparseAdam {
     /// next step counts. (torch's default is `set_to_none=True`.)
     pub fn zero_grad(&mut self, set_to_none: bool) {
         for table in &mut self.tables {
-            table.grad = table.grad.take().filter(|_| !set_to_none).map(|_| Grad::Empty);
+            table.has_grad &= !set_to_none;
+            table.grads.clear();
         }
     }
 
@@ -164,12 +206,15 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`]; then nothing was recorded or counted.
     pub fn step(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
+        for table in &mut self.tables {
+            table.prepare_extras(&self.recorder.device)?;
+        }
         self.recorder.prepare(self.tables.iter())?;
-        let fresh = |table: &&Table| table.grad.is_some() && table.state.is_none();
+        let fresh = |table: &&Table| table.has_grad && table.state.is_none();
         let created = self.tables.iter().filter(fresh);
         let created = created.map(|table| State::new(&self.recorder.device, table));
         let mut created = created.collect::<Result<Vec<_>, _>>()?.into_iter();
-        for table in self.tables.iter_mut().filter(|table| table.grad.is_some()) {
+        for table in self.tables.iter_mut().filter(|table| table.has_grad) {
             if table.state.is_none() {
                 table.state = created.next();
             }
@@ -262,6 +307,23 @@ impl SparseAdam {
     /// Compute dispatches that the last step recorded.
     pub fn dispatches(&self) -> u32 {
         self.recorder.dispatches
+    }
+
+    /// What the library holds on the device and has made so far.
+    pub fn resources(&self) -> Resources {
+        let moments = self.tables.iter().filter_map(|table| table.state.as_ref());
+        let state_bytes = moments.flat_map(|state| &state.moments).map(wgpu::Buffer::size).sum();
+        let gathered = self.tables.iter().filter_map(|table| table.extras.gathered.as_ref());
+        let gathered: u64 = gathered.map(wgpu::Buffer::size).sum();
+        let scratch_bytes = self.recorder.scratch.bytes() + gathered;
+        Resources {
+            state_bytes,
+            scratch_bytes,
+            uniform_bytes: self.recorder.uniforms.bytes(),
+            uniform_chunks: self.recorder.uniforms.chunks(),
+            bind_groups: self.recorder.bind_groups.created(),
+            pipelines: self.recorder.pipelines.created(),
+        }
     }
 
     /// The sizes in use.

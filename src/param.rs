@@ -11,7 +11,8 @@ use crate::{Error, Region};
 #[derive(Clone, Debug)]
 pub struct Param {
     pub(crate) name: String,
-    pub(crate) region: Region,
+    /// Consecutive rows: a region each, and its rows, where they are known.
+    regions: Vec<(Region, Option<u32>)>,
     pub(crate) shape: Vec<u32>,
     pub(crate) sparse_dim: usize,
 }
@@ -26,7 +27,17 @@ impl Param {
         shape: impl AsRef<[u32]>,
     ) -> Self {
         let shape = shape.as_ref().to_vec();
-        Self { name: name.into(), region: region.into(), shape, sparse_dim: 1 }
+        Self { name: name.into(), regions: vec![(region.into(), None)], shape, sparse_dim: 1 }
+    }
+
+    /// A parameter whose rows lie in several regions, in order: each with its number of rows.
+    pub fn sharded(
+        name: impl Into<String>,
+        shards: impl IntoIterator<Item = (Region, u32)>,
+        shape: impl AsRef<[u32]>,
+    ) -> Self {
+        let regions = shards.into_iter().map(|(region, rows)| (region, Some(rows))).collect();
+        Self { name: name.into(), regions, shape: shape.as_ref().to_vec(), sparse_dim: 1 }
     }
 
     /// How many leading axes are sparse (1 to 3, default 1). A gradient's indices are then
@@ -34,6 +45,21 @@ impl Param {
     pub fn sparse_dim(mut self, sparse_dim: usize) -> Self {
         self.sparse_dim = sparse_dim;
         self
+    }
+
+    /// The regions and their rows, which must be those of the table.
+    pub(crate) fn shards(&self, table: Geometry) -> Result<Vec<(&Region, u32)>, Error> {
+        let rows_of = |rows: Option<u32>| rows.unwrap_or(table.rows);
+        let shards = self.regions.iter().map(|(region, rows)| (region, rows_of(*rows)));
+        let rows: u64 = self.regions.iter().map(|(_, rows)| u64::from(rows_of(*rows))).sum();
+        if rows != u64::from(table.rows) || self.regions.iter().any(|(_, rows)| *rows == Some(0)) {
+            return Err(Error::InvalidShape {
+                what: format!("shards of parameter {:?}", self.name),
+                expected: "shards of at least one row that add up to the rows of the shape",
+                found: self.regions.iter().map(|(_, rows)| rows_of(*rows)).collect(),
+            });
+        }
+        Ok(shards.collect())
     }
 
     pub(crate) fn geometry(&self) -> Result<Geometry, Error> {
@@ -79,11 +105,6 @@ impl Geometry {
     /// Size of one row in bytes.
     pub fn row_bytes(&self) -> u64 {
         4 * u64::from(self.dim)
-    }
-
-    /// Size of the table in bytes.
-    pub fn bytes(&self) -> u64 {
-        u64::from(self.rows) * self.row_bytes()
     }
 }
 

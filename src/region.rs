@@ -72,19 +72,23 @@ impl Region {
         Ok(self.part(0, bytes))
     }
 
-    fn overlaps(&self, other: &Region) -> bool {
+    pub(crate) fn overlaps(&self, other: &Region) -> bool {
         self.buffer == other.buffer
             && self.offset < other.offset + other.size
             && other.offset < self.offset + self.size
     }
 }
 
-/// Checks that no two of the named regions share bytes.
-pub(crate) fn check_disjoint(regions: &[(&str, &Region)]) -> Result<(), Error> {
-    for (i, (first, a)) in regions.iter().enumerate() {
-        for (second, b) in &regions[i + 1..] {
+/// Checks that no two of the regions of the parameter `name`, each with its role, share bytes.
+pub(crate) fn check_disjoint<'a>(
+    name: &str,
+    regions: impl Iterator<Item = (&'a str, &'a Region)> + Clone,
+) -> Result<(), Error> {
+    for (i, (first, a)) in regions.clone().enumerate() {
+        for (second, b) in regions.clone().skip(i + 1) {
             if a.overlaps(b) {
-                return Err(Error::Overlap { first: first.to_string(), second: second.to_string() });
+                let of = |role| format!("{role} of {name:?}");
+                return Err(Error::Overlap { first: of(first), second: of(second) });
             }
         }
     }

@@ -1,19 +1,13 @@
 //! A parameter of an optimizer, with its state and its gradient.
 
+use crate::grad::{ValueSource, check_value_bytes};
 use crate::param::Geometry;
-use crate::step::plan::{DeviceShape, Window, windows};
-use crate::step::scratch::try_create;
-use crate::step::shaders::Width;
-use crate::{Error, Param, Region, SparseGrad, Status};
+use crate::step::pipelines::Gather;
+use crate::step::plan::{DeviceShape, TableStep, columns, rows_a_window, windows};
+use crate::step::scratch::{create_uniform, try_create};
+use crate::step::shaders::{Reach, Width};
+use crate::{Duplicates, Error, Param, Region, SparseGrad, Status, Tuning};
 use wgpu::{Buffer, Device};
-
-/// What a parameter's gradient is, where it has one.
-#[derive(Clone, Debug)]
-pub(crate) enum Grad {
-    /// No entries: the step counts and writes nothing.
-    Empty,
-    Entries(SparseGrad),
-}
 
 /// First and second moments of a table, and its step count.
 #[derive(Clone, Debug)]
@@ -34,20 +28,41 @@ impl State {
     }
 }
 
+/// A run of rows that is bound at once.
+#[derive(Clone, Debug)]
+pub(crate) struct TableWindow {
+    pub first_row: u32,
+    pub rows: u32,
+    /// The parameter's bytes.
+    pub region: Region,
+}
+
+/// What a table's steps need beside its state; made when a gradient first needs it.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    /// Entry counts that the GPU wrote, one a gradient: uniform buffers.
+    pub counts: Vec<Buffer>,
+    /// The value rows of several gradients, one behind the other.
+    pub gathered: Option<Buffer>,
+}
+
 /// A parameter of an optimizer.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub name: String,
     pub shape: Vec<u32>,
-    pub region: Region,
     pub geometry: Geometry,
-    pub windows: Vec<Window>,
+    pub windows: Vec<TableWindow>,
     /// Number of its parameter group.
     pub group: usize,
     pub status: Buffer,
     /// None until its first gradient, as in torch.
     pub state: Option<State>,
-    pub grad: Option<Grad>,
+    /// Whether it has a gradient: a step counts, even where no gradient has entries.
+    pub has_grad: bool,
+    /// Its gradients that have entries, in order; empty where it has none.
+    pub grads: Vec<SparseGrad>,
+    pub extras: Extras,
 }
 
 impl Table {
@@ -59,41 +74,152 @@ impl Table {
         group: usize,
     ) -> Result<Self, Error> {
         let geometry = param.geometry()?;
-        let what = format!("parameter {:?}", param.name);
-        let region = param.region.storage(&what, geometry.bytes(), shape.alignment)?;
-        let windows = windows(geometry, shape)?;
+        let windows = cut_windows(&param, geometry, shape)?;
         let status_bytes = size_of::<Status>() as u64;
         Ok(Self {
             name: param.name,
             shape: param.shape,
-            region,
             geometry,
             windows,
             group,
             status: try_create(device, "sparse_adam::status", status_bytes)?,
             state: None,
-            grad: None,
+            has_grad: false,
+            grads: Vec::new(),
+            extras: Extras::default(),
         })
     }
 
-    pub fn width(&self) -> Width {
-        Width::of(self.geometry.dim)
+    /// The regions that hold the parameter.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.windows.iter().map(|window| &window.region)
     }
 
-    /// The parameter bytes of a window.
-    pub fn window_region(&self, window: Window) -> Region {
+    /// Value rows of all its gradients.
+    pub fn value_rows(&self) -> u64 {
+        let rows = self.grads.iter().map(|grad| u64::from(grad.value_rows(self.geometry)));
+        rows.sum()
+    }
+
+    fn weighted(&self) -> bool {
+        self.grads.iter().any(|grad| grad.weights.is_some())
+    }
+
+    /// What a step does for it; None where it has no entries.
+    pub fn table_step(&self) -> Option<TableStep> {
+        let (first, _) = self.grads.split_first()?;
+        let promised = first.duplicates == Duplicates::None;
+        Some(TableStep {
+            geometry: self.geometry,
+            // Checked when the gradients were set.
+            nnz: self.grads.iter().map(|grad| grad.nnz).sum(),
+            sorted: !promised,
+            once: promised || matches!(first.source, ValueSource::Row),
+            weighted: self.weighted(),
+        })
+    }
+
+    /// How its gradients are read.
+    pub fn gather(&self, device: DeviceShape, tuning: &Tuning) -> Gather {
+        let narrow = u64::from(self.rows_a_value_window(device)) >= self.value_rows();
+        Gather {
+            width: Width::of(self.geometry.dim),
+            reach: if narrow { Reach::Narrow } else { Reach::Wide },
+            lanes: tuning.lanes(columns(self.geometry.dim)),
+            weighted: self.weighted(),
+        }
+    }
+
+    /// Value rows that one binding holds.
+    pub fn rows_a_value_window(&self, device: DeviceShape) -> u32 {
         let row_bytes = self.geometry.row_bytes();
-        self.region.part(
-            u64::from(window.first_row) * row_bytes,
-            u64::from(window.rows) * row_bytes,
-        )
+        rows_a_window(self.value_rows() as u32, row_bytes, row_bytes, device)
     }
 
-    /// The gradient's entries, where it has any.
-    pub fn entries(&self) -> Option<&SparseGrad> {
-        match &self.grad {
-            Some(Grad::Entries(grad)) => Some(grad),
+    /// Checks that `grad` can be added to those that are set.
+    pub fn check_added(&self, grad: &SparseGrad, device: DeviceShape) -> Result<(), Error> {
+        let set = &self.grads;
+        if set.is_empty() || grad.nnz == 0 {
+            return Ok(());
+        }
+        if grad.stands_alone() || set.iter().any(SparseGrad::stands_alone) {
+            return Err(Error::Unsupported {
+                what: "accumulating a gradient of rows, or one with a promise of uniqueness",
+                remedy: "use SparseGrad::new with Duplicates::Summed, or set_grad",
+            });
+        }
+        let rows = self.value_rows() + u64::from(grad.value_rows(self.geometry));
+        let entries: u64 = set.iter().chain([grad]).map(|grad| u64::from(grad.nnz)).sum();
+        let what = format!("accumulated gradients of {:?}", self.name);
+        let limit = i32::MAX as u64;
+        if rows.max(entries) > limit {
+            let remedy = "step before accumulating more";
+            return Err(Error::TooLarge { what, found: rows.max(entries), limit, remedy });
+        }
+        check_value_bytes(&what, rows as u32, self.geometry.row_bytes(), device)?;
+        let expected = wgpu::BufferUsages::COPY_SRC;
+        for grad in set.iter().chain([grad]) {
+            let found = grad.values.buffer().usage();
+            if !found.contains(expected) {
+                return Err(Error::MissingUsage { what, expected, found });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room for what its gradients need beside the shared scratch.
+    pub fn prepare_extras(&mut self, device: &Device) -> Result<(), Error> {
+        let grads = &self.grads;
+        if grads.iter().any(|grad| grad.count.is_some()) {
+            while self.extras.counts.len() < grads.len() {
+                self.extras.counts.push(create_uniform(device, "sparse_adam::count", 16)?);
+            }
+        }
+        if grads.len() > 1 {
+            let bytes = self.value_rows() * self.geometry.row_bytes();
+            let held = self.extras.gathered.as_ref().map_or(0, Buffer::size);
+            if held < bytes {
+                let gathered = try_create(device, "sparse_adam::gathered", bytes)?;
+                self.extras.gathered = Some(gathered);
+            }
+        }
+        Ok(())
+    }
+
+    /// The value rows: where the caller has them, or gathered from several gradients.
+    pub fn values(&self) -> Option<Region> {
+        match (&*self.grads, &self.extras.gathered) {
+            ([grad], _) => Some(grad.values.clone()),
+            ([_, ..], Some(gathered)) => {
+                let bytes = self.value_rows() * self.geometry.row_bytes();
+                Some(Region::from(gathered.slice(..bytes)))
+            }
             _ => None,
         }
     }
+}
+
+/// Checks a parameter's shards and cuts each into windows.
+fn cut_windows(
+    param: &Param,
+    geometry: Geometry,
+    device: DeviceShape,
+) -> Result<Vec<TableWindow>, Error> {
+    let row_bytes = geometry.row_bytes();
+    let mut cut = Vec::new();
+    let mut shard_start = 0;
+    for (region, rows) in param.shards(geometry)? {
+        let what = format!("parameter {:?}", param.name);
+        let region = region.storage(&what, u64::from(rows) * row_bytes, device.alignment)?;
+        for window in windows(rows, row_bytes, device)? {
+            let offset = u64::from(window.first_row) * row_bytes;
+            cut.push(TableWindow {
+                first_row: shard_start + window.first_row,
+                rows: window.rows,
+                region: region.part(offset, u64::from(window.rows) * row_bytes),
+            });
+        }
+        shard_start += rows;
+    }
+    Ok(cut)
 }

@@ -6,12 +6,21 @@ use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, Bind
 use wgpu::Device;
 
 /// Most bindings of a stage.
-const MOST: usize = 6;
+const MOST: usize = 9;
 /// Steps after which a bind group that was not used is dropped, and with it its buffers.
 const KEPT_STEPS: u64 = 64;
 
 /// What fills a bind group: the layout's number, and its regions in binding order.
-type Key = (usize, [Option<Region>; MOST]);
+type Key = (usize, Bindings);
+
+/// Regions in the order of a layout's bindings, padded.
+pub type Bindings = [Option<Region>; MOST];
+
+/// `fixed` regions, then `more`.
+pub fn bindings<const N: usize>(fixed: [Region; N], more: &[Region]) -> Bindings {
+    let mut given = fixed.into_iter().chain(more.iter().cloned());
+    std::array::from_fn(|_| given.next())
+}
 
 /// Bind groups used lately.
 #[derive(Debug, Default)]
@@ -41,7 +50,7 @@ impl BindGroups {
         &mut self,
         device: &Device,
         layout: &Layout,
-        regions: [Option<Region>; MOST],
+        regions: Bindings,
     ) -> &BindGroup {
         let step = self.step;
         let created = &mut self.created;
@@ -59,13 +68,15 @@ impl BindGroups {
 pub struct Layout {
     pub number: usize,
     pub label: &'static str,
+    /// The numbers of its bindings, in order.
+    pub bindings: Vec<u32>,
     pub layout: BindGroupLayout,
 }
 
 fn create(device: &Device, layout: &Layout, regions: &[Option<Region>]) -> BindGroup {
-    let bound = regions.iter().flatten().zip(0..);
+    let bound = regions.iter().flatten().zip(&layout.bindings);
     let entries: Vec<_> = bound
-        .map(|(region, binding)| BindGroupEntry {
+        .map(|(region, &binding)| BindGroupEntry {
             binding,
             resource: BindingResource::Buffer(region.binding()),
         })
@@ -75,10 +86,4 @@ fn create(device: &Device, layout: &Layout, regions: &[Option<Region>]) -> BindG
         layout: &layout.layout,
         entries: &entries,
     })
-}
-
-/// Regions in binding order, padded.
-pub fn regions<const N: usize>(regions: [Region; N]) -> [Option<Region>; MOST] {
-    let mut given = regions.into_iter();
-    std::array::from_fn(|_| given.next())
 }

@@ -7,7 +7,7 @@ use bytemuck::{Pod, Zeroable};
 
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C)]
-pub struct IngestConfig {
+pub struct EntriesConfig {
     pub first: u32,
     pub capacity: u32,
     pub key_base: u32,
@@ -18,7 +18,43 @@ pub struct IngestConfig {
     pub axis_size_1: u32,
     pub axis_size_2: u32,
     pub value_source: u32,
+    pub value_base: u32,
     pub value_rows: u32,
+    pub weighted: u32,
+    pub entry_base: u32,
+    pub sources: u32,
+    pub skip_non_finite: u32,
+    pub has_weights: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+    pub pad2: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct InspectConfig {
+    pub entries: EntriesConfig,
+    pub columns: u32,
+    pub rows_a_window: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct RepeatsConfig {
+    pub first: u32,
+    pub end: u32,
+    pub sentinel: u32,
+    pub pad0: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct Source {
+    pub columns: u32,
+    pub rows_a_window: u32,
+    pub sources: u32,
     pub pad0: u32,
 }
 
@@ -53,8 +89,9 @@ pub struct PartialConfig {
     pub stride: u32,
     pub sums: u32,
     pub sums_below: u32,
-    pub columns: u32,
     pub sentinel: u32,
+    pub pad0: u32,
+    pub source: Source,
 }
 
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -87,8 +124,9 @@ pub struct UpdateConfig {
     pub end: u32,
     pub window_key: u32,
     pub window_rows: u32,
-    pub columns: u32,
     pub levels: u32,
     pub maximize: u32,
-    pub pad0: u32,
+    pub unique: u32,
+    pub once: u32,
+    pub source: Source,
 }

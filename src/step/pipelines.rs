@@ -1,7 +1,7 @@
 //! Bind group layouts and compute pipelines, each built once.
 
 use super::bind::Layout;
-use super::shaders::{Stage, Width};
+use super::shaders::{Reach, Stage, WIDE_WINDOWS, Width};
 use crate::{SortForm, Tuning};
 use std::collections::HashMap;
 use wgpu::{
@@ -16,46 +16,60 @@ pub struct Kernel {
     pub stage: Stage,
     /// Invocations that share a row or a block; 1 where the stage has no rows.
     pub lanes: u32,
+    /// Whether entries have weights.
+    pub weighted: bool,
     /// For `partial`: whether it sums entries, or the sums of the level below.
     pub of_entries: bool,
 }
 
+/// How a table's gradient is read: what the kernels that read it are specialised for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Gather {
+    pub width: Width,
+    pub reach: Reach,
+    pub lanes: u32,
+    pub weighted: bool,
+}
+
 impl Kernel {
     pub fn of(stage: Stage) -> Self {
-        Self { stage, lanes: 1, of_entries: true }
+        Self { stage, lanes: 1, weighted: false, of_entries: true }
     }
 
-    pub fn update(width: Width, lanes: u32) -> Self {
-        Self { lanes, ..Self::of(Stage::Update(width)) }
+    pub fn inspect(gather: Gather) -> Self {
+        Self::of(Stage::Inspect(gather.width, gather.reach))
     }
 
-    pub fn partial(width: Width, lanes: u32, of_entries: bool) -> Self {
-        Self { lanes, of_entries, ..Self::of(Stage::Partial(width)) }
+    pub fn update(Gather { width, reach, lanes, weighted }: Gather) -> Self {
+        Self { lanes, weighted, ..Self::of(Stage::Update(width, reach)) }
+    }
+
+    pub fn partial(gather: Gather, of_entries: bool) -> Self {
+        let Gather { width, reach, lanes, weighted } = gather;
+        Self { lanes, weighted, of_entries, ..Self::of(Stage::Partial(width, reach)) }
     }
 
     /// The stage's overrides. The wide sort's sizes are fixed in its files.
     pub fn constants(self, tuning: &Tuning) -> Vec<(&'static str, f64)> {
-        let mut constants = vec![("WORKGROUP", f64::from(tuning.workgroup))];
+        let number = |flag: bool| f64::from(u8::from(flag));
+        let workgroup = ("WORKGROUP", f64::from(tuning.workgroup));
+        let lanes = ("LANES", f64::from(self.lanes));
+        let weighted = ("WEIGHTED", number(self.weighted));
         match self.stage {
-            Stage::SortWideHistogram | Stage::SortWideScan | Stage::SortWideScatter => {
-                constants.clear();
+            Stage::SortWideHistogram | Stage::SortWideScan | Stage::SortWideScatter => vec![],
+            Stage::Partial(..) => {
+                vec![workgroup, lanes, weighted, ("OF_ENTRIES", number(self.of_entries))]
             }
-            Stage::Partial(_) => {
-                constants.push(("LANES", f64::from(self.lanes)));
-                constants.push(("OF_ENTRIES", f64::from(u8::from(self.of_entries))));
+            Stage::Update(..) => {
+                vec![workgroup, lanes, weighted, ("TILE", f64::from(tuning.update_tile))]
             }
-            Stage::Update(_) => {
-                constants.push(("LANES", f64::from(self.lanes)));
-                constants.push(("TILE", f64::from(tuning.update_tile)));
-            }
-            _ => {}
+            _ => vec![workgroup],
         }
-        constants
     }
 }
 
-/// What a stage binds, in order. Buffers of the caller's are always `ReadWrite`: an engine may
-/// hand out slices of one buffer, which must not be bound both ways in one dispatch.
+/// What a stage binds. Buffers of the caller's are always `ReadWrite`: an engine may hand out
+/// slices of one buffer, which must not be bound both ways in one dispatch.
 #[derive(Clone, Copy)]
 enum Bound {
     Uniform,
@@ -63,27 +77,44 @@ enum Bound {
     ReadWrite,
 }
 
-/// Layouts in the order of [`layout_number`].
-const LAYOUTS: [(&str, &[Bound]); 6] = {
+/// The binding of the first window of values; the others follow it.
+const VALUES: u32 = 4;
+
+/// Label, bindings from 0 on, and bindings of values, of each layout.
+const LAYOUTS: [(&str, &[Bound], usize); 12] = {
     use Bound::{Read, ReadWrite, Uniform};
+    const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
+    const INSPECT: &[Bound] = &[Uniform, ReadWrite, ReadWrite, ReadWrite];
+    const PARTIAL: &[Bound] = &[Uniform, ReadWrite];
+    const UPDATE: &[Bound] = &[Uniform, ReadWrite, ReadWrite, Read];
     [
-        ("sparse_adam::ingest", &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite]),
-        ("sparse_adam::sort_histogram", &[Uniform, Read, ReadWrite]),
-        ("sparse_adam::sort_scan", &[Uniform, ReadWrite]),
-        ("sparse_adam::sort_scatter", &[Uniform, Read, ReadWrite, ReadWrite]),
-        ("sparse_adam::partial", &[Uniform, ReadWrite, ReadWrite]),
-        ("sparse_adam::update", &[Uniform, ReadWrite, ReadWrite, ReadWrite, Read]),
+        ("sparse_adam::ingest", INGEST, 0),
+        ("sparse_adam::source", &[Uniform, ReadWrite, ReadWrite, ReadWrite], 0),
+        ("sparse_adam::sort_histogram", &[Uniform, Read, ReadWrite], 0),
+        ("sparse_adam::sort_scan", &[Uniform, ReadWrite], 0),
+        ("sparse_adam::sort_scatter", &[Uniform, Read, ReadWrite, ReadWrite], 0),
+        ("sparse_adam::repeats", &[Uniform, Read, ReadWrite], 0),
+        ("sparse_adam::inspect", INSPECT, 1),
+        ("sparse_adam::inspect", INSPECT, WIDE_WINDOWS),
+        ("sparse_adam::partial", PARTIAL, 1),
+        ("sparse_adam::partial", PARTIAL, WIDE_WINDOWS),
+        ("sparse_adam::update", UPDATE, 1),
+        ("sparse_adam::update", UPDATE, WIDE_WINDOWS),
     ]
 };
 
 fn layout_number(stage: Stage) -> usize {
+    let wide = |reach| usize::from(reach == Reach::Wide);
     match stage {
         Stage::Ingest => 0,
-        Stage::SortSerialHistogram | Stage::SortWideHistogram => 1,
-        Stage::SortSerialScan | Stage::SortWideScan => 2,
-        Stage::SortSerialScatter | Stage::SortWideScatter => 3,
-        Stage::Partial(_) => 4,
-        Stage::Update(_) => 5,
+        Stage::Source => 1,
+        Stage::SortSerialHistogram | Stage::SortWideHistogram => 2,
+        Stage::SortSerialScan | Stage::SortWideScan => 3,
+        Stage::SortSerialScatter | Stage::SortWideScatter => 4,
+        Stage::Repeats => 5,
+        Stage::Inspect(_, reach) => 6 + wide(reach),
+        Stage::Partial(_, reach) => 8 + wide(reach),
+        Stage::Update(_, reach) => 10 + wide(reach),
     }
 }
 
@@ -100,18 +131,17 @@ pub fn sort_stages(form: SortForm) -> [Stage; 3] {
 /// All layouts, and the pipelines made so far.
 #[derive(Debug)]
 pub struct Pipelines {
-    layouts: Vec<Layout>,
+    layouts: HashMap<usize, Layout>,
     made: HashMap<Kernel, ComputePipeline>,
 }
 
 impl Pipelines {
-    /// Layouts, and the pipelines that every step uses.
-    pub fn new(device: &Device, tuning: &Tuning) -> Self {
-        let layouts = LAYOUTS.iter().enumerate();
-        let layouts = layouts.map(|(number, &(label, bound))| Layout {
-            number,
-            label,
-            layout: create_layout(device, label, bound),
+    /// Layouts, and the pipelines that every step uses. Layouts with more bindings than the
+    /// device allows are left out; no gradient that needs them is accepted.
+    pub fn new(device: &Device, tuning: &Tuning, value_windows: usize) -> Self {
+        let fitting = LAYOUTS.iter().enumerate().filter(|(_, layout)| layout.2 <= value_windows);
+        let layouts = fitting.map(|(number, &(label, bound, values))| {
+            (number, create_layout(device, number, label, bound, values))
         });
         let mut pipelines = Self { layouts: layouts.collect(), made: HashMap::new() };
         pipelines.prepare(device, tuning, Kernel::of(Stage::Ingest));
@@ -121,16 +151,16 @@ impl Pipelines {
         pipelines
     }
 
-    /// Builds the pipelines that a table of `dim` needs.
-    pub fn prepare_table(&mut self, device: &Device, tuning: &Tuning, dim: u32) {
-        let (width, lanes) = (Width::of(dim), tuning.lanes(super::plan::columns(dim)));
-        self.prepare(device, tuning, Kernel::update(width, lanes));
-        self.prepare(device, tuning, Kernel::partial(width, lanes, true));
-        self.prepare(device, tuning, Kernel::partial(width, lanes, false));
+    /// Builds the pipelines that read gradients as `gather` says.
+    pub fn prepare_gather(&mut self, device: &Device, tuning: &Tuning, gather: Gather) {
+        self.prepare(device, tuning, Kernel::update(gather));
+        self.prepare(device, tuning, Kernel::partial(gather, true));
+        self.prepare(device, tuning, Kernel::partial(gather, false));
     }
 
-    fn prepare(&mut self, device: &Device, tuning: &Tuning, kernel: Kernel) {
-        let layout = &self.layouts[layout_number(kernel.stage)];
+    /// Builds a kernel's pipeline, if it is not there.
+    pub fn prepare(&mut self, device: &Device, tuning: &Tuning, kernel: Kernel) {
+        let layout = &self.layouts[&layout_number(kernel.stage)];
         self.made.entry(kernel).or_insert_with(|| create(device, tuning, kernel, layout));
     }
 
@@ -139,7 +169,7 @@ impl Pipelines {
     /// # Panics
     /// If the kernel was not prepared, which is a defect of this library.
     pub fn get(&self, kernel: Kernel) -> (&ComputePipeline, &Layout) {
-        (&self.made[&kernel], &self.layouts[layout_number(kernel.stage)])
+        (&self.made[&kernel], &self.layouts[&layout_number(kernel.stage)])
     }
 
     /// Pipelines built so far.
@@ -150,9 +180,12 @@ impl Pipelines {
 
 fn create_layout(
     device: &Device,
+    number: usize,
     label: &'static str,
     bound: &[Bound],
-) -> wgpu::BindGroupLayout {
+    values: usize,
+) -> Layout {
+    let values = (VALUES..).zip(std::iter::repeat_n(&Bound::ReadWrite, values));
     let entry = |(binding, bound): (u32, &Bound)| BindGroupLayoutEntry {
         binding,
         visibility: ShaderStages::COMPUTE,
@@ -167,11 +200,13 @@ fn create_layout(
         },
         count: None,
     };
-    let entries: Vec<_> = (0..).zip(bound).map(entry).collect();
-    device.create_bind_group_layout(&BindGroupLayoutDescriptor {
+    let entries: Vec<_> = (0..).zip(bound).chain(values).map(entry).collect();
+    let layout = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
         label: Some(label),
         entries: &entries,
-    })
+    });
+    let bindings = entries.iter().map(|entry| entry.binding).collect();
+    Layout { number, label, bindings, layout }
 }
 
 fn create(device: &Device, tuning: &Tuning, kernel: Kernel, layout: &Layout) -> ComputePipeline {

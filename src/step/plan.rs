@@ -1,5 +1,6 @@
 //! What one step will do: key ranges, sort passes, scratch sizes, dispatch grids. Pure.
 
+use super::shaders::WIDE_WINDOWS;
 use crate::param::Geometry;
 use crate::{Error, SortForm, Tuning};
 
@@ -23,6 +24,8 @@ pub(crate) struct DeviceShape {
     pub alignment: u64,
     /// Most workgroups on one axis of a dispatch.
     pub max_workgroups: u32,
+    /// Bindings that a gradient's values may span.
+    pub value_windows: usize,
 }
 
 impl DeviceShape {
@@ -33,6 +36,11 @@ impl DeviceShape {
             max_binding: max_binding.min(limits.max_buffer_size),
             alignment: u64::from(limits.min_storage_buffer_offset_alignment),
             max_workgroups: limits.max_compute_workgroups_per_dimension,
+            // Three others are bound beside the values.
+            value_windows: match limits.max_storage_buffers_per_shader_stage as usize {
+                buffers if buffers >= 3 + WIDE_WINDOWS => WIDE_WINDOWS,
+                _ => 1,
+            },
         }
     }
 }
@@ -44,28 +52,44 @@ pub(crate) struct Window {
     pub rows: u32,
 }
 
-/// Cuts a table into windows whose parameter bytes start at aligned offsets.
-pub(crate) fn windows(table: Geometry, device: DeviceShape) -> Result<Vec<Window>, Error> {
-    let row_bytes = table.row_bytes();
-    // Rows after which the offset is aligned again.
-    let unit = device.alignment / gcd(device.alignment, row_bytes);
-    let fitting = device.max_binding / (2 * row_bytes);
-    let all = u64::from(table.rows);
-    let rows = if fitting >= all { all } else { fitting / unit * unit };
-    if rows == 0 {
+/// Cuts `rows` rows into windows whose parameter bytes start at aligned offsets.
+pub(crate) fn windows(
+    rows: u32,
+    row_bytes: u64,
+    device: DeviceShape,
+) -> Result<Vec<Window>, Error> {
+    let a_window = rows_a_window(rows, 2 * row_bytes, row_bytes, device);
+    if a_window == 0 {
         return Err(Error::TooLarge {
             what: "bytes of the moments of the rows that must share a binding".into(),
-            found: 2 * row_bytes * unit,
+            found: 2 * row_bytes * aligned_rows(row_bytes, device),
             limit: device.max_binding,
             remedy: "request a larger max_storage_buffer_binding_size",
         });
     }
-    let starts = (0..all).step_by(rows as usize);
-    let window = |first| Window {
-        first_row: first as u32,
-        rows: rows.min(all - first) as u32,
-    };
-    Ok(starts.map(window).collect())
+    let window = |first_row| Window { first_row, rows: a_window.min(rows - first_row) };
+    Ok((0..rows).step_by(a_window as usize).map(window).collect())
+}
+
+/// Rows of `bound_bytes` that one binding holds, such that every window of rows of `row_bytes`
+/// starts at an aligned offset; 0 where there is no such number.
+pub(crate) fn rows_a_window(
+    rows: u32,
+    bound_bytes: u64,
+    row_bytes: u64,
+    device: DeviceShape,
+) -> u32 {
+    let fitting = device.max_binding / bound_bytes;
+    if fitting >= u64::from(rows) {
+        return rows;
+    }
+    let unit = aligned_rows(row_bytes, device);
+    (fitting / unit * unit) as u32
+}
+
+/// Rows after which the offset is aligned again.
+fn aligned_rows(row_bytes: u64, device: DeviceShape) -> u64 {
+    device.alignment / gcd(device.alignment, row_bytes)
 }
 
 fn gcd(a: u64, b: u64) -> u64 {
@@ -80,7 +104,7 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    fn over(workgroups: u32, device: DeviceShape) -> Self {
+    pub fn over(workgroups: u32, device: DeviceShape) -> Self {
         let x = workgroups.clamp(1, device.max_workgroups);
         Self { x, y: workgroups.div_ceil(x).max(1) }
     }
@@ -92,6 +116,12 @@ pub(crate) struct TableStep {
     pub geometry: Geometry,
     /// Entries of its gradient; at least 1.
     pub nnz: u32,
+    /// Whether its entries are sorted; else no row is named twice.
+    pub sorted: bool,
+    /// Whether only the first entry of a row counts.
+    pub once: bool,
+    /// Whether its entries have weights.
+    pub weighted: bool,
 }
 
 /// What a step will do.
@@ -100,6 +130,8 @@ pub(crate) struct Plan {
     /// In the order of the tables asked for.
     pub tables: Vec<TablePlan>,
     pub sort: SortPlan,
+    /// Pairs of all tables, sorted or not.
+    pub pairs: u32,
     /// Words of the buffer of sorted pairs and partial sums.
     pub sorted_words: u64,
 }
@@ -112,7 +144,10 @@ pub(crate) struct TablePlan {
     /// Its keys are `[key_base, sentinel]`, the last for entries that name no row.
     pub key_base: u32,
     pub sentinel: u32,
-    pub ingest: Grid,
+    /// First word of its sources, where it has weights.
+    pub sources: u32,
+    /// One invocation a position.
+    pub entries: Grid,
     pub levels: Vec<LevelPlan>,
     pub update: Grid,
 }
@@ -128,7 +163,7 @@ pub(crate) struct LevelPlan {
     pub grid: Grid,
 }
 
-/// The radix sort of all pairs of the step.
+/// The radix sort of the pairs that are to be sorted: the first `count`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SortPlan {
     pub count: u32,
@@ -165,29 +200,35 @@ pub(crate) fn plan(
     limit("entries of all gradients of a step", count, i32::MAX as u64, few)?;
 
     let mut words = 2 * count;
-    let (mut first, mut key_base) = (0, 0);
+    let sorted = steps.iter().filter(|step| step.sorted).map(|step| step.nnz).sum();
+    // Sorted tables come first; the others are not moved.
+    let (mut next_sorted, mut next_other, mut key_base) = (0, sorted, 0);
     let mut tables = Vec::with_capacity(steps.len());
     for step in steps {
-        let levels = levels(*step, &mut words, device, tuning);
+        let next = if step.sorted { &mut next_sorted } else { &mut next_other };
+        let first = *next;
+        *next += step.nnz;
         let sentinel = key_base + step.geometry.rows;
+        let sources = words as u32;
+        words += if step.weighted { 2 * u64::from(step.nnz) } else { 0 };
         tables.push(TablePlan {
             first,
             end: first + step.nnz,
             key_base,
             sentinel,
-            ingest: Grid::over(step.nnz.div_ceil(tuning.workgroup), device),
-            levels,
+            sources,
+            entries: Grid::over(step.nnz.div_ceil(tuning.workgroup), device),
+            levels: levels(*step, &mut words, device, tuning),
             update: Grid::over(step.nnz.div_ceil(tuning.update_tile), device),
         });
-        first += step.nnz;
         key_base = sentinel + 1;
     }
     let shrink = "set smaller gradients, or request a larger max_storage_buffer_binding_size";
     limit("bytes of sorted pairs and chunk sums", 4 * words, device.max_binding, shrink)?;
-    let sort = sort(count as u32, keys, device, tuning);
+    let sort = sort(sorted, keys, device, tuning);
     let histogram = 4 * sort.histogram_words;
     limit("bytes of the sort's histogram", histogram, device.max_binding, shrink)?;
-    Ok(Plan { tables, sort, sorted_words: words })
+    Ok(Plan { tables, sort, pairs: count as u32, sorted_words: words })
 }
 
 fn limit(what: &str, found: u64, limit: u64, remedy: &'static str) -> Result<(), Error> {
@@ -207,7 +248,7 @@ fn levels(
     let lanes = tuning.lanes(columns(step.geometry.dim));
     let mut levels = Vec::new();
     let mut stride = CHUNK;
-    while stride < step.nnz {
+    while stride < step.nnz && !step.once {
         let blocks = step.nnz.div_ceil(stride);
         let groups = tuning.workgroup / lanes;
         let grid = Grid::over(blocks.div_ceil(groups), device);

@@ -1,14 +1,15 @@
 use super::*;
 
 const DEVICE: DeviceShape =
-    DeviceShape { max_binding: 128 << 20, alignment: 256, max_workgroups: 65_535 };
+    DeviceShape { max_binding: 128 << 20, alignment: 256, max_workgroups: 65_535, value_windows: 1 };
 
 fn table(rows: u32, dim: u32) -> Geometry {
     Geometry { axes: [rows, 1, 1], sparse_dim: 1, rows, dim }
 }
 
 fn step(rows: u32, dim: u32, nnz: u32) -> TableStep {
-    TableStep { geometry: table(rows, dim), nnz }
+    let geometry = table(rows, dim);
+    TableStep { geometry, nnz, sorted: true, once: false, weighted: false }
 }
 
 #[test]
@@ -18,6 +19,23 @@ fn tables_own_disjoint_keys_and_positions() {
         plan.tables.iter().map(|t| (t.first, t.end, t.key_base, t.sentinel)).collect();
     assert_eq!(ranges, [(0, 5, 0, 10), (5, 7, 11, 18), (7, 16, 19, 20)]);
     assert_eq!((plan.sort.count, plan.sorted_words), (16, 32));
+}
+
+#[test]
+fn promised_tables_lie_behind_the_sorted_ones() {
+    let promised = TableStep { sorted: false, once: true, ..step(7, 3, 200) };
+    let plan = plan(&[promised, step(10, 4, 5)], DEVICE, &Tuning::CPU).unwrap();
+    let ranges: Vec<_> = plan.tables.iter().map(|t| (t.first, t.end, t.key_base)).collect();
+    assert_eq!(ranges, [(5, 205, 0), (0, 5, 8)]);
+    assert_eq!((plan.sort.count, plan.pairs), (5, 205));
+    assert_eq!(plan.tables[0].levels, []);
+}
+
+#[test]
+fn weights_take_two_words_an_entry() {
+    let weighted = TableStep { weighted: true, ..step(7, 3, 20) };
+    let plan = plan(&[step(10, 4, 5), weighted], DEVICE, &Tuning::CPU).unwrap();
+    assert_eq!((plan.tables[1].sources, plan.sorted_words), (50, 90));
 }
 
 #[test]
@@ -56,7 +74,7 @@ fn levels_follow_the_longest_possible_run() {
 #[test]
 fn grids_fold_past_the_axis_limit() {
     let plan = plan(&[step(10, 1, 9_000_000)], DEVICE, &Tuning::CPU).unwrap();
-    let grid = plan.tables[0].ingest;
+    let grid = plan.tables[0].entries;
     assert!(grid.x <= 65_535 && grid.y > 1);
     assert!(u64::from(grid.x) * u64::from(grid.y) * 8 >= 9_000_000);
 }
@@ -70,7 +88,7 @@ fn serial_tiles_never_loop_past_what_drivers_run() {
 
 #[test]
 fn a_table_that_fits_is_one_window() {
-    let whole = windows(table(1000, 37), DEVICE).unwrap();
+    let whole = windows(1000, 4 * 37, DEVICE).unwrap();
     assert_eq!(whole, [Window { first_row: 0, rows: 1000 }]);
 }
 
@@ -78,7 +96,7 @@ fn a_table_that_fits_is_one_window() {
 fn windows_cover_every_row_once_at_aligned_offsets_within_the_limit() {
     for (rows, dim) in [(3_000_000, 37), (1_000_000, 64), (20_000_000, 3), (70_000_000, 1)] {
         let table = table(rows, dim);
-        let windows = windows(table, DEVICE).unwrap();
+        let windows = windows(rows, table.row_bytes(), DEVICE).unwrap();
         assert!(windows.len() > 1);
         let mut next = 0;
         for window in windows {
@@ -102,5 +120,5 @@ fn what_cannot_be_addressed_is_refused() {
     for (steps, device) in too_large {
         assert!(matches!(plan(steps, device, &Tuning::GPU), Err(Error::TooLarge { .. })));
     }
-    assert!(matches!(windows(table(10, 1 << 20), small), Err(Error::TooLarge { .. })));
+    assert!(matches!(windows(10, 4 << 20, small), Err(Error::TooLarge { .. })));
 }

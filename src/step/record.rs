@@ -1,17 +1,22 @@
 //! Writes a planned step into an encoder. It never submits, polls, maps or waits.
 
-use super::bind::{BindGroups, regions};
+use super::bind::{BindGroups, Bindings, bindings};
 use super::layout::{
-    AdamHyper, EntryCount, IngestConfig, PartialConfig, SortConfig, UpdateConfig,
+    AdamHyper, EntriesConfig, EntryCount, InspectConfig, PartialConfig, RepeatsConfig, SortConfig,
+    Source, UpdateConfig,
 };
-use super::pipelines::{Kernel, Pipelines, sort_stages};
+use super::pipelines::{Gather, Kernel, Pipelines, sort_stages};
 use super::plan::{DeviceShape, Grid, Plan, TablePlan, TableStep, columns, plan};
 use super::scratch::{Scratch, ScratchBytes, try_create};
-use super::shaders::Stage;
+use super::shaders::{Reach, Stage, WIDE_WINDOWS};
 use super::uniforms::Uniforms;
+use crate::grad::ValueSource;
 use crate::table::Table;
-use crate::{AdamOptions, Error, Region, SparseGrad, Tuning};
+use crate::{AdamOptions, Duplicates, Error, NonFinite, Region, SparseGrad, Tuning};
 use wgpu::{Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, Device, Queue};
+
+/// Bytes between the regions of `absent`: a multiple of every offset alignment.
+const ABSENT_BYTES: u64 = 256;
 
 /// Everything that steps are recorded with.
 #[derive(Debug)]
@@ -24,54 +29,93 @@ pub struct Recorder {
     pub bind_groups: BindGroups,
     pub uniforms: Uniforms,
     pub scratch: Scratch,
-    /// Stands in for buffers that a gradient does not have.
+    /// Stands in for buffers that a gradient does not have, at a region each.
     absent: Buffer,
     /// What was planned last, and the plan.
     planned: Option<(Vec<TableStep>, Plan)>,
     pub dispatches: u32,
 }
 
+/// A table as a step's stages see it.
+#[derive(Clone, Copy)]
+struct Live<'a> {
+    table: &'a Table,
+    options: &'a AdamOptions,
+    at: &'a TablePlan,
+    asked: TableStep,
+    gather: Gather,
+    source: Source,
+}
+
+/// One of a table's gradients: where its entries and value rows start in the table's.
+#[derive(Clone, Copy)]
+struct Stretch<'a> {
+    grad: &'a SparseGrad,
+    number: usize,
+    entry_base: u32,
+    value_base: u32,
+}
+
+fn stretches(table: &Table) -> impl Iterator<Item = Stretch<'_>> {
+    let (mut entry_base, mut value_base) = (0, 0);
+    table.grads.iter().enumerate().map(move |(number, grad)| {
+        let stretch = Stretch { grad, number, entry_base, value_base };
+        entry_base += grad.nnz;
+        value_base += grad.value_rows(table.geometry);
+        stretch
+    })
+}
+
 impl Recorder {
     pub fn new(device: &Device, queue: &Queue, tuning: Tuning) -> Result<Self, Error> {
+        let shape = DeviceShape::of(&device.limits());
+        let absent_bytes = ABSENT_BYTES * WIDE_WINDOWS as u64;
         Ok(Self {
             device: device.clone(),
             queue: queue.clone(),
             tuning,
-            shape: DeviceShape::of(&device.limits()),
-            pipelines: Pipelines::new(device, &tuning),
+            shape,
+            pipelines: Pipelines::new(device, &tuning, shape.value_windows),
             bind_groups: BindGroups::default(),
             uniforms: Uniforms::new(device),
             scratch: Scratch::new(device),
-            absent: try_create(device, "sparse_adam::absent", 256)?,
+            absent: try_create(device, "sparse_adam::absent", absent_bytes)?,
             planned: None,
             dispatches: 0,
         })
     }
 
+    /// Builds the pipelines that a table's gradients need.
+    pub fn prepare_pipelines(&mut self, table: &Table) {
+        let (device, tuning) = (&self.device, &self.tuning);
+        let gather = table.gather(self.shape, tuning);
+        self.pipelines.prepare_gather(device, tuning, gather);
+        for grad in &table.grads {
+            if grad.weights.is_some() {
+                self.pipelines.prepare(device, tuning, Kernel::of(Stage::Source));
+            }
+            if grad.non_finite != NonFinite::Applied {
+                self.pipelines.prepare(device, tuning, Kernel::inspect(gather));
+            }
+            if grad.duplicates == Duplicates::NoneChecked {
+                self.pipelines.prepare(device, tuning, Kernel::of(Stage::Repeats));
+            }
+        }
+    }
+
     /// Plans a step over the tables that have entries and makes room for it.
     pub fn prepare<'a>(&mut self, tables: impl Iterator<Item = &'a Table>) -> Result<(), Error> {
-        let step = |table: &Table| {
-            let grad = table.entries()?;
-            Some(TableStep { geometry: table.geometry, nnz: grad.nnz })
+        let (mut steps, last) = match self.planned.take() {
+            Some((steps, plan)) => (steps, Some(plan)),
+            None => (Vec::new(), None),
         };
         // A step like the last one is not planned again, so that it allocates nothing.
-        let mut last = self.planned.take();
-        let mut steps = last.as_mut().map_or_else(Vec::new, |(steps, _)| std::mem::take(steps));
-        let before = steps.len();
-        let mut same = last.is_some();
-        let mut count = 0;
-        for new in tables.filter_map(step) {
-            same &= steps.get(count) == Some(&new) && count < before;
-            if count < steps.len() { steps[count] = new } else { steps.push(new) }
-            count += 1;
-        }
-        steps.truncate(count);
-        let plan = match last {
-            Some((_, plan)) if same && count == before => plan,
+        let plan = match (replace(&mut steps, tables.filter_map(Table::table_step)), last) {
+            (false, Some(last)) => last,
             _ => plan(&steps, self.shape, &self.tuning)?,
         };
         let need = ScratchBytes {
-            pairs: 8 * u64::from(plan.sort.count),
+            pairs: 8 * u64::from(plan.pairs),
             sorted: 4 * plan.sorted_words,
             histogram: 4 * plan.sort.histogram_words,
         };
@@ -90,70 +134,143 @@ impl Recorder {
         self.dispatches = 0;
         self.bind_groups.begin_step();
         let Some((steps, plan)) = self.planned.take() else { return };
-        if plan.sort.count > 0 {
+        if plan.pairs > 0 {
+            let with_entries = tables.filter(|(table, _)| !table.grads.is_empty());
+            let (shape, tuning) = (self.shape, self.tuning);
+            let live = with_entries.zip(&plan.tables).zip(&steps).map(
+                move |(((table, options), at), &asked)| {
+                    let gather = table.gather(shape, &tuning);
+                    let source = Source {
+                        columns: columns(table.geometry.dim),
+                        rows_a_window: table.rows_a_value_window(shape),
+                        sources: at.sources,
+                        pad0: 0,
+                    };
+                    Live { table, options, at, asked, gather, source }
+                },
+            );
+            self.gather_inputs(encoder, live.clone());
             let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor {
                 label: Some("sparse_adam::step"),
                 timestamp_writes: None,
             });
-            let live = tables.filter_map(|(table, options)| Some((table, table.entries()?, options)));
-            let planned = || plan.tables.iter().zip(live.clone());
-            for (table_plan, (table, grad, _)) in planned() {
-                self.ingest(&mut pass, &plan, table_plan, table, grad);
-            }
-            self.sort(&mut pass, &plan);
-            for (table_plan, (table, grad, _)) in planned() {
-                self.partial(&mut pass, table_plan, table, grad);
-            }
-            for (table_plan, (table, grad, options)) in planned() {
-                self.update(&mut pass, table_plan, table, grad, options);
-            }
+            self.stages(&mut pass, &plan, live);
         }
         self.uniforms.flush(&self.queue);
         self.planned = Some((steps, plan));
     }
 
-    /// Pairs go where an even number of passes brings them home to the sorted buffer.
+    /// Copies what must be copied before the pass: counts, and the rows of several gradients.
+    fn gather_inputs<'a>(
+        &self,
+        encoder: &mut CommandEncoder,
+        tables: impl Iterator<Item = Live<'a>>,
+    ) {
+        for Live { table, .. } in tables {
+            for stretch in stretches(table) {
+                if let Some(count) = &stretch.grad.count {
+                    let held = &table.extras.counts[stretch.number];
+                    encoder.copy_buffer_to_buffer(count.buffer(), count.offset(), held, 0, 4);
+                }
+            }
+            if let ([_, _, ..], Some(gathered)) = (&*table.grads, &table.extras.gathered) {
+                for stretch in stretches(table) {
+                    let at = u64::from(stretch.value_base) * table.geometry.row_bytes();
+                    let from = &stretch.grad.values;
+                    let (buffer, offset, size) = (from.buffer(), from.offset(), from.size());
+                    encoder.copy_buffer_to_buffer(buffer, offset, gathered, at, size);
+                }
+            }
+        }
+    }
+
+    fn stages<'a>(
+        &mut self,
+        pass: &mut ComputePass<'_>,
+        plan: &Plan,
+        tables: impl Iterator<Item = Live<'a>> + Clone,
+    ) {
+        for live in tables.clone() {
+            for stretch in stretches(live.table) {
+                self.entries(pass, plan, live, stretch);
+            }
+        }
+        self.sort(pass, plan);
+        for live in tables.clone() {
+            if live.table.grads[0].duplicates == Duplicates::NoneChecked {
+                self.repeats(pass, live);
+            }
+            self.partial(pass, live);
+        }
+        for live in tables {
+            self.update(pass, live);
+        }
+    }
+
+    /// Where pairs are that `passes_left` passes bring home to the sorted buffer.
     fn pairs(&self, passes_left: usize) -> Region {
         let home = passes_left.is_multiple_of(2);
         Region::from(if home { &self.scratch.sorted } else { &self.scratch.pairs })
     }
 
-    fn ingest(
+    fn absent(&self, number: usize) -> Region {
+        let start = ABSENT_BYTES * number as u64;
+        Region::from(self.absent.slice(start..start + ABSENT_BYTES))
+    }
+
+    /// The stages that make pairs of one gradient's entries: ingest, source, inspect.
+    fn entries(
         &mut self,
         pass: &mut ComputePass<'_>,
         plan: &Plan,
-        at: &TablePlan,
-        table: &Table,
-        grad: &SparseGrad,
+        live: Live<'_>,
+        stretch: Stretch<'_>,
     ) {
-        let geometry = table.geometry;
-        let config = IngestConfig {
-            first: at.first,
-            capacity: grad.nnz,
-            key_base: at.key_base,
-            sentinel: at.sentinel,
-            index_format: grad.format as u32,
-            axes: geometry.sparse_dim,
-            axis_size_0: geometry.axes[0],
-            axis_size_1: geometry.axes[1],
-            axis_size_2: geometry.axes[2],
-            value_source: 0,
-            value_rows: grad.nnz,
-            pad0: 0,
+        let grad = stretch.grad;
+        let config = entries_config(live, stretch);
+        let grid = Grid::over(grad.nnz.div_ceil(self.tuning.workgroup), self.shape);
+        // A promised table's pairs are written where they stay.
+        let passes = if live.asked.sorted { plan.sort.passes.len() } else { 0 };
+        let pairs = self.pairs(passes);
+        let map = match &grad.source {
+            ValueSource::Map { map, .. } => map.clone(),
+            _ => self.absent(0),
         };
-        let count = EntryCount { entries: grad.nnz, ..Default::default() };
-        let (config, config_offset) = self.uniforms.slot(&self.device, &self.queue, &config);
-        let (count, count_offset) = self.uniforms.slot(&self.device, &self.queue, &count);
-        let bound = [
-            config,
-            count,
-            grad.indices.clone(),
-            Region::from(&self.absent),
-            self.pairs(plan.sort.passes.len()),
-            Region::from(&table.status),
-        ];
-        let kernel = Kernel::of(Stage::Ingest);
-        self.dispatch(pass, kernel, bound, &[config_offset, count_offset], at.ingest);
+        let status = Region::from(&live.table.status);
+        self.ingest(pass, live, stretch, &config, [map.clone(), pairs.clone(), status.clone()]);
+        if live.asked.weighted {
+            let (slot, offset) = self.slot(&config);
+            let weights = grad.weights.clone().unwrap_or_else(|| self.absent(1));
+            let bound = [slot, map.clone(), weights, Region::from(&self.scratch.sorted)];
+            self.dispatch(pass, Kernel::of(Stage::Source), bindings(bound, &[]), &[offset], grid);
+        }
+        if grad.non_finite != NonFinite::Applied {
+            let Source { columns, rows_a_window, .. } = live.source;
+            let config =
+                InspectConfig { entries: config, columns, rows_a_window, ..Default::default() };
+            let (slot, offset) = self.slot(&config);
+            let bound = self.with_values([slot, pairs, map, status], live);
+            self.dispatch(pass, Kernel::inspect(live.gather), bound, &[offset], grid);
+        }
+    }
+
+    fn ingest(
+        &mut self,
+        pass: &mut ComputePass<'_>,
+        live: Live<'_>,
+        stretch: Stretch<'_>,
+        config: &EntriesConfig,
+        [map, pairs, status]: [Region; 3],
+    ) {
+        let grad = stretch.grad;
+        let (slot, offset) = self.slot(config);
+        let (count, count_offset) = match grad.count {
+            Some(_) => (Region::from(&live.table.extras.counts[stretch.number]), 0),
+            None => self.slot(&EntryCount { entries: grad.nnz, ..Default::default() }),
+        };
+        let bound = bindings([slot, count, grad.indices.clone(), map, pairs, status], &[]);
+        let grid = Grid::over(grad.nnz.div_ceil(self.tuning.workgroup), self.shape);
+        self.dispatch(pass, Kernel::of(Stage::Ingest), bound, &[offset, count_offset], grid);
     }
 
     fn sort(&mut self, pass: &mut ComputePass<'_>, plan: &Plan) {
@@ -168,99 +285,160 @@ impl Recorder {
                 tile_size: plan.sort.tile_size,
                 ..Default::default()
             };
-            let (config, offset) = self.uniforms.slot(&self.device, &self.queue, &config);
+            let (slot, offset) = self.slot(&config);
             let (source, target) = (self.pairs(left), self.pairs(left - 1));
             let tiles = plan.sort.tile_grid;
-            let bound = [config.clone(), source.clone(), counts.clone()];
+            let bound = bindings([slot.clone(), source.clone(), counts.clone()], &[]);
             self.dispatch(pass, histogram, bound, &[offset], tiles);
-            self.dispatch(pass, scan, [config.clone(), counts.clone()], &[offset], digit.scan);
-            let bound = [config, source, target, counts.clone()];
+            let bound = bindings([slot.clone(), counts.clone()], &[]);
+            self.dispatch(pass, scan, bound, &[offset], digit.scan);
+            let bound = bindings([slot, source, target, counts.clone()], &[]);
             self.dispatch(pass, scatter, bound, &[offset], tiles);
         }
     }
 
-    fn partial(
-        &mut self,
-        pass: &mut ComputePass<'_>,
-        at: &TablePlan,
-        table: &Table,
-        grad: &SparseGrad,
-    ) {
-        let columns = columns(table.geometry.dim);
-        let lanes = self.tuning.lanes(columns);
+    fn repeats(&mut self, pass: &mut ComputePass<'_>, live: Live<'_>) {
+        let &TablePlan { first, end, sentinel, entries, .. } = live.at;
+        let (slot, offset) = self.slot(&RepeatsConfig { first, end, sentinel, pad0: 0 });
+        let status = Region::from(&live.table.status);
+        let bound = bindings([slot, Region::from(&self.scratch.sorted), status], &[]);
+        self.dispatch(pass, Kernel::of(Stage::Repeats), bound, &[offset], entries);
+    }
+
+    fn partial(&mut self, pass: &mut ComputePass<'_>, live: Live<'_>) {
         let mut sums_below = 0;
-        for (below, level) in at.levels.iter().enumerate() {
+        for (below, level) in live.at.levels.iter().enumerate() {
             let config = PartialConfig {
-                first: at.first,
-                end: at.end,
+                first: live.at.first,
+                end: live.at.end,
                 blocks: level.blocks,
                 stride: level.stride,
                 sums: level.sums,
                 sums_below,
-                columns,
-                sentinel: at.sentinel,
+                sentinel: live.at.sentinel,
+                pad0: 0,
+                source: live.source,
             };
             sums_below = level.sums;
-            let (config, offset) = self.uniforms.slot(&self.device, &self.queue, &config);
-            let bound = [config, grad.values.clone(), Region::from(&self.scratch.sorted)];
-            let kernel = Kernel::partial(table.width(), lanes, below == 0);
+            let (slot, offset) = self.slot(&config);
+            let bound = self.with_values([slot, Region::from(&self.scratch.sorted)], live);
+            let kernel = Kernel::partial(live.gather, below == 0);
             self.dispatch(pass, kernel, bound, &[offset], level.grid);
         }
     }
 
-    fn update(
-        &mut self,
-        pass: &mut ComputePass<'_>,
-        at: &TablePlan,
-        table: &Table,
-        grad: &SparseGrad,
-        options: &AdamOptions,
-    ) {
-        let Some(state) = &table.state else { return };
-        let columns = columns(table.geometry.dim);
-        let kernel = Kernel::update(table.width(), self.tuning.lanes(columns));
+    fn update(&mut self, pass: &mut ComputePass<'_>, live: Live<'_>) {
+        let Some(state) = &live.table.state else { return };
         let mut sums = [0; 4];
-        for (sums, level) in sums.iter_mut().zip(&at.levels) {
+        for (sums, level) in sums.iter_mut().zip(&live.at.levels) {
             *sums = level.sums;
         }
-        for (window, moments) in table.windows.iter().zip(&state.moments) {
+        for (window, moments) in live.table.windows.iter().zip(&state.moments) {
             let config = UpdateConfig {
-                hyper: AdamHyper::at(options, state.step),
+                hyper: AdamHyper::at(live.options, state.step),
                 sums,
-                first: at.first,
-                end: at.end,
-                window_key: at.key_base + window.first_row,
+                first: live.at.first,
+                end: live.at.end,
+                window_key: live.at.key_base + window.first_row,
                 window_rows: window.rows,
-                columns,
-                levels: at.levels.len() as u32,
-                maximize: options.maximize.into(),
-                pad0: 0,
+                levels: live.at.levels.len() as u32,
+                maximize: live.options.maximize.into(),
+                unique: (!live.asked.sorted).into(),
+                once: live.asked.once.into(),
+                source: live.source,
             };
-            let (config, offset) = self.uniforms.slot(&self.device, &self.queue, &config);
-            let bound = [
-                config,
-                table.window_region(*window),
-                Region::from(moments),
-                grad.values.clone(),
-                Region::from(&self.scratch.sorted),
-            ];
-            self.dispatch(pass, kernel, bound, &[offset], at.update);
+            let (slot, offset) = self.slot(&config);
+            let sorted = Region::from(&self.scratch.sorted);
+            let fixed = [slot, window.region.clone(), Region::from(moments), sorted];
+            let bound = self.with_values(fixed, live);
+            self.dispatch(pass, Kernel::update(live.gather), bound, &[offset], live.at.update);
         }
     }
 
-    fn dispatch<const N: usize>(
+    /// `fixed`, then the windows of the table's values.
+    fn with_values<const N: usize>(&self, fixed: [Region; N], live: Live<'_>) -> Bindings {
+        let Some(values) = live.table.values() else { return bindings(fixed, &[]) };
+        if live.gather.reach == Reach::Narrow {
+            return bindings(fixed, &[values]);
+        }
+        let window = u64::from(live.source.rows_a_window) * live.table.geometry.row_bytes();
+        let windows: [Region; WIDE_WINDOWS] = std::array::from_fn(|number| {
+            let start = window * number as u64;
+            match values.size().checked_sub(start) {
+                None | Some(0) => self.absent(number),
+                Some(rest) => values.part(start, rest.min(window)),
+            }
+        });
+        bindings(fixed, &windows)
+    }
+
+    fn slot<T: bytemuck::Pod>(&mut self, value: &T) -> (Region, u32) {
+        self.uniforms.slot(&self.device, &self.queue, value)
+    }
+
+    fn dispatch(
         &mut self,
         pass: &mut ComputePass<'_>,
         kernel: Kernel,
-        bound: [Region; N],
+        bound: Bindings,
         offsets: &[u32],
         grid: Grid,
     ) {
         let (pipeline, layout) = self.pipelines.get(kernel);
-        let group = self.bind_groups.get(&self.device, layout, regions(bound));
+        let group = self.bind_groups.get(&self.device, layout, bound);
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, group, offsets);
         pass.dispatch_workgroups(grid.x, grid.y, 1);
         self.dispatches += 1;
     }
+}
+
+fn entries_config(live: Live<'_>, stretch: Stretch<'_>) -> EntriesConfig {
+    let Stretch { grad, entry_base, value_base, .. } = stretch;
+    let geometry = live.table.geometry;
+    EntriesConfig {
+        first: live.at.first + entry_base,
+        capacity: grad.nnz,
+        key_base: live.at.key_base,
+        sentinel: live.at.sentinel,
+        index_format: grad.format as u32,
+        axes: geometry.sparse_dim,
+        axis_size_0: geometry.axes[0],
+        axis_size_1: geometry.axes[1],
+        axis_size_2: geometry.axes[2],
+        value_source: match grad.source {
+            ValueSource::Entry => 0,
+            ValueSource::Map { .. } => 1,
+            ValueSource::Row => 2,
+        },
+        value_base,
+        value_rows: grad.value_rows(geometry),
+        weighted: live.asked.weighted.into(),
+        entry_base,
+        sources: live.at.sources,
+        skip_non_finite: (grad.non_finite == NonFinite::Skipped).into(),
+        has_weights: grad.weights.is_some().into(),
+        ..Default::default()
+    }
+}
+
+/// Makes `held` hold `new`, in place; whether it held anything else.
+fn replace<T: PartialEq>(held: &mut Vec<T>, new: impl Iterator<Item = T>) -> bool {
+    let (before, mut count, mut changed) = (held.len(), 0, false);
+    for value in new {
+        match held.get_mut(count) {
+            Some(place) if *place == value => {}
+            Some(place) => {
+                *place = value;
+                changed = true;
+            }
+            None => {
+                held.push(value);
+                changed = true;
+            }
+        }
+        count += 1;
+    }
+    held.truncate(count);
+    changed || count != before
 }

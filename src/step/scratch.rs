@@ -32,6 +32,11 @@ impl Scratch {
         }
     }
 
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> u64 {
+        self.pairs.size() + self.sorted.size() + self.histogram.size()
+    }
+
     /// The same scratch, with each buffer at least as large as asked for, at most `limit`.
     pub fn grown(&self, device: &Device, need: ScratchBytes, limit: u64) -> Result<Self, Error> {
         Ok(Self {
@@ -67,9 +72,33 @@ fn grown(
 /// # Errors
 /// [`Error::OutOfMemory`] where the device says so at once, which native backends do.
 pub fn try_create(device: &Device, label: &'static str, bytes: u64) -> Result<Buffer, Error> {
+    checked(device, label, bytes, || create(device, label, bytes))
+}
+
+/// Creates a zeroed uniform buffer that commands can copy to.
+///
+/// # Errors
+/// As [`try_create`].
+pub fn create_uniform(device: &Device, label: &'static str, size: u64) -> Result<Buffer, Error> {
+    checked(device, label, size, || {
+        device.create_buffer(&BufferDescriptor {
+            label: Some(label),
+            size,
+            usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    })
+}
+
+fn checked(
+    device: &Device,
+    label: &'static str,
+    bytes: u64,
+    create: impl FnOnce() -> Buffer,
+) -> Result<Buffer, Error> {
     let validation = device.push_error_scope(ErrorFilter::Validation);
     let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
-    let buffer = create(device, label, bytes);
+    let buffer = create();
     let refused = memory.pop().now_or_never().flatten();
     let invalid = validation.pop().now_or_never().flatten();
     match refused.or(invalid) {

@@ -20,86 +20,103 @@ impl Width {
     }
 }
 
+/// How the gradient's values are bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// In one binding.
+    Narrow,
+    /// In up to [`WIDE_WINDOWS`] bindings.
+    Wide,
+}
+
+/// Bindings of values of a [`Reach::Wide`] stage.
+pub const WIDE_WINDOWS: usize = 5;
+
+impl Reach {
+    fn fragment(self) -> &'static str {
+        match self {
+            Self::Narrow => include_str!("../../shaders/shared/values.wgsl"),
+            Self::Wide => include_str!("../../shaders/shared/values_wide.wgsl"),
+        }
+    }
+}
+
 /// A compute stage; its name is that of its file, label, twin and test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     Ingest,
+    Source,
+    Inspect(Width, Reach),
     SortSerialHistogram,
     SortSerialScan,
     SortSerialScatter,
     SortWideHistogram,
     SortWideScan,
     SortWideScatter,
-    Partial(Width),
-    Update(Width),
+    Repeats,
+    Partial(Width, Reach),
+    Update(Width, Reach),
 }
 
 const GRID: &str = include_str!("../../shaders/shared/grid.wgsl");
 const SORT: &str = include_str!("../../shaders/shared/sort.wgsl");
 const RUNS: &str = include_str!("../../shaders/shared/runs.wgsl");
 const ADAM: &str = include_str!("../../shaders/shared/adam.wgsl");
+const ENTRIES: &str = include_str!("../../shaders/shared/entries.wgsl");
+const STATUS: &str = include_str!("../../shaders/shared/status.wgsl");
+
+/// `sparse_adam::<name>` and the text of `shaders/<name>.wgsl`.
+macro_rules! stage {
+    ($name:literal) => {
+        (concat!("sparse_adam::", $name), include_str!(concat!("../../shaders/", $name, ".wgsl")))
+    };
+}
 
 impl Stage {
-    #[cfg(test)]
-    pub const ALL: [Self; 11] = [
-        Self::Ingest,
-        Self::SortSerialHistogram,
-        Self::SortSerialScan,
-        Self::SortSerialScatter,
-        Self::SortWideHistogram,
-        Self::SortWideScan,
-        Self::SortWideScatter,
-        Self::Partial(Width::Scalar),
-        Self::Partial(Width::Vec4),
-        Self::Update(Width::Scalar),
-        Self::Update(Width::Vec4),
-    ];
+    /// The label of everything made for this stage, and its own WGSL.
+    fn file(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Ingest => stage!("ingest"),
+            Self::Source => stage!("source"),
+            Self::Inspect(..) => stage!("inspect"),
+            Self::SortSerialHistogram => stage!("sort_serial_histogram"),
+            Self::SortSerialScan => stage!("sort_serial_scan"),
+            Self::SortSerialScatter => stage!("sort_serial_scatter"),
+            Self::SortWideHistogram => stage!("sort_wide_histogram"),
+            Self::SortWideScan => stage!("sort_wide_scan"),
+            Self::SortWideScatter => stage!("sort_wide_scatter"),
+            Self::Repeats => stage!("repeats"),
+            Self::Partial(..) => stage!("partial"),
+            Self::Update(..) => stage!("update"),
+        }
+    }
 
     /// The label of everything made for this stage.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Ingest => "sparse_adam::ingest",
-            Self::SortSerialHistogram => "sparse_adam::sort_serial_histogram",
-            Self::SortSerialScan => "sparse_adam::sort_serial_scan",
-            Self::SortSerialScatter => "sparse_adam::sort_serial_scatter",
-            Self::SortWideHistogram => "sparse_adam::sort_wide_histogram",
-            Self::SortWideScan => "sparse_adam::sort_wide_scan",
-            Self::SortWideScatter => "sparse_adam::sort_wide_scatter",
-            Self::Partial(_) => "sparse_adam::partial",
-            Self::Update(_) => "sparse_adam::update",
-        }
+        self.file().0
     }
 
     /// The stage's complete WGSL.
     pub fn source(self) -> String {
-        match self {
-            Self::Ingest => [GRID, include_str!("../../shaders/ingest.wgsl")].concat(),
-            Self::SortSerialHistogram => {
-                [SORT, include_str!("../../shaders/sort_serial_histogram.wgsl")].concat()
+        let shared: &[&str] = match self {
+            Self::Ingest => &[GRID, ENTRIES, STATUS],
+            Self::Source => &[GRID, ENTRIES],
+            Self::Inspect(width, reach) => {
+                &[width.fragment(), reach.fragment(), GRID, ENTRIES, STATUS]
             }
-            Self::SortSerialScan => {
-                [SORT, include_str!("../../shaders/sort_serial_scan.wgsl")].concat()
+            Self::SortSerialHistogram | Self::SortSerialScan | Self::SortSerialScatter => &[SORT],
+            Self::SortWideScan => &[SORT],
+            Self::SortWideHistogram | Self::SortWideScatter => &[GRID, SORT],
+            Self::Repeats => &[GRID, STATUS],
+            Self::Partial(width, reach) => &[width.fragment(), reach.fragment(), GRID, RUNS],
+            Self::Update(width, reach) => {
+                &[width.fragment(), reach.fragment(), GRID, RUNS, ADAM]
             }
-            Self::SortSerialScatter => {
-                [SORT, include_str!("../../shaders/sort_serial_scatter.wgsl")].concat()
-            }
-            Self::SortWideHistogram => {
-                [GRID, SORT, include_str!("../../shaders/sort_wide_histogram.wgsl")].concat()
-            }
-            Self::SortWideScan => {
-                [SORT, include_str!("../../shaders/sort_wide_scan.wgsl")].concat()
-            }
-            Self::SortWideScatter => {
-                [GRID, SORT, include_str!("../../shaders/sort_wide_scatter.wgsl")].concat()
-            }
-            Self::Partial(width) => {
-                let stage = include_str!("../../shaders/partial.wgsl");
-                [width.fragment(), GRID, RUNS, stage].concat()
-            }
-            Self::Update(width) => {
-                let stage = include_str!("../../shaders/update.wgsl");
-                [width.fragment(), GRID, RUNS, ADAM, stage].concat()
-            }
-        }
+        };
+        [&shared.concat(), self.file().1].concat()
     }
 }
+
+#[cfg(test)]
+#[path = "shaders_tests.rs"]
+mod tests;

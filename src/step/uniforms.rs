@@ -11,7 +11,7 @@ use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, Queue};
 /// Slots a chunk; a full chunk is let go and a new one begun.
 const SLOTS: u64 = 1024;
 /// Bytes of the largest uniform struct.
-const LARGEST: u64 = 64;
+const LARGEST: u64 = 96;
 
 /// Write-once slots in a chunk of uniform buffer.
 #[derive(Debug)]
@@ -78,6 +78,11 @@ impl Uniforms {
             self.unwritten_from += self.unwritten.len() as u64;
             self.unwritten.clear();
         }
+    }
+
+    /// Bytes of the current chunk.
+    pub fn bytes(&self) -> u64 {
+        self.chunk.size()
     }
 
     /// Chunks created so far.

@@ -1,0 +1,65 @@
+// inspect: counts entries whose value row holds an infinity or a NaN, and may refuse them.
+//
+// One invocation an entry, after ingest and before the sort. Runs only where asked for.
+
+override WORKGROUP: u32 = 64u;
+
+struct InspectConfig {
+    entries: EntriesConfig,
+    /// Lanes of a row, and rows of a window of values.
+    columns: u32,
+    rows_a_window: u32,
+    pad0: u32,
+    pad1: u32,
+}
+
+@group(0) @binding(0) var<uniform> config: InspectConfig;
+@group(0) @binding(1) var<storage, read_write> pairs: array<vec2<u32>>;
+@group(0) @binding(2) var<storage, read_write> value_map: array<u32>;
+@group(0) @binding(3) var<storage, read_write> status: Status;
+
+const EXPONENT: u32 = 0x7f800000u;
+
+fn is_finite(row: u32) -> bool {
+    for (var column = 0u; column < config.columns; column++) {
+        let words = words_of(load_value(row, column, config.columns, config.rows_a_window));
+        for (var i = 0u; i < LANE_WIDTH; i++) {
+            if ((words[i] & EXPONENT) == EXPONENT) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let entry = linear_workgroup(workgroup, grid) * WORKGROUP + local;
+    let entries = config.entries;
+    if (entry >= entries.capacity) {
+        return;
+    }
+    let at = entries.first + entry;
+    let pair = pairs[at];
+    if (pair.x == entries.sentinel) {
+        return;
+    }
+    var value_row = pair.y;
+    if (entries.weighted == 1u) {
+        value_row = entries.value_base + entry;
+        if (entries.value_source == VALUES_BY_MAP) {
+            value_row = entries.value_base + value_map[entry];
+        }
+    }
+    if (is_finite(value_row)) {
+        return;
+    }
+    atomicAdd(&status.non_finite, 1u);
+    if (entries.skip_non_finite == 1u) {
+        pairs[at].x = entries.sentinel;
+    }
+}

@@ -1,0 +1,39 @@
+// A stretch of a table's entries as the caller gave them.
+
+struct EntriesConfig {
+    /// Where the stretch's pairs start, and how many there are: its capacity.
+    first: u32,
+    capacity: u32,
+    /// The table's first key, and its sentinel key.
+    key_base: u32,
+    sentinel: u32,
+    /// 0: u32; 1: i32; 2: i64, as two words, low word first.
+    index_format: u32,
+    /// Sparse axes (1 to 3) and their sizes; `indices` is `[axes, capacity]`.
+    axes: u32,
+    axis_size_0: u32,
+    axis_size_1: u32,
+    axis_size_2: u32,
+    /// Where an entry's values are: see VALUES_BY_*.
+    value_source: u32,
+    /// The stretch's rows of values: the first of them, and how many.
+    value_base: u32,
+    value_rows: u32,
+    /// 1: entries have weights, and a pair holds the entry in place of its value row.
+    weighted: u32,
+    /// The table's entries before the stretch.
+    entry_base: u32,
+    /// First word of the table's sources.
+    sources: u32,
+    /// What `inspect` does with a non-finite entry. 0: counts it; 1: refuses it too.
+    skip_non_finite: u32,
+    /// 1: this stretch has weights of its own; 0: each is 1.
+    has_weights: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
+}
+
+const VALUES_BY_ENTRY: u32 = 0u;
+const VALUES_BY_MAP: u32 = 1u;
+const VALUES_BY_ROW: u32 = 2u;

@@ -1,0 +1,213 @@
+//! Every shader in every variant, without a GPU: valid with minimal capabilities, within the
+//! smallest limits, and laid out as the host believes.
+
+use super::*;
+use crate::step::layout;
+use crate::step::pipelines::{Gather, Kernel};
+use crate::{CHUNK, Tuning};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ShaderStage, TypeInner};
+use std::mem::offset_of;
+
+const SIMPLE: [Stage; 9] = [
+    Stage::Ingest,
+    Stage::Source,
+    Stage::SortSerialHistogram,
+    Stage::SortSerialScan,
+    Stage::SortSerialScatter,
+    Stage::SortWideHistogram,
+    Stage::SortWideScan,
+    Stage::SortWideScatter,
+    Stage::Repeats,
+];
+
+/// Every kernel that any table could need, with both tunings' overrides.
+fn kernels() -> Vec<(Kernel, Tuning)> {
+    let mut kernels = SIMPLE.map(Kernel::of).to_vec();
+    for width in [Width::Scalar, Width::Vec4] {
+        for reach in [Reach::Narrow, Reach::Wide] {
+            for (lanes, weighted) in [(1, false), (1, true), (8, false), (32, true)] {
+                let gather = Gather { width, reach, lanes, weighted };
+                kernels.push(Kernel::inspect(gather));
+                kernels.push(Kernel::update(gather));
+                kernels.push(Kernel::partial(gather, true));
+                kernels.push(Kernel::partial(gather, false));
+            }
+        }
+    }
+    let tunings = [Tuning::CPU, Tuning::GPU];
+    let both = |kernel: Kernel| {
+        // A kernel's lanes never exceed its workgroup.
+        let fits = move |tuning: &Tuning| kernel.lanes <= tuning.max_lanes;
+        tunings.into_iter().filter(fits).map(move |tuning| (kernel, tuning))
+    };
+    kernels.into_iter().flat_map(both).collect()
+}
+
+fn validate(module: &Module) -> ModuleInfo {
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    validator.validate(module).unwrap_or_else(|error| panic!("{}", error.emit_to_string("")))
+}
+
+fn parse(stage: Stage) -> Module {
+    let source = stage.source();
+    naga::front::wgsl::parse_str(&source)
+        .unwrap_or_else(|error| panic!("{stage:?}: {}", error.emit_to_string(&source)))
+}
+
+/// The kernel's module with its overrides filled in.
+fn specialised(kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
+    let module = parse(kernel.stage);
+    let info = validate(&module);
+    let constants = kernel.constants(tuning);
+    let constants = constants.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+    let entry = Some((ShaderStage::Compute, "main"));
+    let (module, info) =
+        naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants)
+            .unwrap();
+    (module.into_owned(), info.into_owned())
+}
+
+#[test]
+fn every_kernel_fits_the_smallest_device() {
+    let limits = wgpu::Limits::downlevel_defaults();
+    for (kernel, tuning) in kernels() {
+        let (module, _) = specialised(kernel, &tuning);
+        let mut layouter = naga::proc::Layouter::default();
+        layouter.update(module.to_ctx()).unwrap();
+        let size = |space| {
+            let held = module.global_variables.iter().filter(move |(_, held)| held.space == space);
+            held.map(|(_, held)| layouter[held.ty].size).sum::<u32>()
+        };
+        assert!(size(AddressSpace::WorkGroup) <= limits.max_compute_workgroup_storage_size);
+        let storage = |space| matches!(space, AddressSpace::Storage { .. });
+        let bound = module.global_variables.iter().filter(|(_, held)| storage(held.space)).count();
+        let wide = matches!(
+            kernel.stage,
+            Stage::Inspect(_, Reach::Wide)
+                | Stage::Partial(_, Reach::Wide)
+                | Stage::Update(_, Reach::Wide)
+        );
+        assert!(bound <= if wide { 3 + WIDE_WINDOWS } else { 4 }, "{kernel:?}: {bound}");
+        let workgroup = module.entry_points[0].workgroup_size;
+        let invocations: u32 = workgroup.iter().product();
+        assert!(invocations <= limits.max_compute_invocations_per_workgroup);
+        assert!(workgroup[0] <= limits.max_compute_workgroup_size_x);
+    }
+}
+
+#[test]
+fn every_kernel_is_written_for_every_target() {
+    use naga::back::{glsl, hlsl, msl, spv, wgsl};
+    use naga::proc::BoundsCheckPolicies;
+    let entry = || Some((ShaderStage::Compute, "main".to_string()));
+    for (kernel, tuning) in kernels() {
+        let (module, info) = specialised(kernel, &tuning);
+        let spv_options = spv::PipelineOptions {
+            shader_stage: ShaderStage::Compute,
+            entry_point: "main".into(),
+        };
+        spv::write_vec(&module, &info, &spv::Options::default(), Some(&spv_options)).unwrap();
+        let msl_options = msl::PipelineOptions { entry_point: entry(), ..Default::default() };
+        msl::write_string(&module, &info, &msl::Options::default(), &msl_options).unwrap();
+        let (hlsl_options, mut out) = (hlsl::Options::default(), String::new());
+        let pipeline = hlsl::PipelineOptions { entry_point: entry() };
+        hlsl::Writer::new(&mut out, &hlsl_options, &pipeline).write(&module, &info, None).unwrap();
+        // GLSL ES 3.10 has four storage blocks at least; wide gathers need a larger device.
+        let (glsl_options, mut out) = (glsl::Options::default(), String::new());
+        let pipeline = glsl::PipelineOptions {
+            shader_stage: ShaderStage::Compute,
+            entry_point: "main".into(),
+            multiview: None,
+        };
+        let policies = BoundsCheckPolicies::default();
+        glsl::Writer::new(&mut out, &module, &info, &glsl_options, &pipeline, policies)
+            .unwrap()
+            .write()
+            .unwrap();
+        wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).unwrap();
+    }
+}
+
+/// Names and byte offsets of a WGSL struct's members, and its size.
+fn members(stage: Stage, name: &str) -> (Vec<(String, u32)>, u32) {
+    let module = parse(stage);
+    let found = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name));
+    let Some((_, naga::Type { inner: TypeInner::Struct { members, span }, .. })) = found else {
+        panic!("{name} is not a struct of {stage:?}");
+    };
+    let named = members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset));
+    (named.collect(), *span)
+}
+
+macro_rules! assert_layout {
+    ($stage:expr, $name:ident { $($field:ident),* $(,)? }) => {{
+        let host = vec![
+            $((stringify!($field).to_string(), offset_of!(layout::$name, $field) as u32)),*
+        ];
+        let (device, span) = members($stage, stringify!($name));
+        assert_eq!(host, device, stringify!($name));
+        assert_eq!(size_of::<layout::$name>() as u32, span, stringify!($name));
+    }};
+}
+
+#[test]
+fn host_structs_lie_as_the_shaders_read_them() {
+    let update = Stage::Update(Width::Vec4, Reach::Narrow);
+    assert_layout!(Stage::Ingest, EntriesConfig {
+        first, capacity, key_base, sentinel, index_format, axes, axis_size_0, axis_size_1,
+        axis_size_2, value_source, value_base, value_rows, weighted, entry_base, sources,
+        skip_non_finite, has_weights, pad0, pad1, pad2,
+    });
+    assert_layout!(Stage::Ingest, EntryCount { entries, pad0, pad1, pad2 });
+    assert_layout!(Stage::Inspect(Width::Scalar, Reach::Narrow), InspectConfig {
+        entries, columns, rows_a_window, pad0, pad1,
+    });
+    assert_layout!(Stage::SortSerialScan, SortConfig {
+        count, shift, radix, tiles, tile_size, pad0, pad1, pad2,
+    });
+    assert_layout!(Stage::Repeats, RepeatsConfig { first, end, sentinel, pad0 });
+    assert_layout!(Stage::Partial(Width::Scalar, Reach::Narrow), PartialConfig {
+        first, end, blocks, stride, sums, sums_below, sentinel, pad0, source,
+    });
+    assert_layout!(update, Source { columns, rows_a_window, sources, pad0 });
+    assert_layout!(update, AdamHyper { step_size, one_minus_beta1, one_minus_beta2, eps });
+    assert_layout!(update, UpdateConfig {
+        hyper, sums, first, end, window_key, window_rows, levels, maximize, unique, once, source,
+    });
+}
+
+#[test]
+fn status_lies_as_the_shaders_count_it() {
+    let host = [
+        offset_of!(crate::Status, out_of_range),
+        offset_of!(crate::Status, bad_value_row),
+        offset_of!(crate::Status, non_finite),
+        offset_of!(crate::Status, repeated),
+    ];
+    let (device, span) = members(Stage::Ingest, "Status");
+    assert_eq!(host.map(|offset| offset as u32).to_vec(), device.iter().map(|m| m.1).collect::<Vec<_>>());
+    let names: Vec<_> = device.iter().map(|member| member.0.as_str()).collect();
+    assert_eq!(names, ["out_of_range", "bad_value_row", "non_finite", "repeated"]);
+    assert_eq!(size_of::<crate::Status>() as u32, span);
+}
+
+#[test]
+fn shared_constants_agree() {
+    let module = parse(Stage::Update(Width::Scalar, Reach::Narrow));
+    let value = |name: &str| {
+        let (_, constant) = module
+            .constants
+            .iter()
+            .find(|(_, constant)| constant.name.as_deref() == Some(name))
+            .unwrap_or_else(|| panic!("no constant {name}"));
+        match module.global_expressions[constant.init] {
+            naga::Expression::Literal(naga::Literal::U32(value)) => value,
+            ref other => panic!("{name} is {other:?}"),
+        }
+    };
+    assert_eq!(value("CHUNK"), CHUNK);
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        assert!(tuning.update_tile <= value("MAX_TILE"));
+    }
+}
