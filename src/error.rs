@@ -17,7 +17,9 @@ pub enum Error {
         found: f64,
     },
     /// A parameter handle that this optimizer did not give out.
-    #[error("parameter {found} is unknown: this optimizer has {expected} parameters; use the id that add_param returned")]
+    #[error(
+        "parameter {found} is unknown: this optimizer has {expected} parameters; use the id that add_param returned"
+    )]
     UnknownParam {
         /// How many parameters there are.
         expected: usize,
@@ -25,7 +27,9 @@ pub enum Error {
         found: usize,
     },
     /// A group handle that this optimizer did not give out.
-    #[error("group {found} is unknown: this optimizer has {expected} groups; use the id that add_param_group returned")]
+    #[error(
+        "group {found} is unknown: this optimizer has {expected} groups; use the id that add_param_group returned"
+    )]
     UnknownGroup {
         /// How many groups there are.
         expected: usize,
@@ -52,7 +56,9 @@ pub enum Error {
         found: Vec<u32>,
     },
     /// A buffer region too small for what it should hold.
-    #[error("{what}: the region holds {found} bytes, expected at least {expected}; bind a larger region")]
+    #[error(
+        "{what}: the region holds {found} bytes, expected at least {expected}; bind a larger region"
+    )]
     BufferTooSmall {
         /// The region's role.
         what: String,
@@ -62,7 +68,9 @@ pub enum Error {
         found: u64,
     },
     /// A buffer created without a usage that is needed.
-    #[error("{what}: the buffer's usages are {found:?}, expected {expected:?} among them; create it with them")]
+    #[error(
+        "{what}: the buffer's usages are {found:?}, expected {expected:?} among them; create it with them"
+    )]
     MissingUsage {
         /// The buffer's role.
         what: String,
@@ -72,7 +80,9 @@ pub enum Error {
         found: BufferUsages,
     },
     /// A region's offset that the device cannot bind.
-    #[error("{what}: offset {found}, expected a multiple of {expected}; move the region (Limits::min_storage_buffer_offset_alignment)")]
+    #[error(
+        "{what}: offset {found}, expected a multiple of {expected}; move the region (Limits::min_storage_buffer_offset_alignment)"
+    )]
     Misaligned {
         /// The region's role.
         what: String,
@@ -110,7 +120,9 @@ pub enum Error {
         remedy: &'static str,
     },
     /// The device has too few of a resource for this library.
-    #[error("the device's {limit} is {found}, expected at least {expected}; request it with the device (Limits::downlevel_defaults() has it)")]
+    #[error(
+        "the device's {limit} is {found}, expected at least {expected}; request it with the device (Limits::downlevel_defaults() has it)"
+    )]
     DeviceLimit {
         /// The limit's name in `wgpu::Limits`.
         limit: &'static str,
@@ -136,7 +148,9 @@ pub enum Error {
         reason: String,
     },
     /// No adapter fits what was asked for.
-    #[error("no adapter: {reason}; install a Vulkan, Metal, DX12 or GL driver (on Debian: mesa-vulkan-drivers) or change WGPU_BACKEND and WGPU_ADAPTER_NAME")]
+    #[error(
+        "no adapter: {reason}; install a Vulkan, Metal, DX12 or GL driver (on Debian: mesa-vulkan-drivers) or change WGPU_BACKEND and WGPU_ADAPTER_NAME"
+    )]
     NoAdapter {
         /// What was looked for.
         reason: String,

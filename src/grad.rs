@@ -105,7 +105,10 @@ impl SparseGrad {
     /// `[rows, dim]`, of the parameter's shape, and only named rows of it are read. A row named
     /// more than once counts once. For rows that a mask or a visibility test selects.
     pub fn of_rows(indices: impl Into<Region>, dense: impl Into<Region>, nnz: u32) -> Self {
-        Self { source: ValueSource::Row, ..Self::new(indices, dense, nnz) }
+        Self {
+            source: ValueSource::Row,
+            ..Self::new(indices, dense, nnz)
+        }
     }
 
     /// The format of the indices (default u32).
@@ -119,7 +122,10 @@ impl SparseGrad {
     /// and needs `BufferUsages::STORAGE`. An entry whose value row does not exist is refused
     /// and counted.
     pub fn value_map(mut self, map: impl Into<Region>, rows: u32) -> Self {
-        self.source = ValueSource::Map { map: map.into(), rows };
+        self.source = ValueSource::Map {
+            map: map.into(),
+            rows,
+        };
         self
     }
 
@@ -204,8 +210,15 @@ impl SparseGrad {
             self.count = Some(check_count(count, &of("count"))?);
         }
         let value_bytes = u64::from(self.value_rows(table)) * table.row_bytes();
-        check_value_bytes(&of("values"), self.value_rows(table), table.row_bytes(), device)?;
-        self.values = self.values.storage(&of("values"), value_bytes, device.alignment)?;
+        check_value_bytes(
+            &of("values"),
+            self.value_rows(table),
+            table.row_bytes(),
+            device,
+        )?;
+        self.values = self
+            .values
+            .storage(&of("values"), value_bytes, device.alignment)?;
         self.check_overlaps(name, param)?;
         Ok(self)
     }
@@ -221,7 +234,9 @@ impl SparseGrad {
             ("value map", map),
             ("weights", self.weights.as_ref()),
         ];
-        let named = roles.into_iter().filter_map(|(role, region)| Some((role, region?)));
+        let named = roles
+            .into_iter()
+            .filter_map(|(role, region)| Some((role, region?)));
         let param = param.iter().map(|&region| ("parameter", region));
         check_disjoint(name, param.chain(named))
     }
@@ -232,13 +247,25 @@ fn check_count(count: &Region, what: &str) -> Result<Region, Error> {
     let what = || what.to_string();
     let (expected, found) = (BufferUsages::COPY_SRC, count.buffer().usage());
     if !found.contains(expected) {
-        return Err(Error::MissingUsage { what: what(), expected, found });
+        return Err(Error::MissingUsage {
+            what: what(),
+            expected,
+            found,
+        });
     }
     if count.size() < 4 {
-        return Err(Error::BufferTooSmall { what: what(), expected: 4, found: count.size() });
+        return Err(Error::BufferTooSmall {
+            what: what(),
+            expected: 4,
+            found: count.size(),
+        });
     }
     if !count.offset().is_multiple_of(4) {
-        return Err(Error::Misaligned { what: what(), expected: 4, found: count.offset() });
+        return Err(Error::Misaligned {
+            what: what(),
+            expected: 4,
+            found: count.offset(),
+        });
     }
     Ok(count.part(0, 4))
 }
@@ -255,11 +282,20 @@ pub(crate) fn check_value_bytes(
         return Ok(());
     }
     let limit = device.max_binding * device.value_windows as u64;
-    Err(too_large(what.to_string(), u64::from(rows) * row_bytes, limit))
+    Err(too_large(
+        what.to_string(),
+        u64::from(rows) * row_bytes,
+        limit,
+    ))
 }
 
 fn too_large(what: String, found: u64, limit: u64) -> Error {
     let remedy = "spread the entries over several steps, or request a larger \
                   max_storage_buffer_binding_size or max_storage_buffers_per_shader_stage = 8";
-    Error::TooLarge { what: format!("bytes of {what}"), found, limit, remedy }
+    Error::TooLarge {
+        what: format!("bytes of {what}"),
+        found,
+        limit,
+        remedy,
+    }
 }

@@ -12,8 +12,9 @@ use wgpu::{
 };
 
 /// Usages of every buffer made here.
-const USAGES: BufferUsages =
-    BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
+const USAGES: BufferUsages = BufferUsages::STORAGE
+    .union(BufferUsages::COPY_SRC)
+    .union(BufferUsages::COPY_DST);
 
 /// A device and its queue.
 #[derive(Clone, Debug)]
@@ -74,17 +75,29 @@ impl Gpu {
             ..Default::default()
         };
         match adapter.request_device(&descriptor).await {
-            Ok((device, queue)) => Ok(Self { info, device, queue }),
-            Err(error) => {
-                Err(Error::DeviceLost { reason: format!("opening {}: {error}", info.name) })
-            }
+            Ok((device, queue)) => Ok(Self {
+                info,
+                device,
+                queue,
+            }),
+            Err(error) => Err(Error::DeviceLost {
+                reason: format!("opening {}: {error}", info.name),
+            }),
         }
     }
 
     /// The adapter's name, backend and driver, in one line.
     pub fn describe(&self) -> String {
-        let AdapterInfo { name, backend, driver, driver_info, .. } = &self.info;
-        format!("{name}, {backend}, {driver} {driver_info}").trim_end().to_string()
+        let AdapterInfo {
+            name,
+            backend,
+            driver,
+            driver_info,
+            ..
+        } = &self.info;
+        format!("{name}, {backend}, {driver} {driver_info}")
+            .trim_end()
+            .to_string()
     }
 
     /// A storage buffer that holds `contents`.
@@ -115,7 +128,9 @@ impl Gpu {
         record: impl FnOnce(&mut CommandEncoder) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let label = Some("sparse_adam::headless");
-        let mut encoder = self.device.create_command_encoder(&CommandEncoderDescriptor { label });
+        let mut encoder = self
+            .device
+            .create_command_encoder(&CommandEncoderDescriptor { label });
         let recorded = record(&mut encoder)?;
         self.queue.submit([encoder.finish()]);
         Ok(recorded)
@@ -127,7 +142,9 @@ impl Gpu {
     /// [`Error::DeviceLost`].
     pub fn wait(&self) -> Result<(), Error> {
         let waited = self.device.poll(PollType::wait_indefinitely());
-        let lost = |error: wgpu::PollError| Error::DeviceLost { reason: error.to_string() };
+        let lost = |error: wgpu::PollError| Error::DeviceLost {
+            reason: error.to_string(),
+        };
         waited.map(drop).map_err(lost)
     }
 
@@ -155,18 +172,26 @@ async fn admitted(instance: &Instance) -> Vec<Adapter> {
 }
 
 fn wanted_name() -> Option<String> {
-    std::env::var("WGPU_ADAPTER_NAME").ok().map(|name| name.to_lowercase())
+    std::env::var("WGPU_ADAPTER_NAME")
+        .ok()
+        .map(|name| name.to_lowercase())
 }
 
 async fn choose(instance: &Instance) -> Result<Adapter, Error> {
     if let Some(name) = wanted_name() {
         let reason = format!("none has {name:?} in its name");
-        return admitted(instance).await.into_iter().next().ok_or(Error::NoAdapter { reason });
+        return admitted(instance)
+            .await
+            .into_iter()
+            .next()
+            .ok_or(Error::NoAdapter { reason });
     }
     let options = RequestAdapterOptions {
         power_preference: PowerPreference::from_env().unwrap_or(PowerPreference::HighPerformance),
         ..Default::default()
     };
     let chosen = instance.request_adapter(&options).await;
-    chosen.map_err(|error| Error::NoAdapter { reason: error.to_string() })
+    chosen.map_err(|error| Error::NoAdapter {
+        reason: error.to_string(),
+    })
 }

@@ -67,7 +67,12 @@ impl SparseAdam {
     /// [`Error::InvalidOption`]; [`Error::DeviceLimit`] where the device is smaller than
     /// `wgpu::Limits::downlevel_defaults()`; [`Error::OutOfMemory`].
     pub fn new(device: &Device, queue: &Queue, defaults: AdamOptions) -> Result<Self, Error> {
-        Self::with_tuning(device, queue, defaults, Tuning::for_adapter(&device.adapter_info()))
+        Self::with_tuning(
+            device,
+            queue,
+            defaults,
+            Tuning::for_adapter(&device.adapter_info()),
+        )
     }
 
     /// As [`SparseAdam::new`], with the sizes chosen by the caller. Results do not depend on
@@ -104,7 +109,9 @@ impl SparseAdam {
         self.add_tables(vec![param], group)?;
         if self.default_group.is_none() {
             self.default_group = Some(group);
-            self.groups.push(Group { options: self.defaults });
+            self.groups.push(Group {
+                options: self.defaults,
+            });
         }
         Ok(ParamId(self.tables.len() - 1))
     }
@@ -134,8 +141,14 @@ impl SparseAdam {
                 if other.name == table.name {
                     return Err(Error::DuplicateName { name: table.name });
                 }
-                if table.regions().any(|a| other.regions().any(|b| a.overlaps(b))) {
-                    return Err(Error::Overlap { first: other.name.clone(), second: table.name });
+                if table
+                    .regions()
+                    .any(|a| other.regions().any(|b| a.overlaps(b)))
+                {
+                    return Err(Error::Overlap {
+                        first: other.name.clone(),
+                        second: table.name,
+                    });
                 }
             }
             added.push(table);
@@ -223,7 +236,10 @@ impl SparseAdam {
             }
         }
         let groups = &self.groups;
-        let tables = self.tables.iter().map(|table| (table, &groups[table.group].options));
+        let tables = self
+            .tables
+            .iter()
+            .map(|table| (table, &groups[table.group].options));
         self.recorder.record(encoder, tables);
         Ok(())
     }
@@ -282,7 +298,10 @@ impl SparseAdam {
 
     /// The parameter of a name.
     pub fn param(&self, name: &str) -> Option<ParamId> {
-        self.tables.iter().position(|table| table.name == name).map(ParamId)
+        self.tables
+            .iter()
+            .position(|table| table.name == name)
+            .map(ParamId)
     }
 
     /// Steps that a parameter has counted.
@@ -290,7 +309,11 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::UnknownParam`].
     pub fn step_count(&self, param: ParamId) -> Result<u64, Error> {
-        Ok(self.table(param)?.state.as_ref().map_or(0, |state| state.step))
+        Ok(self
+            .table(param)?
+            .state
+            .as_ref()
+            .map_or(0, |state| state.step))
     }
 
     /// Reads what the GPU refused of a parameter's gradients, in the steps submitted so far.
@@ -312,8 +335,14 @@ impl SparseAdam {
     /// What the library holds on the device and has made so far.
     pub fn resources(&self) -> Resources {
         let moments = self.tables.iter().filter_map(|table| table.state.as_ref());
-        let state_bytes = moments.flat_map(|state| &state.moments).map(wgpu::Buffer::size).sum();
-        let gathered = self.tables.iter().filter_map(|table| table.extras.gathered.as_ref());
+        let state_bytes = moments
+            .flat_map(|state| &state.moments)
+            .map(wgpu::Buffer::size)
+            .sum();
+        let gathered = self
+            .tables
+            .iter()
+            .filter_map(|table| table.extras.gathered.as_ref());
         let gathered: u64 = gathered.map(wgpu::Buffer::size).sum();
         let scratch_bytes = self.recorder.scratch.bytes() + gathered;
         Resources {
@@ -333,7 +362,10 @@ impl SparseAdam {
 
     pub(crate) fn table(&self, param: ParamId) -> Result<&Table, Error> {
         let expected = self.tables.len();
-        self.tables.get(param.0).ok_or(Error::UnknownParam { expected, found: param.0 })
+        self.tables.get(param.0).ok_or(Error::UnknownParam {
+            expected,
+            found: param.0,
+        })
     }
 
     fn check_group(&self, group: GroupId) -> Result<(), Error> {
@@ -341,7 +373,10 @@ impl SparseAdam {
         if group.0 < expected {
             return Ok(());
         }
-        Err(Error::UnknownGroup { expected, found: group.0 })
+        Err(Error::UnknownGroup {
+            expected,
+            found: group.0,
+        })
     }
 }
 
@@ -366,7 +401,11 @@ fn check_limits(limits: &wgpu::Limits) -> Result<(), Error> {
     ];
     for (limit, expected, found) in checks {
         if found < expected {
-            return Err(Error::DeviceLimit { limit, expected, found });
+            return Err(Error::DeviceLimit {
+                limit,
+                expected,
+                found,
+            });
         }
     }
     Ok(())

@@ -89,13 +89,15 @@ impl SparseAdam {
     }
 
     async fn param_state(&self, table: &Table) -> Result<Option<ParamState>, Error> {
-        let Some(state) = &table.state else { return Ok(None) };
+        let Some(state) = &table.state else {
+            return Ok(None);
+        };
         let regions: Vec<_> = state.moments.iter().map(Region::from).collect();
-        let windows =
-            readback::read(&self.recorder.device, &self.recorder.queue, &regions).await?;
+        let windows = readback::read(&self.recorder.device, &self.recorder.queue, &regions).await?;
         let dim = table.geometry.dim as usize;
         let values = table.geometry.rows as usize * dim;
-        let (mut exp_avg, mut exp_avg_sq) = (Vec::with_capacity(values), Vec::with_capacity(values));
+        let (mut exp_avg, mut exp_avg_sq) =
+            (Vec::with_capacity(values), Vec::with_capacity(values));
         for window in windows {
             let moments: Vec<f32> = bytemuck::pod_collect_to_vec(&window);
             for row in moments.chunks_exact(2 * dim) {
@@ -104,6 +106,11 @@ impl SparseAdam {
             }
         }
         let shape = table.shape.clone();
-        Ok(Some(ParamState { step: state.step, shape, exp_avg, exp_avg_sq }))
+        Ok(Some(ParamState {
+            step: state.step,
+            shape,
+            exp_avg,
+            exp_avg_sq,
+        }))
     }
 }

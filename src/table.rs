@@ -24,7 +24,10 @@ impl State {
             let bytes = 2 * u64::from(window.rows) * table.geometry.row_bytes();
             try_create(device, "sparse_adam::moments", bytes)
         });
-        Ok(Self { step: 0, moments: moments.collect::<Result<_, _>>()? })
+        Ok(Self {
+            step: 0,
+            moments: moments.collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -97,7 +100,10 @@ impl Table {
 
     /// Value rows of all its gradients.
     pub fn value_rows(&self) -> u64 {
-        let rows = self.grads.iter().map(|grad| u64::from(grad.value_rows(self.geometry)));
+        let rows = self
+            .grads
+            .iter()
+            .map(|grad| u64::from(grad.value_rows(self.geometry)));
         rows.sum()
     }
 
@@ -149,19 +155,32 @@ impl Table {
             });
         }
         let rows = self.value_rows() + u64::from(grad.value_rows(self.geometry));
-        let entries: u64 = set.iter().chain([grad]).map(|grad| u64::from(grad.nnz)).sum();
+        let entries: u64 = set
+            .iter()
+            .chain([grad])
+            .map(|grad| u64::from(grad.nnz))
+            .sum();
         let what = format!("accumulated gradients of {:?}", self.name);
         let limit = i32::MAX as u64;
         if rows.max(entries) > limit {
             let remedy = "step before accumulating more";
-            return Err(Error::TooLarge { what, found: rows.max(entries), limit, remedy });
+            return Err(Error::TooLarge {
+                what,
+                found: rows.max(entries),
+                limit,
+                remedy,
+            });
         }
         check_value_bytes(&what, rows as u32, self.geometry.row_bytes(), device)?;
         let expected = wgpu::BufferUsages::COPY_SRC;
         for grad in set.iter().chain([grad]) {
             let found = grad.values.buffer().usage();
             if !found.contains(expected) {
-                return Err(Error::MissingUsage { what, expected, found });
+                return Err(Error::MissingUsage {
+                    what,
+                    expected,
+                    found,
+                });
             }
         }
         Ok(())
@@ -172,7 +191,9 @@ impl Table {
         let grads = &self.grads;
         if grads.iter().any(|grad| grad.count.is_some()) {
             while self.extras.counts.len() < grads.len() {
-                self.extras.counts.push(create_uniform(device, "sparse_adam::count", 16)?);
+                self.extras
+                    .counts
+                    .push(create_uniform(device, "sparse_adam::count", 16)?);
             }
         }
         if grads.len() > 1 {

@@ -53,8 +53,8 @@ impl Tuning {
         // A software GL driver does not say that it is a CPU, but its renderer's name does.
         let software = ["llvmpipe", "swiftshader", "softpipe"];
         let name = info.name.to_lowercase();
-        let is_cpu =
-            info.device_type == DeviceType::Cpu || software.iter().any(|known| name.contains(known));
+        let is_cpu = info.device_type == DeviceType::Cpu
+            || software.iter().any(|known| name.contains(known));
         if is_cpu { Self::CPU } else { Self::GPU }
     }
 
@@ -73,7 +73,11 @@ impl Tuning {
             let power = matches!(field, "tuning.max_lanes" | "tuning.workgroup");
             if found == 0 || found > limit || (power && !found.is_power_of_two()) {
                 let expected = "at least 1, within the field's documented limit";
-                return Err(Error::InvalidOption { field, expected, found: found.into() });
+                return Err(Error::InvalidOption {
+                    field,
+                    expected,
+                    found: found.into(),
+                });
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! fails where there is none.
 
 mod suite {
+    mod embedding;
     mod errors;
     mod golden;
     mod harness;

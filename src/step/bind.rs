@@ -2,8 +2,8 @@
 
 use crate::Region;
 use std::collections::HashMap;
-use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource};
 use wgpu::Device;
+use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource};
 
 /// Most bindings of a stage.
 const MOST: usize = 9;
@@ -46,18 +46,16 @@ impl BindGroups {
     }
 
     /// The bind group of `layout` over `regions`, which fill bindings 0, 1, ...
-    pub fn get(
-        &mut self,
-        device: &Device,
-        layout: &Layout,
-        regions: Bindings,
-    ) -> &BindGroup {
+    pub fn get(&mut self, device: &Device, layout: &Layout, regions: Bindings) -> &BindGroup {
         let step = self.step;
         let created = &mut self.created;
-        let kept = self.kept.entry((layout.number, regions)).or_insert_with_key(|key| {
-            *created += 1;
-            (create(device, layout, &key.1), step)
-        });
+        let kept = self
+            .kept
+            .entry((layout.number, regions))
+            .or_insert_with_key(|key| {
+                *created += 1;
+                (create(device, layout, &key.1), step)
+            });
         kept.1 = step;
         &kept.0
     }

@@ -41,7 +41,13 @@ impl Scratch {
     pub fn grown(&self, device: &Device, need: ScratchBytes, limit: u64) -> Result<Self, Error> {
         Ok(Self {
             pairs: grown(device, "sparse_adam::pairs", &self.pairs, need.pairs, limit)?,
-            sorted: grown(device, "sparse_adam::sorted", &self.sorted, need.sorted, limit)?,
+            sorted: grown(
+                device,
+                "sparse_adam::sorted",
+                &self.sorted,
+                need.sorted,
+                limit,
+            )?,
             histogram: grown(
                 device,
                 "sparse_adam::histogram",

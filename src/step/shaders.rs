@@ -9,7 +9,11 @@ pub enum Width {
 
 impl Width {
     pub fn of(dim: u32) -> Self {
-        if dim.is_multiple_of(4) { Self::Vec4 } else { Self::Scalar }
+        if dim.is_multiple_of(4) {
+            Self::Vec4
+        } else {
+            Self::Scalar
+        }
     }
 
     fn fragment(self) -> &'static str {
@@ -68,7 +72,10 @@ const STATUS: &str = include_str!("../../shaders/shared/status.wgsl");
 /// `sparse_adam::<name>` and the text of `shaders/<name>.wgsl`.
 macro_rules! stage {
     ($name:literal) => {
-        (concat!("sparse_adam::", $name), include_str!(concat!("../../shaders/", $name, ".wgsl")))
+        (
+            concat!("sparse_adam::", $name),
+            include_str!(concat!("../../shaders/", $name, ".wgsl")),
+        )
     };
 }
 
@@ -109,9 +116,7 @@ impl Stage {
             Self::SortWideHistogram | Self::SortWideScatter => &[GRID, SORT],
             Self::Repeats => &[GRID, STATUS],
             Self::Partial(width, reach) => &[width.fragment(), reach.fragment(), GRID, RUNS],
-            Self::Update(width, reach) => {
-                &[width.fragment(), reach.fragment(), GRID, RUNS, ADAM]
-            }
+            Self::Update(width, reach) => &[width.fragment(), reach.fragment(), GRID, RUNS, ADAM],
         };
         [&shared.concat(), self.file().1].concat()
     }

@@ -49,9 +49,17 @@ impl Trace {
     pub fn replay_reference(&self, tolerance: Tolerance) -> Result<Vec<Comparison>, Error> {
         let mut tables = BTreeMap::new();
         for name in self.recipe.params.keys() {
-            tables.insert(name, Table::new(self.initial(name)?.to_vec(), self.dim(name)?));
+            tables.insert(
+                name,
+                Table::new(self.initial(name)?.to_vec(), self.dim(name)?),
+            );
         }
-        let mut options: Vec<_> = self.recipe.groups.iter().map(|group| group.options).collect();
+        let mut options: Vec<_> = self
+            .recipe
+            .groups
+            .iter()
+            .map(|group| group.options)
+            .collect();
         let mut comparisons = Vec::new();
         for (k, step) in self.recipe.steps.iter().enumerate() {
             for set in &step.set {
@@ -59,7 +67,10 @@ impl Trace {
             }
             for name in &step.grads {
                 let (indices, values) = self.grad(k, name)?;
-                let grad = Gradient { indices: indices.to_vec(), values: values.to_vec() };
+                let grad = Gradient {
+                    indices: indices.to_vec(),
+                    values: values.to_vec(),
+                };
                 if let (Some(table), Some(options)) =
                     (tables.get_mut(name), self.options_of(name, &options))
                 {
@@ -70,7 +81,10 @@ impl Trace {
                 for (name, table) in &tables {
                     let moments = (table.exp_avg.clone(), table.exp_avg_sq.clone());
                     let moments = (table.step > 0).then_some(moments);
-                    let outcome = Outcome { param: table.param.clone(), moments };
+                    let outcome = Outcome {
+                        param: table.param.clone(),
+                        moments,
+                    };
                     self.compare(k, name, &outcome, tolerance, &mut comparisons);
                 }
             }
@@ -78,8 +92,16 @@ impl Trace {
         Ok(comparisons)
     }
 
-    fn options_of<'a>(&self, param: &String, options: &'a [AdamOptions]) -> Option<&'a AdamOptions> {
-        let group = self.recipe.groups.iter().position(|group| group.params.contains(param))?;
+    fn options_of<'a>(
+        &self,
+        param: &String,
+        options: &'a [AdamOptions],
+    ) -> Option<&'a AdamOptions> {
+        let group = self
+            .recipe
+            .groups
+            .iter()
+            .position(|group| group.params.contains(param))?;
         options.get(group)
     }
 
@@ -93,8 +115,11 @@ impl Trace {
     ) {
         let empty = (Vec::new(), Vec::new());
         let (exp_avg, exp_avg_sq) = outcome.moments.as_ref().unwrap_or(&empty);
-        let tensors =
-            [("param", &outcome.param), ("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)];
+        let tensors = [
+            ("param", &outcome.param),
+            ("exp_avg", exp_avg),
+            ("exp_avg_sq", exp_avg_sq),
+        ];
         for (tensor, found) in tensors {
             // torch has no moments before the first gradient; neither may we.
             let expected = self.expected(k, name, tensor).unwrap_or(&[]);
@@ -126,18 +151,34 @@ impl<'a> GpuRun<'a> {
                 params.push(Param::new(name, &buffer, shape));
                 buffers.insert(name.clone(), buffer);
             }
-            let AdamOptions { lr, betas, eps, maximize } = group.options;
-            let group = ParamGroup::new(params).lr(lr).betas(betas).eps(eps).maximize(maximize);
+            let AdamOptions {
+                lr,
+                betas,
+                eps,
+                maximize,
+            } = group.options;
+            let group = ParamGroup::new(params)
+                .lr(lr)
+                .betas(betas)
+                .eps(eps)
+                .maximize(maximize);
             groups.push(optimizer.add_param_group(group)?);
         }
-        Ok(Self { trace, gpu, optimizer, groups, buffers })
+        Ok(Self {
+            trace,
+            gpu,
+            optimizer,
+            groups,
+            buffers,
+        })
     }
 
     fn step(&mut self, k: usize) -> Result<(), Error> {
         let step = &self.trace.recipe.steps[k];
         for set in &step.set {
             let options = set.apply(self.optimizer.options(self.groups[set.group])?);
-            self.optimizer.set_options(self.groups[set.group], options)?;
+            self.optimizer
+                .set_options(self.groups[set.group], options)?;
         }
         self.optimizer.zero_grad(true);
         for name in &step.grads {
@@ -145,8 +186,14 @@ impl<'a> GpuRun<'a> {
             let nnz = indices.len() as u32;
             // wgpu makes no buffer of 0 bytes.
             let (indices, values) = match nnz {
-                0 => (self.gpu.zeroed("indices", 16), self.gpu.zeroed("values", 16)),
-                _ => (self.gpu.upload("indices", indices), self.gpu.upload("values", values)),
+                0 => (
+                    self.gpu.zeroed("indices", 16),
+                    self.gpu.zeroed("values", 16),
+                ),
+                _ => (
+                    self.gpu.upload("indices", indices),
+                    self.gpu.upload("values", values),
+                ),
             };
             let grad = SparseGrad::new(&indices, &values, nnz).index_format(IndexFormat::I64);
             if let Some(param) = self.optimizer.param(name) {
@@ -163,8 +210,13 @@ impl<'a> GpuRun<'a> {
             Some(param) => self.optimizer.state_of(param).await?,
             None => None,
         };
-        let moments =
-            state.map(|ParamState { exp_avg, exp_avg_sq, .. }| (exp_avg, exp_avg_sq));
+        let moments = state.map(
+            |ParamState {
+                 exp_avg,
+                 exp_avg_sq,
+                 ..
+             }| (exp_avg, exp_avg_sq),
+        );
         Ok(Outcome { param, moments })
     }
 }

@@ -3,7 +3,8 @@
 use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::{
-    AdamOptions, IndexFormat, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad, Tuning,
+    AdamOptions, IndexFormat, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad, Status,
+    Tuning,
 };
 use std::sync::OnceLock;
 use wgpu::DeviceType;
@@ -13,7 +14,8 @@ pub fn gpus() -> &'static [Gpu] {
     static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
     GPUS.get_or_init(|| {
         let gpus = pollster::block_on(Gpu::open_all()).expect("the suite needs an adapter");
-        gpus.iter().for_each(|gpu| eprintln!("adapter: {}", gpu.describe()));
+        gpus.iter()
+            .for_each(|gpu| eprintln!("adapter: {}", gpu.describe()));
         gpus
     })
 }
@@ -67,7 +69,10 @@ impl Rng {
             _ => rng.below(rows),
         };
         let indices = (0..nnz).map(|_| index(self) as i64).collect();
-        Gradient { indices, values: self.floats(nnz * dim) }
+        Gradient {
+            indices,
+            values: self.floats(nnz * dim),
+        }
     }
 }
 
@@ -89,7 +94,10 @@ impl Poisoned {
         let inside = guard as usize..guard as usize + contents.len();
         bytemuck::cast_slice_mut::<_, u8>(&mut words)[inside].copy_from_slice(contents);
         let buffer = gpu.upload("poisoned", &words);
-        Self { region: Region::from(buffer.slice(guard..guard + bytes.max(4))), bytes }
+        Self {
+            region: Region::from(buffer.slice(guard..guard + bytes.max(4))),
+            bytes,
+        }
     }
 
     /// What is inside; panics if the poison around it is not whole.
@@ -98,7 +106,10 @@ impl Poisoned {
         let (start, end) = (self.region.offset(), self.region.offset() + self.bytes);
         let (before, rest) = all.split_at(start as usize / 4);
         let (inside, after) = rest.split_at((end - start) as usize / 4);
-        assert!(before.iter().chain(after).all(|&word| word == POISON), "the poison was touched");
+        assert!(
+            before.iter().chain(after).all(|&word| word == POISON),
+            "the poison was touched"
+        );
         bytemuck::pod_collect_to_vec(inside)
     }
 }
@@ -122,7 +133,7 @@ pub struct Pair {
     pub twins: Vec<Table<f32>>,
     pub options: Vec<AdamOptions>,
     /// Gradient buffers, held until the next step so that dirty memory is around.
-    held: Vec<(Poisoned, Poisoned)>,
+    held: Vec<Poisoned>,
 }
 
 impl Pair {
@@ -142,15 +153,32 @@ impl Pair {
             let poisoned = Poisoned::new(gpu, &values);
             let shape = [rows as u32, dim as u32];
             let param = Param::new(format!("p{table}"), poisoned.region.clone(), shape);
-            let AdamOptions { lr, betas, eps, maximize } = *options;
-            let group = ParamGroup::new([param]).lr(lr).betas(betas).eps(eps).maximize(maximize);
+            let AdamOptions {
+                lr,
+                betas,
+                eps,
+                maximize,
+            } = *options;
+            let group = ParamGroup::new([param])
+                .lr(lr)
+                .betas(betas)
+                .eps(eps)
+                .maximize(maximize);
             let group = optimizer.add_param_group(group).unwrap();
             ids.extend(optimizer.group_params(group).unwrap());
             params.push(poisoned);
             twins.push(Table::new(values, dim));
         }
         let (options, held) = (options.to_vec(), Vec::new());
-        Self { gpu, optimizer, ids, params, twins, options, held }
+        Self {
+            gpu,
+            optimizer,
+            ids,
+            params,
+            twins,
+            options,
+            held,
+        }
     }
 
     /// One table with default options.
@@ -164,12 +192,35 @@ impl Pair {
     }
 
     pub fn set_grad_as(&mut self, table: usize, grad: &Gradient<f32>, format: IndexFormat) {
-        let indices = Poisoned::new(self.gpu, &encode(&grad.indices, format));
-        let values = Poisoned::new(self.gpu, &grad.values);
-        let nnz = grad.indices.len() as u32;
-        let set = SparseGrad::new(indices.region.clone(), values.region.clone(), nnz);
-        self.optimizer.set_grad(self.ids[table], set.index_format(format)).unwrap();
-        self.held.push((indices, values));
+        let set = self.sparse_grad(grad, format);
+        self.optimizer.set_grad(self.ids[table], set).unwrap();
+    }
+
+    /// A gradient in buffers of its own.
+    pub fn sparse_grad(&mut self, grad: &Gradient<f32>, format: IndexFormat) -> SparseGrad {
+        let indices = self.hold(&encode(&grad.indices, format));
+        let values = self.hold(&grad.values);
+        SparseGrad::new(indices, values, grad.indices.len() as u32).index_format(format)
+    }
+
+    /// A buffer with poison around it that lives as long as the pair.
+    pub fn hold<T: bytemuck::Pod>(&mut self, contents: &[T]) -> Region {
+        let poisoned = Poisoned::new(self.gpu, contents);
+        let region = poisoned.region.clone();
+        self.held.push(poisoned);
+        region
+    }
+
+    /// A step of one table by `grad`, which its twin knows as `same`.
+    pub fn step_as(&mut self, table: usize, grad: SparseGrad, same: &Gradient<f32>) {
+        self.optimizer.zero_grad(true);
+        self.optimizer.set_grad(self.ids[table], grad).unwrap();
+        reference::step(&mut self.twins[table], same, &self.options[table]);
+        self.submit_step();
+    }
+
+    pub fn status(&self, table: usize) -> Status {
+        pollster::block_on(self.optimizer.status(self.ids[table])).unwrap()
     }
 
     pub fn submit_step(&mut self) {
@@ -218,13 +269,18 @@ impl Pair {
                 ("exp_avg_sq", &found.exp_avg_sq, &twin.exp_avg_sq),
             ];
             for (tensor, found, expected) in tensors {
-                assert_tensor(&format!("{what}, {tensor}"), found, expected, is_exact(self.gpu));
+                assert_tensor(
+                    &format!("{what}, {tensor}"),
+                    found,
+                    expected,
+                    is_exact(self.gpu),
+                );
             }
         }
     }
 }
 
-fn assert_tensor(what: &str, found: &[f32], expected: &[f32], exact: bool) {
+pub fn assert_tensor(what: &str, found: &[f32], expected: &[f32], exact: bool) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (i, (a, b)) in found.iter().zip(expected).enumerate() {
         let same = a.to_bits() == b.to_bits();
