@@ -4,9 +4,11 @@
 
 use clap::Parser;
 use serde::Serialize;
+use sparse_adam::StateDict;
 use sparse_adam::headless::Gpu;
 use sparse_adam::trace::{Comparison, Tolerance, Trace};
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::path::{Path, PathBuf};
+use std::{error::Error, process::ExitCode};
 
 #[derive(Parser)]
 struct Args {
@@ -24,6 +26,12 @@ struct Args {
     /// Absolute tolerance in place of the trace's.
     #[arg(long)]
     atol: Option<f64>,
+    /// Start from the optimizer state of a .safetensors file, or of a .pt file of torch.
+    #[arg(long, value_name = "FILE")]
+    load: Option<PathBuf>,
+    /// Write the optimizer state after the last step to a .safetensors file.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -48,20 +56,31 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 async fn replay(args: &Args) -> Result<Report, Box<dyn Error>> {
     let trace = Trace::parse(&std::fs::read(&args.trace)?)?;
     let given = trace.recipe.tolerance;
-    let tolerance = Tolerance {
-        rtol: args.rtol.unwrap_or(given.rtol),
-        atol: args.atol.unwrap_or(given.atol),
-    };
-    let (adapter, backend, tensors) = if args.reference {
-        ("CPU twin".into(), "reference".into(), trace.replay_reference(tolerance)?)
+    let tolerance =
+        Tolerance { rtol: args.rtol.unwrap_or(given.rtol), atol: args.atol.unwrap_or(given.atol) };
+    let start = args.load.as_deref().map(load).transpose()?;
+    let start = start.as_ref();
+    let (adapter, backend, (tensors, state)) = if args.reference {
+        let replayed = trace.replay_reference_from(tolerance, start)?;
+        ("CPU twin".into(), "reference".into(), replayed)
     } else {
         let gpu = Gpu::open().await?;
         eprintln!("{}", gpu.describe());
-        let tensors = trace.replay(&gpu, None, tolerance).await?;
-        (gpu.info.name.clone(), gpu.info.backend.to_string(), tensors)
+        let replayed = trace.replay_from(&gpu, None, tolerance, start).await?;
+        (gpu.info.name.clone(), gpu.info.backend.to_string(), replayed)
     };
+    if let Some(path) = &args.save {
+        state.save(path)?;
+    }
     let ok = tensors.iter().all(|tensor| tensor.within);
     Ok(Report { adapter, backend, tensors, ok })
+}
+
+fn load(path: &Path) -> Result<StateDict, sparse_adam::Error> {
+    match path.extension().is_some_and(|end| end == "pt" || end == "pth") {
+        true => StateDict::load_pytorch(path),
+        false => StateDict::load(path),
+    }
 }
 
 fn print(report: &Report) {

@@ -163,4 +163,22 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file that could not be read or written.
+    #[error("{path}: {reason}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// A state dict that does not fit this optimizer.
+    #[error("state dict: {what}: expected {expected}, found {found}; nothing was loaded")]
+    StateMismatch {
+        /// Which part.
+        what: String,
+        /// What this optimizer has.
+        expected: String,
+        /// What the state dict has.
+        found: String,
+    },
 }

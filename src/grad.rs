@@ -4,6 +4,7 @@ use crate::param::Geometry;
 use crate::region::check_disjoint;
 use crate::step::plan::{DeviceShape, rows_a_window};
 use crate::{Error, Region};
+use std::fmt::Display;
 use wgpu::BufferUsages;
 
 /// How indices lie in memory.
@@ -105,10 +106,7 @@ impl SparseGrad {
     /// `[rows, dim]`, of the parameter's shape, and only named rows of it are read. A row named
     /// more than once counts once. For rows that a mask or a visibility test selects.
     pub fn of_rows(indices: impl Into<Region>, dense: impl Into<Region>, nnz: u32) -> Self {
-        Self {
-            source: ValueSource::Row,
-            ..Self::new(indices, dense, nnz)
-        }
+        Self { source: ValueSource::Row, ..Self::new(indices, dense, nnz) }
     }
 
     /// The format of the indices (default u32).
@@ -122,10 +120,7 @@ impl SparseGrad {
     /// and needs `BufferUsages::STORAGE`. An entry whose value row does not exist is refused
     /// and counted.
     pub fn value_map(mut self, map: impl Into<Region>, rows: u32) -> Self {
-        self.source = ValueSource::Map {
-            map: map.into(),
-            rows,
-        };
+        self.source = ValueSource::Map { map: map.into(), rows };
         self
     }
 
@@ -183,18 +178,18 @@ impl SparseGrad {
             return Ok(self);
         }
         let entries = u64::from(self.nnz);
-        let of = |role: &str| format!("{role} of {name:?}");
-        let cut = |region: &Region, role: &str, bytes: u64| {
+        let cut = |region: &Region, role: Role<'_>, bytes: u64| {
             let limit = device.max_binding;
             if bytes > limit {
-                return Err(too_large(of(role), bytes, limit));
+                return Err(too_large(&role, bytes, limit));
             }
-            region.storage(&of(role), bytes, device.alignment)
+            region.storage(&role, bytes, device.alignment)
         };
+        let role = |role| Role { role, name };
         let index_bytes = entries * u64::from(table.sparse_dim) * self.format.bytes();
-        self.indices = cut(&self.indices, "indices", index_bytes)?;
+        self.indices = cut(&self.indices, role("indices"), index_bytes)?;
         if let ValueSource::Map { map, rows } = &self.source {
-            let map = cut(map, "value map", 4 * entries)?;
+            let map = cut(map, role("value map"), 4 * entries)?;
             self.source = ValueSource::Map { map, rows: *rows };
         }
         if let Some(weights) = &self.weights {
@@ -204,26 +199,21 @@ impl SparseGrad {
                     remedy: "scale the dense gradient",
                 });
             }
-            self.weights = Some(cut(weights, "weights", 4 * entries)?);
+            self.weights = Some(cut(weights, role("weights"), 4 * entries)?);
         }
         if let Some(count) = &self.count {
-            self.count = Some(check_count(count, &of("count"))?);
+            self.count = Some(check_count(count, &role("count"))?);
         }
-        let value_bytes = u64::from(self.value_rows(table)) * table.row_bytes();
-        check_value_bytes(
-            &of("values"),
-            self.value_rows(table),
-            table.row_bytes(),
-            device,
-        )?;
-        self.values = self
-            .values
-            .storage(&of("values"), value_bytes, device.alignment)?;
+        let value_rows = self.value_rows(table);
+        let value_bytes = u64::from(value_rows) * table.row_bytes();
+        check_value_bytes(&role("values"), value_rows, table.row_bytes(), device)?;
+        self.values = self.values.storage(&role("values"), value_bytes, device.alignment)?;
         self.check_overlaps(name, param)?;
         Ok(self)
     }
 
-    fn check_overlaps(&self, name: &str, param: &[&Region]) -> Result<(), Error> {
+    /// The regions that the GPU reads, each with its role.
+    fn roles(&self) -> impl Iterator<Item = (&str, &Region)> + Clone {
         let map = match &self.source {
             ValueSource::Map { map, .. } => Some(map),
             _ => None,
@@ -234,45 +224,51 @@ impl SparseGrad {
             ("value map", map),
             ("weights", self.weights.as_ref()),
         ];
-        let named = roles
-            .into_iter()
-            .filter_map(|(role, region)| Some((role, region?)));
+        roles.into_iter().filter_map(|(role, region)| Some((role, region?)))
+    }
+
+    /// The regions that the GPU reads.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.roles().map(|(_, region)| region)
+    }
+
+    fn check_overlaps<'a>(&'a self, name: &str, param: &[&'a Region]) -> Result<(), Error> {
         let param = param.iter().map(|&region| ("parameter", region));
-        check_disjoint(name, param.chain(named))
+        check_disjoint(name, param.chain(self.roles()))
+    }
+}
+
+/// A region's role, put into words only for an error.
+struct Role<'a> {
+    role: &'static str,
+    name: &'a str,
+}
+
+impl Display for Role<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} of {:?}", self.role, self.name)
     }
 }
 
 /// A count must lie where it can be copied from.
-fn check_count(count: &Region, what: &str) -> Result<Region, Error> {
+fn check_count(count: &Region, what: &dyn Display) -> Result<Region, Error> {
     let what = || what.to_string();
     let (expected, found) = (BufferUsages::COPY_SRC, count.buffer().usage());
     if !found.contains(expected) {
-        return Err(Error::MissingUsage {
-            what: what(),
-            expected,
-            found,
-        });
+        return Err(Error::MissingUsage { what: what(), expected, found });
     }
     if count.size() < 4 {
-        return Err(Error::BufferTooSmall {
-            what: what(),
-            expected: 4,
-            found: count.size(),
-        });
+        return Err(Error::BufferTooSmall { what: what(), expected: 4, found: count.size() });
     }
     if !count.offset().is_multiple_of(4) {
-        return Err(Error::Misaligned {
-            what: what(),
-            expected: 4,
-            found: count.offset(),
-        });
+        return Err(Error::Misaligned { what: what(), expected: 4, found: count.offset() });
     }
     Ok(count.part(0, 4))
 }
 
 /// Values may span as many bindings as the device has to spare.
 pub(crate) fn check_value_bytes(
-    what: &str,
+    what: &dyn Display,
     rows: u32,
     row_bytes: u64,
     device: DeviceShape,
@@ -282,20 +278,11 @@ pub(crate) fn check_value_bytes(
         return Ok(());
     }
     let limit = device.max_binding * device.value_windows as u64;
-    Err(too_large(
-        what.to_string(),
-        u64::from(rows) * row_bytes,
-        limit,
-    ))
+    Err(too_large(what, u64::from(rows) * row_bytes, limit))
 }
 
-fn too_large(what: String, found: u64, limit: u64) -> Error {
+fn too_large(what: &dyn Display, found: u64, limit: u64) -> Error {
     let remedy = "spread the entries over several steps, or request a larger \
                   max_storage_buffer_binding_size or max_storage_buffers_per_shader_stage = 8";
-    Error::TooLarge {
-        what: format!("bytes of {what}"),
-        found,
-        limit,
-        remedy,
-    }
+    Error::TooLarge { what: format!("bytes of {what}"), found, limit, remedy }
 }

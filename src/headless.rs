@@ -12,9 +12,8 @@ use wgpu::{
 };
 
 /// Usages of every buffer made here.
-const USAGES: BufferUsages = BufferUsages::STORAGE
-    .union(BufferUsages::COPY_SRC)
-    .union(BufferUsages::COPY_DST);
+const USAGES: BufferUsages =
+    BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
 
 /// A device and its queue.
 #[derive(Clone, Debug)]
@@ -39,6 +38,17 @@ impl Gpu {
         Self::open_adapter(adapter, limits).await
     }
 
+    /// As [`Gpu::open`], with the first adapter whose name contains `name`, whatever its case,
+    /// in place of `WGPU_ADAPTER_NAME`.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub async fn open_named(name: &str) -> Result<Self, Error> {
+        let adapter = named(&instance(), name).await?;
+        let limits = adapter.limits();
+        Self::open_adapter(adapter, limits).await
+    }
+
     /// As [`Gpu::open`], with `limits` in place of the adapter's.
     ///
     /// # Errors
@@ -54,7 +64,7 @@ impl Gpu {
     /// [`Error::NoAdapter`] where there is none; [`Error::DeviceLost`] where one cannot be opened.
     pub async fn open_all() -> Result<Vec<Self>, Error> {
         let mut opened = Vec::new();
-        for adapter in admitted(&instance()).await {
+        for adapter in listed(&instance(), &wanted_name().unwrap_or_default()).await {
             let limits = adapter.limits();
             if limits.max_compute_workgroups_per_dimension > 0 {
                 opened.push(Self::open_adapter(adapter, limits).await?);
@@ -75,29 +85,17 @@ impl Gpu {
             ..Default::default()
         };
         match adapter.request_device(&descriptor).await {
-            Ok((device, queue)) => Ok(Self {
-                info,
-                device,
-                queue,
-            }),
-            Err(error) => Err(Error::DeviceLost {
-                reason: format!("opening {}: {error}", info.name),
-            }),
+            Ok((device, queue)) => Ok(Self { info, device, queue }),
+            Err(error) => {
+                Err(Error::DeviceLost { reason: format!("opening {}: {error}", info.name) })
+            }
         }
     }
 
     /// The adapter's name, backend and driver, in one line.
     pub fn describe(&self) -> String {
-        let AdapterInfo {
-            name,
-            backend,
-            driver,
-            driver_info,
-            ..
-        } = &self.info;
-        format!("{name}, {backend}, {driver} {driver_info}")
-            .trim_end()
-            .to_string()
+        let AdapterInfo { name, backend, driver, driver_info, .. } = &self.info;
+        format!("{name}, {backend}, {driver} {driver_info}").trim_end().to_string()
     }
 
     /// A storage buffer that holds `contents`.
@@ -128,9 +126,7 @@ impl Gpu {
         record: impl FnOnce(&mut CommandEncoder) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let label = Some("sparse_adam::headless");
-        let mut encoder = self
-            .device
-            .create_command_encoder(&CommandEncoderDescriptor { label });
+        let mut encoder = self.device.create_command_encoder(&CommandEncoderDescriptor { label });
         let recorded = record(&mut encoder)?;
         self.queue.submit([encoder.finish()]);
         Ok(recorded)
@@ -142,9 +138,7 @@ impl Gpu {
     /// [`Error::DeviceLost`].
     pub fn wait(&self) -> Result<(), Error> {
         let waited = self.device.poll(PollType::wait_indefinitely());
-        let lost = |error: wgpu::PollError| Error::DeviceLost {
-            reason: error.to_string(),
-        };
+        let lost = |error: wgpu::PollError| Error::DeviceLost { reason: error.to_string() };
         waited.map(drop).map_err(lost)
     }
 
@@ -162,36 +156,32 @@ fn instance() -> Instance {
     Instance::new(InstanceDescriptor::new_without_display_handle_from_env())
 }
 
-/// The adapters that the environment variables admit, where they can be listed.
-async fn admitted(instance: &Instance) -> Vec<Adapter> {
+/// The adapters of `WGPU_BACKEND` with `name` in theirs, where they can be listed.
+async fn listed(instance: &Instance, name: &str) -> Vec<Adapter> {
     let backends = Backends::from_env().unwrap_or(Backends::all());
-    let name = wanted_name().unwrap_or_default();
+    let name = name.to_lowercase();
     let listed = instance.enumerate_adapters(backends).await;
     let fits = |adapter: &Adapter| adapter.get_info().name.to_lowercase().contains(&name);
     listed.into_iter().filter(fits).collect()
 }
 
+async fn named(instance: &Instance, name: &str) -> Result<Adapter, Error> {
+    let reason = format!("none has {name:?} in its name");
+    listed(instance, name).await.into_iter().next().ok_or(Error::NoAdapter { reason })
+}
+
 fn wanted_name() -> Option<String> {
-    std::env::var("WGPU_ADAPTER_NAME")
-        .ok()
-        .map(|name| name.to_lowercase())
+    std::env::var("WGPU_ADAPTER_NAME").ok()
 }
 
 async fn choose(instance: &Instance) -> Result<Adapter, Error> {
     if let Some(name) = wanted_name() {
-        let reason = format!("none has {name:?} in its name");
-        return admitted(instance)
-            .await
-            .into_iter()
-            .next()
-            .ok_or(Error::NoAdapter { reason });
+        return named(instance, &name).await;
     }
     let options = RequestAdapterOptions {
         power_preference: PowerPreference::from_env().unwrap_or(PowerPreference::HighPerformance),
         ..Default::default()
     };
     let chosen = instance.request_adapter(&options).await;
-    chosen.map_err(|error| Error::NoAdapter {
-        reason: error.to_string(),
-    })
+    chosen.map_err(|error| Error::NoAdapter { reason: error.to_string() })
 }

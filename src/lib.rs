@@ -2,10 +2,14 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[cfg(feature = "checkpoint")]
+mod checkpoint;
 mod error;
 mod grad;
 #[cfg(feature = "headless")]
 pub mod headless;
+mod hooks;
+pub mod lr_scheduler;
 mod optimizer;
 mod options;
 mod param;
@@ -22,6 +26,7 @@ mod tuning;
 
 pub use error::Error;
 pub use grad::{Duplicates, IndexFormat, NonFinite, SparseGrad};
+pub use hooks::HookId;
 pub use optimizer::{GroupId, ParamId, Resources, SparseAdam};
 pub use options::{AdamOptions, ParamGroup};
 pub use param::Param;

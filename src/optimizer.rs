@@ -1,5 +1,6 @@
 //! The optimizer: groups, parameters, gradients, the step.
 
+use crate::hooks::Hooks;
 use crate::step::record::Recorder;
 use crate::table::{State, Table};
 use crate::{AdamOptions, Error, Param, ParamGroup, Region, SparseGrad, Status, Tuning};
@@ -40,6 +41,8 @@ pub struct Resources {
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub options: AdamOptions,
+    /// Kept for torch's schedulers, where a loaded state has it.
+    pub initial_lr: Option<f64>,
 }
 
 /// SparseAdam over parameters in GPU buffers that the caller owns.
@@ -58,6 +61,9 @@ pub struct SparseAdam {
     /// Number of the group that `add_param` adds to, once it has.
     default_group: Option<usize>,
     pub(crate) tables: Vec<Table>,
+    pub(crate) pre_hooks: Hooks,
+    pub(crate) post_hooks: Hooks,
+    pub(crate) hooks_made: u64,
 }
 
 impl SparseAdam {
@@ -67,12 +73,7 @@ impl SparseAdam {
     /// [`Error::InvalidOption`]; [`Error::DeviceLimit`] where the device is smaller than
     /// `wgpu::Limits::downlevel_defaults()`; [`Error::OutOfMemory`].
     pub fn new(device: &Device, queue: &Queue, defaults: AdamOptions) -> Result<Self, Error> {
-        Self::with_tuning(
-            device,
-            queue,
-            defaults,
-            Tuning::for_adapter(&device.adapter_info()),
-        )
+        Self::with_tuning(device, queue, defaults, Tuning::for_adapter(&device.adapter_info()))
     }
 
     /// As [`SparseAdam::new`], with the sizes chosen by the caller. Results do not depend on
@@ -95,6 +96,9 @@ impl SparseAdam {
             groups: Vec::new(),
             default_group: None,
             tables: Vec::new(),
+            pre_hooks: Hooks::default(),
+            post_hooks: Hooks::default(),
+            hooks_made: 0,
         })
     }
 
@@ -109,9 +113,7 @@ impl SparseAdam {
         self.add_tables(vec![param], group)?;
         if self.default_group.is_none() {
             self.default_group = Some(group);
-            self.groups.push(Group {
-                options: self.defaults,
-            });
+            self.groups.push(Group { options: self.defaults, initial_lr: None });
         }
         Ok(ParamId(self.tables.len() - 1))
     }
@@ -128,7 +130,7 @@ impl SparseAdam {
             return Err(Error::EmptyGroup);
         }
         self.add_tables(group.params, self.groups.len())?;
-        self.groups.push(Group { options });
+        self.groups.push(Group { options, initial_lr: None });
         Ok(GroupId(self.groups.len() - 1))
     }
 
@@ -141,14 +143,8 @@ impl SparseAdam {
                 if other.name == table.name {
                     return Err(Error::DuplicateName { name: table.name });
                 }
-                if table
-                    .regions()
-                    .any(|a| other.regions().any(|b| a.overlaps(b)))
-                {
-                    return Err(Error::Overlap {
-                        first: other.name.clone(),
-                        second: table.name,
-                    });
+                if table.regions().any(|a| other.regions().any(|b| a.overlaps(b))) {
+                    return Err(Error::Overlap { first: other.name.clone(), second: table.name });
                 }
             }
             added.push(table);
@@ -157,6 +153,37 @@ impl SparseAdam {
             self.recorder.prepare_pipelines(table);
         }
         self.tables.append(&mut added);
+        Ok(())
+    }
+
+    /// Exchanges a parameter's buffer for another of the same shape, as engines do that move
+    /// their tensors; its state, group and gradients stay. What was recorded before still writes
+    /// to the old one.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::add_param`] for a region; [`Error::Unsupported`] for a parameter
+    /// of several shards.
+    pub fn replace_param(
+        &mut self,
+        param: ParamId,
+        region: impl Into<Region>,
+    ) -> Result<(), Error> {
+        let shape = self.recorder.shape;
+        let table = self.table(param)?;
+        let moved = table.moved_to(region.into(), shape)?;
+        for (number, other) in self.tables.iter().enumerate() {
+            let own = number == param.0;
+            let others = other.regions().filter(|_| !own);
+            let grads = other.grads.iter().filter(|_| own).flat_map(|grad| grad.regions());
+            if others.chain(grads).any(|b| moved.iter().any(|a| a.region.overlaps(b))) {
+                let role = if own { "gradient" } else { "parameter" };
+                return Err(Error::Overlap {
+                    first: format!("new place of {:?}", table.name),
+                    second: format!("{role} of {:?}", other.name),
+                });
+            }
+        }
+        self.tables[param.0].windows = moved;
         Ok(())
     }
 
@@ -218,7 +245,31 @@ impl SparseAdam {
     ///
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`]; then nothing was recorded or counted.
+    /// Those of hooks.
     pub fn step(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
+        self.step_with(encoder, |_, _| Ok(()))
+    }
+
+    /// As [`SparseAdam::step`], after `closure`, which records forward and backward, sets
+    /// gradients, and whose value is returned (torch: `step(closure)`). Hooks that run before
+    /// a step run before the closure, as in torch.
+    ///
+    /// # Errors
+    /// As [`SparseAdam::step`]; the closure's, and then nothing was recorded or counted but
+    /// what it did itself.
+    pub fn step_with<T, E: From<Error>>(
+        &mut self,
+        encoder: &mut CommandEncoder,
+        closure: impl FnOnce(&mut Self, &mut CommandEncoder) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.call_pre_hooks(encoder)?;
+        let value = closure(self, encoder)?;
+        self.record_step(encoder)?;
+        self.call_post_hooks(encoder)?;
+        Ok(value)
+    }
+
+    fn record_step(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
         for table in &mut self.tables {
             table.prepare_extras(&self.recorder.device)?;
         }
@@ -236,10 +287,7 @@ impl SparseAdam {
             }
         }
         let groups = &self.groups;
-        let tables = self
-            .tables
-            .iter()
-            .map(|table| (table, &groups[table.group].options));
+        let tables = self.tables.iter().map(|table| (table, &groups[table.group].options));
         self.recorder.record(encoder, tables);
         Ok(())
     }
@@ -298,10 +346,7 @@ impl SparseAdam {
 
     /// The parameter of a name.
     pub fn param(&self, name: &str) -> Option<ParamId> {
-        self.tables
-            .iter()
-            .position(|table| table.name == name)
-            .map(ParamId)
+        self.tables.iter().position(|table| table.name == name).map(ParamId)
     }
 
     /// Steps that a parameter has counted.
@@ -309,11 +354,7 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::UnknownParam`].
     pub fn step_count(&self, param: ParamId) -> Result<u64, Error> {
-        Ok(self
-            .table(param)?
-            .state
-            .as_ref()
-            .map_or(0, |state| state.step))
+        Ok(self.table(param)?.state.as_ref().map_or(0, |state| state.step))
     }
 
     /// Reads what the GPU refused of a parameter's gradients, in the steps submitted so far.
@@ -335,14 +376,8 @@ impl SparseAdam {
     /// What the library holds on the device and has made so far.
     pub fn resources(&self) -> Resources {
         let moments = self.tables.iter().filter_map(|table| table.state.as_ref());
-        let state_bytes = moments
-            .flat_map(|state| &state.moments)
-            .map(wgpu::Buffer::size)
-            .sum();
-        let gathered = self
-            .tables
-            .iter()
-            .filter_map(|table| table.extras.gathered.as_ref());
+        let state_bytes = moments.flat_map(|state| &state.moments).map(wgpu::Buffer::size).sum();
+        let gathered = self.tables.iter().filter_map(|table| table.extras.gathered.as_ref());
         let gathered: u64 = gathered.map(wgpu::Buffer::size).sum();
         let scratch_bytes = self.recorder.scratch.bytes() + gathered;
         Resources {
@@ -362,10 +397,7 @@ impl SparseAdam {
 
     pub(crate) fn table(&self, param: ParamId) -> Result<&Table, Error> {
         let expected = self.tables.len();
-        self.tables.get(param.0).ok_or(Error::UnknownParam {
-            expected,
-            found: param.0,
-        })
+        self.tables.get(param.0).ok_or(Error::UnknownParam { expected, found: param.0 })
     }
 
     fn check_group(&self, group: GroupId) -> Result<(), Error> {
@@ -373,10 +405,7 @@ impl SparseAdam {
         if group.0 < expected {
             return Ok(());
         }
-        Err(Error::UnknownGroup {
-            expected,
-            found: group.0,
-        })
+        Err(Error::UnknownGroup { expected, found: group.0 })
     }
 }
 
@@ -401,11 +430,7 @@ fn check_limits(limits: &wgpu::Limits) -> Result<(), Error> {
     ];
     for (limit, expected, found) in checks {
         if found < expected {
-            return Err(Error::DeviceLimit {
-                limit,
-                expected,
-                found,
-            });
+            return Err(Error::DeviceLimit { limit, expected, found });
         }
     }
     Ok(())

@@ -23,12 +23,7 @@ pub struct AdamOptions {
 
 impl Default for AdamOptions {
     fn default() -> Self {
-        Self {
-            lr: 1e-3,
-            betas: (0.9, 0.999),
-            eps: 1e-8,
-            maximize: false,
-        }
+        Self { lr: 1e-3, betas: (0.9, 0.999), eps: 1e-8, maximize: false }
     }
 }
 
@@ -66,10 +61,7 @@ pub struct ParamGroup {
 impl ParamGroup {
     /// A group of `params` with the optimizer's defaults.
     pub fn new(params: impl IntoIterator<Item = Param>) -> Self {
-        Self {
-            params: params.into_iter().collect(),
-            ..Self::default()
-        }
+        Self { params: params.into_iter().collect(), ..Self::default() }
     }
 
     /// Its own learning rate ([`AdamOptions::lr`]).
@@ -114,22 +106,14 @@ fn positive(field: &'static str, found: f64) -> Result<(), Error> {
     if found > 0.0 && (found as f32).is_finite() {
         return Ok(());
     }
-    Err(Error::InvalidOption {
-        field,
-        expected,
-        found,
-    })
+    Err(Error::InvalidOption { field, expected, found })
 }
 
 fn decay(field: &'static str, found: f64) -> Result<(), Error> {
     if (0.0..1.0).contains(&found) {
         return Ok(());
     }
-    Err(Error::InvalidOption {
-        field,
-        expected: "a number in [0, 1)",
-        found,
-    })
+    Err(Error::InvalidOption { field, expected: "a number in [0, 1)", found })
 }
 
 #[cfg(test)]
@@ -139,10 +123,7 @@ mod tests {
     #[test]
     fn the_defaults_are_torchs_and_valid() {
         let options = AdamOptions::default();
-        assert_eq!(
-            (options.lr, options.betas, options.eps),
-            (1e-3, (0.9, 0.999), 1e-8)
-        );
+        assert_eq!((options.lr, options.betas, options.eps), (1e-3, (0.9, 0.999), 1e-8));
         assert_eq!(options.validate(), Ok(()));
     }
 
@@ -152,57 +133,15 @@ mod tests {
         let wrong = [
             ("lr", AdamOptions { lr: 0.0, ..base }),
             ("lr", AdamOptions { lr: -1.0, ..base }),
-            (
-                "lr",
-                AdamOptions {
-                    lr: f64::NAN,
-                    ..base
-                },
-            ),
-            (
-                "lr",
-                AdamOptions {
-                    lr: f64::INFINITY,
-                    ..base
-                },
-            ),
+            ("lr", AdamOptions { lr: f64::NAN, ..base }),
+            ("lr", AdamOptions { lr: f64::INFINITY, ..base }),
             ("lr", AdamOptions { lr: 1e300, ..base }),
             ("eps", AdamOptions { eps: 0.0, ..base }),
-            (
-                "eps",
-                AdamOptions {
-                    eps: f64::NAN,
-                    ..base
-                },
-            ),
-            (
-                "betas.0",
-                AdamOptions {
-                    betas: (1.0, 0.999),
-                    ..base
-                },
-            ),
-            (
-                "betas.0",
-                AdamOptions {
-                    betas: (-0.1, 0.999),
-                    ..base
-                },
-            ),
-            (
-                "betas.1",
-                AdamOptions {
-                    betas: (0.9, 1.0),
-                    ..base
-                },
-            ),
-            (
-                "betas.1",
-                AdamOptions {
-                    betas: (0.9, f64::NAN),
-                    ..base
-                },
-            ),
+            ("eps", AdamOptions { eps: f64::NAN, ..base }),
+            ("betas.0", AdamOptions { betas: (1.0, 0.999), ..base }),
+            ("betas.0", AdamOptions { betas: (-0.1, 0.999), ..base }),
+            ("betas.1", AdamOptions { betas: (0.9, 1.0), ..base }),
+            ("betas.1", AdamOptions { betas: (0.9, f64::NAN), ..base }),
         ];
         for (expected, options) in wrong {
             let error = options.validate().unwrap_err();
@@ -215,10 +154,7 @@ mod tests {
 
     #[test]
     fn the_first_step_size_is_the_formula() {
-        let options = AdamOptions {
-            lr: 0.04,
-            ..AdamOptions::default()
-        };
+        let options = AdamOptions { lr: 0.04, ..AdamOptions::default() };
         let expected = 0.04 * 0.001f64.sqrt() / 0.1;
         assert!((options.step_size(1) - expected).abs() < 1e-12);
     }

@@ -27,12 +27,7 @@ impl Param {
         shape: impl AsRef<[u32]>,
     ) -> Self {
         let shape = shape.as_ref().to_vec();
-        Self {
-            name: name.into(),
-            regions: vec![(region.into(), None)],
-            shape,
-            sparse_dim: 1,
-        }
+        Self { name: name.into(), regions: vec![(region.into(), None)], shape, sparse_dim: 1 }
     }
 
     /// A parameter whose rows lie in several regions, in order: each with its number of rows.
@@ -41,16 +36,8 @@ impl Param {
         shards: impl IntoIterator<Item = (Region, u32)>,
         shape: impl AsRef<[u32]>,
     ) -> Self {
-        let regions = shards
-            .into_iter()
-            .map(|(region, rows)| (region, Some(rows)))
-            .collect();
-        Self {
-            name: name.into(),
-            regions,
-            shape: shape.as_ref().to_vec(),
-            sparse_dim: 1,
-        }
+        let regions = shards.into_iter().map(|(region, rows)| (region, Some(rows))).collect();
+        Self { name: name.into(), regions, shape: shape.as_ref().to_vec(), sparse_dim: 1 }
     }
 
     /// How many leading axes are sparse (1 to 3, default 1). A gradient's indices are then
@@ -63,24 +50,13 @@ impl Param {
     /// The regions and their rows, which must be those of the table.
     pub(crate) fn shards(&self, table: Geometry) -> Result<Vec<(&Region, u32)>, Error> {
         let rows_of = |rows: Option<u32>| rows.unwrap_or(table.rows);
-        let shards = self
-            .regions
-            .iter()
-            .map(|(region, rows)| (region, rows_of(*rows)));
-        let rows: u64 = self
-            .regions
-            .iter()
-            .map(|(_, rows)| u64::from(rows_of(*rows)))
-            .sum();
+        let shards = self.regions.iter().map(|(region, rows)| (region, rows_of(*rows)));
+        let rows: u64 = self.regions.iter().map(|(_, rows)| u64::from(rows_of(*rows))).sum();
         if rows != u64::from(table.rows) || self.regions.iter().any(|(_, rows)| *rows == Some(0)) {
             return Err(Error::InvalidShape {
                 what: format!("shards of parameter {:?}", self.name),
                 expected: "shards of at least one row that add up to the rows of the shape",
-                found: self
-                    .regions
-                    .iter()
-                    .map(|(_, rows)| rows_of(*rows))
-                    .collect(),
+                found: self.regions.iter().map(|(_, rows)| rows_of(*rows)).collect(),
             });
         }
         Ok(shards.collect())
@@ -109,29 +85,20 @@ impl Geometry {
             found: shape.to_vec(),
         };
         if sparse_dim == 0 || sparse_dim > 3 || sparse_dim > shape.len() {
-            return Err(invalid(
-                "one to three sparse axes, no more than there are axes",
-            ));
+            return Err(invalid("one to three sparse axes, no more than there are axes"));
         }
         if shape.contains(&0) {
             return Err(invalid("no axis of size 0"));
         }
         let (sparse, dense) = shape.split_at(sparse_dim);
-        let product = |axes: &[u32]| {
-            axes.iter()
-                .try_fold(1u32, |product, &axis| product.checked_mul(axis))
-        };
+        let product =
+            |axes: &[u32]| axes.iter().try_fold(1u32, |product, &axis| product.checked_mul(axis));
         let rows = product(sparse).filter(|&rows| rows < u32::MAX);
         let rows = rows.ok_or_else(|| invalid("at most 2^32 - 2 rows"))?;
         let dim = product(dense).ok_or_else(|| invalid("rows of at most 2^32 - 1 values"))?;
         let mut axes = [1; 3];
         axes[..sparse_dim].copy_from_slice(sparse);
-        Ok(Self {
-            axes,
-            sparse_dim: sparse_dim as u32,
-            rows,
-            dim,
-        })
+        Ok(Self { axes, sparse_dim: sparse_dim as u32, rows, dim })
     }
 
     /// Size of one row in bytes.

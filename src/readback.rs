@@ -27,9 +27,7 @@ pub(crate) async fn read(
         staged.push(staging);
     }
     queue.submit([encoder.finish()]);
-    let lost = |reason: String| Error::DeviceLost {
-        reason: format!("reading back: {reason}"),
-    };
+    let lost = |reason: String| Error::DeviceLost { reason: format!("reading back: {reason}") };
     let mut mapped = Vec::with_capacity(staged.len());
     for staging in &staged {
         let (sender, receiver) = oneshot::channel();
@@ -38,16 +36,12 @@ pub(crate) async fn read(
         mapped.push(receiver);
     }
     // Natively this waits; in a browser it returns at once and the channel wakes us.
-    device
-        .poll(PollType::wait_indefinitely())
-        .map_err(|error| lost(error.to_string()))?;
+    device.poll(PollType::wait_indefinitely()).map_err(|error| lost(error.to_string()))?;
     let mut contents = Vec::with_capacity(staged.len());
     for (staging, receiver) in staged.iter().zip(mapped) {
         let result = receiver.await.map_err(|error| lost(error.to_string()))?;
         result.map_err(|error| lost(error.to_string()))?;
-        let view = staging
-            .get_mapped_range(..)
-            .map_err(|error| lost(error.to_string()))?;
+        let view = staging.get_mapped_range(..).map_err(|error| lost(error.to_string()))?;
         contents.push(view.to_vec());
         drop(view);
         staging.unmap();

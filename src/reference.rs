@@ -27,13 +27,7 @@ impl<T: Copy + Default> Table<T> {
     /// A table of `param` `[rows, dim]` with zero moments, at step 0.
     pub fn new(param: Vec<T>, dim: usize) -> Self {
         let zeros = vec![T::default(); param.len()];
-        Self {
-            dim,
-            step: 0,
-            param,
-            exp_avg: zeros.clone(),
-            exp_avg_sq: zeros,
-        }
+        Self { dim, step: 0, param, exp_avg: zeros.clone(), exp_avg_sq: zeros }
     }
 
     /// Rows of the table.
@@ -56,8 +50,7 @@ pub struct Gradient<T> {
 pub fn gather_values(values: &[f32], dim: usize, map: &[u32], weights: Option<&[f32]>) -> Vec<f32> {
     let row = |(entry, &value_row): (usize, &u32)| {
         let row = &values[value_row as usize * dim..][..dim];
-        row.iter()
-            .map(move |&value| weights.map_or(value, |weights| weights[entry] * value))
+        row.iter().map(move |&value| weights.map_or(value, |weights| weights[entry] * value))
     };
     map.iter().enumerate().flat_map(row).collect()
 }
@@ -99,10 +92,7 @@ fn partial(run: &[(u32, u32)], values: &[f32], dim: usize) -> Vec<f32> {
     let row = |&(_, entry): &(u32, u32)| &values[entry as usize * dim..][..dim];
     let mut level: Vec<f32> = run.iter().flat_map(row).copied().collect();
     while level.len() > dim {
-        level = level
-            .chunks(CHUNK as usize * dim)
-            .flat_map(|chunk| sum_rows(chunk, dim))
-            .collect();
+        level = level.chunks(CHUNK as usize * dim).flat_map(|chunk| sum_rows(chunk, dim)).collect();
     }
     level
 }
@@ -141,9 +131,7 @@ pub fn step_f64(table: &mut Table<f64>, grad: &Gradient<f64>, options: &AdamOpti
     for (&index, values) in grad.indices.iter().zip(grad.values.chunks(table.dim)) {
         if (0..rows).contains(&index) {
             let sum = sums.entry(index).or_insert_with(|| vec![0.0; table.dim]);
-            sum.iter_mut()
-                .zip(values)
-                .for_each(|(sum, value)| *sum += value);
+            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
         }
     }
     let (beta1, beta2) = options.betas;
@@ -177,19 +165,13 @@ mod tests {
     fn torchs_rosenbrock_steps() {
         // torch/testing/_internal/common_optimizers.py: start (1.5, 1.5), lr 0.04, one
         // coordinate a step; the values after each step as torch 2.15 computes them.
-        let options = AdamOptions {
-            lr: 0.04,
-            ..AdamOptions::default()
-        };
+        let options = AdamOptions { lr: 0.04, ..AdamOptions::default() };
         let mut table = Table::new(vec![1.5f32, 1.5], 1);
         let gradient = |x: f32, y: f32, axis: i64| {
             let by_x = -400.0 * x * (y - x * x) - 2.0 * (1.0 - x);
             let by_y = 200.0 * (y - x * x);
             let value = if axis == 0 { by_x } else { by_y };
-            Gradient {
-                indices: vec![axis, axis],
-                values: vec![value / 4.0, value - value / 4.0],
-            }
+            Gradient { indices: vec![axis, axis], values: vec![value / 4.0, value - value / 4.0] }
         };
         for (axis, expected) in [(1, [1.5, 1.539_999_96]), (0, [1.470_234_51, 1.539_999_96])] {
             let grad = gradient(table.param[0], table.param[1], axis);

@@ -16,21 +16,13 @@ pub struct Region {
 
 impl From<&Buffer> for Region {
     fn from(buffer: &Buffer) -> Self {
-        Self {
-            buffer: buffer.clone(),
-            offset: 0,
-            size: buffer.size(),
-        }
+        Self { buffer: buffer.clone(), offset: 0, size: buffer.size() }
     }
 }
 
 impl From<wgpu::BufferSlice<'_>> for Region {
     fn from(slice: wgpu::BufferSlice<'_>) -> Self {
-        Self {
-            buffer: slice.buffer().clone(),
-            offset: slice.offset(),
-            size: slice.size(),
-        }
+        Self { buffer: slice.buffer().clone(), offset: slice.offset(), size: slice.size() }
     }
 }
 
@@ -52,11 +44,7 @@ impl Region {
 
     /// A part of this range: `size` bytes from `offset` on, both in bytes.
     pub(crate) fn part(&self, offset: u64, size: u64) -> Region {
-        Region {
-            buffer: self.buffer.clone(),
-            offset: self.offset + offset,
-            size,
-        }
+        Region { buffer: self.buffer.clone(), offset: self.offset + offset, size }
     }
 
     pub(crate) fn binding(&self) -> BufferBinding<'_> {
@@ -68,30 +56,23 @@ impl Region {
     }
 
     /// Checks that the range can be bound as storage and holds `bytes`, and cuts it to them.
-    pub(crate) fn storage(&self, what: &str, bytes: u64, alignment: u64) -> Result<Region, Error> {
+    pub(crate) fn storage(
+        &self,
+        what: &dyn std::fmt::Display,
+        bytes: u64,
+        alignment: u64,
+    ) -> Result<Region, Error> {
         let what = || what.to_string();
         if self.size < bytes {
-            return Err(Error::BufferTooSmall {
-                what: what(),
-                expected: bytes,
-                found: self.size,
-            });
+            return Err(Error::BufferTooSmall { what: what(), expected: bytes, found: self.size });
         }
         let (expected, found) = (BufferUsages::STORAGE, self.buffer.usage());
         if !found.contains(expected) {
-            return Err(Error::MissingUsage {
-                what: what(),
-                expected,
-                found,
-            });
+            return Err(Error::MissingUsage { what: what(), expected, found });
         }
         if !self.offset.is_multiple_of(alignment) {
             let (expected, found) = (alignment, self.offset);
-            return Err(Error::Misaligned {
-                what: what(),
-                expected,
-                found,
-            });
+            return Err(Error::Misaligned { what: what(), expected, found });
         }
         Ok(self.part(0, bytes))
     }
@@ -112,10 +93,7 @@ pub(crate) fn check_disjoint<'a>(
         for (second, b) in regions.clone().skip(i + 1) {
             if a.overlaps(b) {
                 let of = |role| format!("{role} of {name:?}");
-                return Err(Error::Overlap {
-                    first: of(first),
-                    second: of(second),
-                });
+                return Err(Error::Overlap { first: of(first), second: of(second) });
             }
         }
     }

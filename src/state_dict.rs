@@ -1,16 +1,16 @@
 //! The optimizer's state on the host, in torch's shape.
 
-use crate::readback;
-use crate::table::Table;
-use crate::{AdamOptions, Error, ParamId, Region, SparseAdam};
+use crate::table::{State, Table};
+use crate::{AdamOptions, Error, ParamId, Region, SparseAdam, readback};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What `torch.optim.SparseAdam.state_dict()` holds: state by parameter index, and groups.
+/// What `torch.optim.SparseAdam.state_dict()` holds: state by parameter number, and groups.
 ///
 /// Parameters are numbered through the groups in order, as torch numbers them, which may
 /// differ from the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StateDict {
     /// State of each parameter that has had a gradient.
     pub state: BTreeMap<usize, ParamState>,
@@ -20,6 +20,7 @@ pub struct StateDict {
 
 /// State of one parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ParamState {
     /// Steps counted.
     pub step: u64,
@@ -33,15 +34,57 @@ pub struct ParamState {
 
 /// One parameter group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "GroupFields", into = "GroupFields")]
+#[non_exhaustive]
 pub struct GroupState {
     /// Its hyperparameters.
-    #[serde(flatten)]
     pub options: AdamOptions,
+    /// Learning rate that torch's schedulers started from, if one was attached; not used here.
+    pub initial_lr: Option<f64>,
     /// Numbers of its parameters.
     pub params: Vec<usize>,
-    /// Names of its parameters, where they are known (torch: `param_names`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Names of its parameters, where they are known.
     pub param_names: Option<Vec<String>>,
+}
+
+/// A group as torch writes it: flat, and no other key.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupFields {
+    lr: f64,
+    betas: (f64, f64),
+    eps: f64,
+    // Checkpoints of torch before 1.13 have none.
+    #[serde(default)]
+    maximize: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    initial_lr: Option<f64>,
+    params: Vec<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    param_names: Option<Vec<String>>,
+}
+
+impl From<GroupFields> for GroupState {
+    fn from(fields: GroupFields) -> Self {
+        let GroupFields { lr, betas, eps, maximize, initial_lr, params, param_names } = fields;
+        let options = AdamOptions { lr, betas, eps, maximize };
+        Self { options, initial_lr, params, param_names }
+    }
+}
+
+impl From<GroupState> for GroupFields {
+    fn from(group: GroupState) -> Self {
+        let AdamOptions { lr, betas, eps, maximize } = group.options;
+        let GroupState { initial_lr, params, param_names, .. } = group;
+        Self { lr, betas, eps, maximize, initial_lr, params, param_names }
+    }
+}
+
+impl GroupState {
+    /// A group of the parameters `params`, as in an unnamed torch optimizer.
+    pub fn new(options: AdamOptions, params: Vec<usize>) -> Self {
+        Self { options, initial_lr: None, params, param_names: None }
+    }
 }
 
 impl SparseAdam {
@@ -61,16 +104,50 @@ impl SparseAdam {
         }
         let mut next = 0;
         for (group, held) in self.groups.iter().enumerate() {
-            let members = self.tables.iter().filter(|table| table.group == group);
-            let names: Vec<_> = members.map(|table| table.name.clone()).collect();
-            dict.param_groups.push(GroupState {
-                options: held.options,
-                params: (next..next + names.len()).collect(),
-                param_names: Some(names.clone()),
-            });
+            let names = self.names(group);
+            let params = (next..next + names.len()).collect();
             next += names.len();
+            dict.param_groups.push(GroupState {
+                initial_lr: held.initial_lr,
+                param_names: Some(names),
+                ..GroupState::new(held.options, params)
+            });
         }
         Ok(dict)
+    }
+
+    /// Replaces groups' hyperparameters and all state by those of `dict`, which may come from
+    /// another device, from torch, or from other window sizes. A parameter that `dict` has no
+    /// state of loses its own. Steps recorded from now on start from it; the parameters
+    /// themselves are the caller's to restore.
+    ///
+    /// # Errors
+    /// [`Error::StateMismatch`] where groups, sizes, names, shapes or counts differ from this
+    /// optimizer's; [`Error::InvalidOption`]; [`Error::OutOfMemory`]. Nothing is loaded then.
+    pub fn load_state_dict(&mut self, dict: &StateDict) -> Result<(), Error> {
+        let numbers = self.check_groups(dict)?;
+        let tables = self.numbering();
+        let mut loaded: Vec<Option<State>> = vec![None; self.tables.len()];
+        for (&table, number) in tables.iter().zip(&numbers) {
+            if let Some(state) = dict.state.get(number) {
+                check_param(&self.tables[table], state)?;
+                loaded[table] = Some(State::new(&self.recorder.device, &self.tables[table])?);
+            }
+        }
+        for (&table, number) in tables.iter().zip(&numbers) {
+            if let (Some(state), Some(made)) = (dict.state.get(number), &mut loaded[table]) {
+                made.step = state.step;
+                self.upload_moments(&self.tables[table], made, state);
+            }
+        }
+        for (table, state) in self.tables.iter_mut().zip(loaded) {
+            table.state = state;
+        }
+        for (held, group) in self.groups.iter_mut().zip(&dict.param_groups) {
+            held.options = group.options;
+            held.initial_lr = group.initial_lr;
+        }
+        Ok(())
     }
 
     /// Reads the state of one parameter back; None before its first gradient.
@@ -88,10 +165,39 @@ impl SparseAdam {
         tables
     }
 
+    fn names(&self, group: usize) -> Vec<String> {
+        let members = self.tables.iter().filter(|table| table.group == group);
+        members.map(|table| table.name.clone()).collect()
+    }
+
+    /// Checks groups against this optimizer's. Returns the dict's number of each parameter, in
+    /// this optimizer's order.
+    fn check_groups(&self, dict: &StateDict) -> Result<Vec<usize>, Error> {
+        let (expected, found) = (self.groups.len(), dict.param_groups.len());
+        check_equal("number of parameter groups", &expected, &found)?;
+        let mut numbers: Vec<usize> = Vec::with_capacity(self.tables.len());
+        for (number, group) in dict.param_groups.iter().enumerate() {
+            let names = self.names(number);
+            let what = format!("parameters of group {number}");
+            check_equal(&what, &names.len(), &group.params.len())?;
+            if let Some(found) = &group.param_names {
+                check_equal(&format!("names in group {number}"), &names, found)?;
+            }
+            group.options.validate()?;
+            numbers.extend(&group.params);
+        }
+        let mut unique = numbers.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        check_equal("distinct parameters in the groups", &numbers.len(), &unique.len())?;
+        match dict.state.keys().find(|number| unique.binary_search(number).is_err()) {
+            None => Ok(numbers),
+            Some(stray) => Err(mismatch("state", "parameters of the groups", stray)),
+        }
+    }
+
     async fn param_state(&self, table: &Table) -> Result<Option<ParamState>, Error> {
-        let Some(state) = &table.state else {
-            return Ok(None);
-        };
+        let Some(state) = &table.state else { return Ok(None) };
         let regions: Vec<_> = state.moments.iter().map(Region::from).collect();
         let windows = readback::read(&self.recorder.device, &self.recorder.queue, &regions).await?;
         let dim = table.geometry.dim as usize;
@@ -106,11 +212,56 @@ impl SparseAdam {
             }
         }
         let shape = table.shape.clone();
-        Ok(Some(ParamState {
-            step: state.step,
-            shape,
-            exp_avg,
-            exp_avg_sq,
-        }))
+        Ok(Some(ParamState { step: state.step, shape, exp_avg, exp_avg_sq }))
+    }
+
+    /// Fills new moments; the writes take effect before the next submit.
+    fn upload_moments(&self, table: &Table, made: &State, state: &ParamState) {
+        let dim = table.geometry.dim as usize;
+        for (window, buffer) in table.windows.iter().zip(&made.moments) {
+            let values = window.first_row as usize * dim..;
+            let rows = window.rows as usize;
+            let exp_avg = state.exp_avg[values.clone()].chunks(dim);
+            let exp_avg_sq = state.exp_avg_sq[values].chunks(dim);
+            let mut moments: Vec<f32> = Vec::with_capacity(2 * rows * dim);
+            for (m, v) in exp_avg.zip(exp_avg_sq).take(rows) {
+                moments.extend_from_slice(m);
+                moments.extend_from_slice(v);
+            }
+            self.recorder.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&moments));
+        }
+    }
+}
+
+fn check_param(table: &Table, state: &ParamState) -> Result<(), Error> {
+    let name = &table.name;
+    check_equal(&format!("shape of {name:?}"), &table.shape, &state.shape)?;
+    let values = table.geometry.rows as usize * table.geometry.dim as usize;
+    check_equal(&format!("values of exp_avg of {name:?}"), &values, &state.exp_avg.len())?;
+    check_equal(&format!("values of exp_avg_sq of {name:?}"), &values, &state.exp_avg_sq.len())?;
+    // Past 2^53 steps are not exact in f64, and bias corrections are 1 long before.
+    let most = 1u64 << f64::MANTISSA_DIGITS;
+    if state.step > most {
+        return Err(mismatch(&format!("step of {name:?}"), "at most 2^53", &state.step));
+    }
+    Ok(())
+}
+
+fn check_equal<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    expected: &T,
+    found: &T,
+) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(mismatch(what, &format!("{expected:?}"), found))
+}
+
+fn mismatch(what: &str, expected: &str, found: &impl std::fmt::Debug) -> Error {
+    Error::StateMismatch {
+        what: what.into(),
+        expected: expected.into(),
+        found: format!("{found:?}"),
     }
 }

@@ -24,10 +24,7 @@ impl State {
             let bytes = 2 * u64::from(window.rows) * table.geometry.row_bytes();
             try_create(device, "sparse_adam::moments", bytes)
         });
-        Ok(Self {
-            step: 0,
-            moments: moments.collect::<Result<_, _>>()?,
-        })
+        Ok(Self { step: 0, moments: moments.collect::<Result<_, _>>()? })
     }
 }
 
@@ -55,6 +52,8 @@ pub(crate) struct Table {
     pub name: String,
     pub shape: Vec<u32>,
     pub geometry: Geometry,
+    /// Whether the caller keeps its rows in several regions.
+    pub sharded: bool,
     pub windows: Vec<TableWindow>,
     /// Number of its parameter group.
     pub group: usize,
@@ -78,11 +77,13 @@ impl Table {
     ) -> Result<Self, Error> {
         let geometry = param.geometry()?;
         let windows = cut_windows(&param, geometry, shape)?;
+        let sharded = param.shards(geometry)?.len() > 1;
         let status_bytes = size_of::<Status>() as u64;
         Ok(Self {
             name: param.name,
             shape: param.shape,
             geometry,
+            sharded,
             windows,
             group,
             status: try_create(device, "sparse_adam::status", status_bytes)?,
@@ -93,6 +94,18 @@ impl Table {
         })
     }
 
+    /// Its windows if it lay in `region`.
+    pub fn moved_to(&self, region: Region, device: DeviceShape) -> Result<Vec<TableWindow>, Error> {
+        if self.sharded {
+            return Err(Error::Unsupported {
+                what: "replacing a parameter of several shards by one region",
+                remedy: "save the state, add the parameter anew and load the state",
+            });
+        }
+        let whole = Param::new(&*self.name, region, [self.geometry.rows, self.geometry.dim]);
+        cut_windows(&whole, self.geometry, device)
+    }
+
     /// The regions that hold the parameter.
     pub fn regions(&self) -> impl Iterator<Item = &Region> {
         self.windows.iter().map(|window| &window.region)
@@ -100,10 +113,7 @@ impl Table {
 
     /// Value rows of all its gradients.
     pub fn value_rows(&self) -> u64 {
-        let rows = self
-            .grads
-            .iter()
-            .map(|grad| u64::from(grad.value_rows(self.geometry)));
+        let rows = self.grads.iter().map(|grad| u64::from(grad.value_rows(self.geometry)));
         rows.sum()
     }
 
@@ -155,32 +165,19 @@ impl Table {
             });
         }
         let rows = self.value_rows() + u64::from(grad.value_rows(self.geometry));
-        let entries: u64 = set
-            .iter()
-            .chain([grad])
-            .map(|grad| u64::from(grad.nnz))
-            .sum();
+        let entries: u64 = set.iter().chain([grad]).map(|grad| u64::from(grad.nnz)).sum();
         let what = format!("accumulated gradients of {:?}", self.name);
         let limit = i32::MAX as u64;
         if rows.max(entries) > limit {
             let remedy = "step before accumulating more";
-            return Err(Error::TooLarge {
-                what,
-                found: rows.max(entries),
-                limit,
-                remedy,
-            });
+            return Err(Error::TooLarge { what, found: rows.max(entries), limit, remedy });
         }
         check_value_bytes(&what, rows as u32, self.geometry.row_bytes(), device)?;
         let expected = wgpu::BufferUsages::COPY_SRC;
         for grad in set.iter().chain([grad]) {
             let found = grad.values.buffer().usage();
             if !found.contains(expected) {
-                return Err(Error::MissingUsage {
-                    what,
-                    expected,
-                    found,
-                });
+                return Err(Error::MissingUsage { what, expected, found });
             }
         }
         Ok(())
@@ -191,9 +188,7 @@ impl Table {
         let grads = &self.grads;
         if grads.iter().any(|grad| grad.count.is_some()) {
             while self.extras.counts.len() < grads.len() {
-                self.extras
-                    .counts
-                    .push(create_uniform(device, "sparse_adam::count", 16)?);
+                self.extras.counts.push(create_uniform(device, "sparse_adam::count", 16)?);
             }
         }
         if grads.len() > 1 {

@@ -7,6 +7,7 @@
 mod compare;
 mod file;
 mod replay;
+mod twin;
 
 pub use compare::{Comparison, Tolerance};
 pub use file::{GroupRecipe, Recipe, SetRecipe, StepRecipe, Trace};

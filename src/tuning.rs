@@ -73,11 +73,7 @@ impl Tuning {
             let power = matches!(field, "tuning.max_lanes" | "tuning.workgroup");
             if found == 0 || found > limit || (power && !found.is_power_of_two()) {
                 let expected = "at least 1, within the field's documented limit";
-                return Err(Error::InvalidOption {
-                    field,
-                    expected,
-                    found: found.into(),
-                });
+                return Err(Error::InvalidOption { field, expected, found: found.into() });
             }
         }
         Ok(())

@@ -4,8 +4,10 @@
 mod suite {
     mod embedding;
     mod errors;
+    mod files;
     mod golden;
     mod harness;
     mod laws;
     mod limits;
+    mod state;
 }

@@ -95,47 +95,24 @@ fn loss_axis(svg: &mut String, scale: &Scale) {
         let y = scale.y(tick);
         rule(svg, "grid", (LEFT, y), (RIGHT, y));
         let digits = (-tick.log10().floor()).max(0.0) as usize;
-        text(
-            svg,
-            "",
-            "end",
-            LEFT - 10.0,
-            y + 4.5,
-            &format!("{tick:.digits$}"),
-        );
+        text(svg, "", "end", LEFT - 10.0, y + 4.5, &format!("{tick:.digits$}"));
     }
     let middle = (TOP + BOTTOM) / 2.0;
     let _ = write!(svg, "<g transform=\"rotate(-90 22 {middle})\">");
-    text(
-        svg,
-        "",
-        "middle",
-        22.0,
-        middle,
-        "mean loss (nats a pair, log scale)",
-    );
+    text(svg, "", "middle", 22.0, middle, "mean loss (nats a pair, log scale)");
     svg.push_str("</g>\n");
 }
 
 fn epoch_axis(svg: &mut String, scale: &Scale) {
     rule(svg, "axis", (LEFT, BOTTOM), (RIGHT, BOTTOM));
-    let step = ticks()
-        .find(|&step| step >= 1.0 && scale.epochs / step <= 12.0)
-        .unwrap_or(1.0);
+    let step = ticks().find(|&step| step >= 1.0 && scale.epochs / step <= 12.0).unwrap_or(1.0);
     for tick in 0..=(scale.epochs / step) as u32 {
         let epoch = f64::from(tick) * step;
         let x = scale.x(epoch);
         rule(svg, "axis", (x, BOTTOM), (x, BOTTOM + 5.0));
         text(svg, "", "middle", x, BOTTOM + 21.0, &epoch.to_string());
     }
-    text(
-        svg,
-        "",
-        "middle",
-        (LEFT + RIGHT) / 2.0,
-        BOTTOM + 45.0,
-        "epochs",
-    );
+    text(svg, "", "middle", (LEFT + RIGHT) / 2.0, BOTTOM + 45.0, "epochs");
 }
 
 fn line(svg: &mut String, scale: &Scale, curve: &[(f64, f64)]) {
@@ -146,10 +123,7 @@ fn line(svg: &mut String, scale: &Scale, curve: &[(f64, f64)]) {
     svg.push_str("\"/>\n");
     if let Some(&(epoch, loss)) = curve.last() {
         let (x, y) = (scale.x(epoch), scale.y(loss));
-        let _ = writeln!(
-            svg,
-            "<circle class=\"end\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>"
-        );
+        let _ = writeln!(svg, "<circle class=\"end\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>");
         text(svg, "value", "end", x, y - 12.0, &format!("{loss:.3}"));
     }
 }

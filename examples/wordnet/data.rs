@@ -25,20 +25,12 @@ impl WordNet {
         let (mut lemmas, mut hypernyms) = (Vec::new(), Vec::new());
         for line in text.lines() {
             let (lemma, above) = line.split_once('\t').ok_or("a line without a tab")?;
-            let above = above
-                .split(',')
-                .filter(|number| !number.is_empty())
-                .map(str::parse);
+            let above = above.split(',').filter(|number| !number.is_empty()).map(str::parse);
             lemmas.push(lemma.replace('_', " "));
             hypernyms.push(above.collect::<Result<Vec<u32>, _>>()?);
         }
         let (pairs, starts) = closure(&hypernyms);
-        Ok(Self {
-            lemmas,
-            hypernyms,
-            pairs,
-            starts,
-        })
+        Ok(Self { lemmas, hypernyms, pairs, starts })
     }
 
     /// Number of nouns: rows of the embedding.
@@ -49,17 +41,12 @@ impl WordNet {
     /// The ancestors of a noun, ascending.
     pub fn ancestors(&self, noun: u32) -> impl ExactSizeIterator<Item = u32> + '_ {
         let noun = noun as usize;
-        self.pairs[self.starts[noun]..self.starts[noun + 1]]
-            .iter()
-            .map(|pair| pair[1])
+        self.pairs[self.starts[noun]..self.starts[noun + 1]].iter().map(|pair| pair[1])
     }
 
     /// The first noun of this lemma. Several may share one ("car" is also a railway carriage).
     pub fn find(&self, lemma: &str) -> Option<u32> {
-        self.lemmas
-            .iter()
-            .position(|found| found == lemma)
-            .map(|noun| noun as u32)
+        self.lemmas.iter().position(|found| found == lemma).map(|noun| noun as u32)
     }
 }
 

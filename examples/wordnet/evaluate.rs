@@ -68,9 +68,7 @@ pub fn evaluate(wordnet: &WordNet, embedding: Embedding<'_>, nouns: &[u32]) -> R
     };
     let scores: Vec<Score> = thread::scope(|scope| {
         let parts = nouns.chunks(nouns.len().div_ceil(threads).max(1));
-        let parts: Vec<_> = parts
-            .map(|part| scope.spawn(move || measure(part)))
-            .collect();
+        let parts: Vec<_> = parts.map(|part| scope.spawn(move || measure(part))).collect();
         parts
             .into_iter()
             .flat_map(|part| part.join().expect("a thread of the evaluation"))
@@ -90,11 +88,7 @@ pub fn chance(wordnet: &WordNet, nouns: &[u32]) -> Reconstruction {
         // The mean over all ranks k of (1 + the relevant ones expected before k) / k.
         let before = (relevant - 1.0) / (others - 1.0);
         let average_precision = (harmonic + before * (others - harmonic)) / others;
-        Score {
-            ranks: rank * relevant,
-            ancestors,
-            average_precision,
-        }
+        Score { ranks: rank * relevant, ancestors, average_precision }
     };
     mean(&nouns.iter().map(score).collect::<Vec<_>>())
 }
@@ -138,20 +132,14 @@ fn score(noun: u32, ancestors: impl Iterator<Item = u32>, distances: &mut [f32])
         precisions += found / (found + others);
     }
     let average_precision = precisions / relevant.len() as f64;
-    Score {
-        ranks,
-        ancestors: relevant.len(),
-        average_precision,
-    }
+    Score { ranks, ancestors: relevant.len(), average_precision }
 }
 
 /// The `count` nouns nearest to `noun`, nearest first.
 pub fn nearest(embedding: Embedding<'_>, noun: u32, count: usize) -> Vec<u32> {
     let mut distances = Vec::new();
     embedding.distances(noun, &mut distances);
-    let mut nouns: Vec<u32> = (0..distances.len() as u32)
-        .filter(|&other| other != noun)
-        .collect();
+    let mut nouns: Vec<u32> = (0..distances.len() as u32).filter(|&other| other != noun).collect();
     nouns.sort_by(|&a, &b| distances[a as usize].total_cmp(&distances[b as usize]));
     nouns.truncate(count);
     nouns

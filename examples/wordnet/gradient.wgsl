@@ -54,7 +54,13 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
     var weights: array<f32, CANDIDATES>;
     for (var j = 0u; j < CANDIDATES; j++) {
         rows[j] = ids[first + 1u + j] * COLUMNS;
-        weights[j] = squared_distance(u, rows[j]);
+    }
+    for (var column = 0u; column < COLUMNS; column++) {
+        let here = embedding[u + column];
+        for (var j = 0u; j < CANDIDATES; j++) {
+            let difference = here - embedding[rows[j] + column];
+            weights[j] += dot(difference, difference);
+        }
     }
     let ancestor = weights[0];
     var nearest = ancestor;
@@ -73,18 +79,14 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
         let target_probability = select(0.0, 1.0, j == 0u);
         weights[j] = 2.0 * batch.scale * (weights[j] / total - target_probability);
     }
-    var sums: array<vec4<f32>, COLUMNS>;
-    for (var j = 0u; j < CANDIDATES; j++) {
-        let row = rows[j];
-        let weight = weights[j];
-        let at = (first + 1u + j) * COLUMNS;
-        for (var column = 0u; column < COLUMNS; column++) {
-            let grad = weight * (embedding[u + column] - embedding[row + column]);
-            values[at + column] = grad;
-            sums[column] += grad;
-        }
-    }
     for (var column = 0u; column < COLUMNS; column++) {
-        values[first * COLUMNS + column] = -sums[column];
+        let here = embedding[u + column];
+        var sum = vec4<f32>();
+        for (var j = 0u; j < CANDIDATES; j++) {
+            let grad = weights[j] * (here - embedding[rows[j] + column]);
+            values[(first + 1u + j) * COLUMNS + column] = grad;
+            sum += grad;
+        }
+        values[first * COLUMNS + column] = -sum;
     }
 }

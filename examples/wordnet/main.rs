@@ -1,13 +1,14 @@
 //! Learns an embedding of WordNet's nouns from "is a kind of", after Nickel and Kiela,
 //! "Poincaré Embeddings for Learning Hierarchical Representations" (2017), in Euclidean space.
 //!
-//! Forward, backward and the optimizer's step run on the GPU, in one encoder a batch: kernels
-//! of this example write indices and value rows of a sparse gradient, and `SparseAdam` takes
-//! them from there. The host samples and uploads ids.
+//! Forward, backward and the optimizer's step run on the GPU, in one encoder a batch: the host
+//! samples ids and uploads them as the indices of a sparse gradient, a kernel of this example
+//! writes its value rows, and `SparseAdam` takes both from where they lie.
 //!
 //!     cargo run --release --example wordnet
 
 mod chart;
+mod checkpoint;
 mod data;
 mod evaluate;
 mod model;
@@ -17,6 +18,7 @@ mod sampler;
 mod tests;
 mod train;
 
+use checkpoint::Progress;
 use clap::Parser;
 use data::WordNet;
 use evaluate::Embedding;
@@ -27,6 +29,7 @@ use sparse_adam::headless::Gpu;
 use sparse_adam::{AdamOptions, SparseAdam};
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Instant;
 
 /// Standard deviation of the initial embedding.
@@ -34,9 +37,7 @@ const INITIAL: f64 = 0.01;
 /// Nouns that the embedding is measured on.
 const EVALUATED: usize = 1000;
 /// Nouns whose neighbours are shown.
-const SHOWN: [&str; 8] = [
-    "dog", "car", "tree", "piano", "coffee", "physics", "river", "anger",
-];
+const SHOWN: [&str; 8] = ["dog", "whale", "tree", "apple", "coffee", "car", "river", "physics"];
 
 /// Learns an embedding of WordNet's 82,192 nouns.
 #[derive(Parser)]
@@ -62,35 +63,57 @@ struct Options {
     /// Part of the name of the adapter to use, as `WGPU_ADAPTER_NAME`
     #[arg(long)]
     adapter: Option<String>,
+    /// Save the embedding here when done, and the optimizer's state beside it
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Go on from what was saved here, up to --epochs
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
     /// Folder for the loss curve
     #[arg(long, default_value = "target/wordnet")]
     out: PathBuf,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wordnet: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let gpu = open(options.adapter.as_deref())?;
     println!("adapter    {}", gpu.describe());
     let wordnet = WordNet::load()?;
-    println!(
-        "data       {} nouns, {} pairs",
-        wordnet.len(),
-        wordnet.pairs.len()
-    );
+    println!("data       {} nouns, {} pairs", wordnet.len(), wordnet.pairs.len());
     println!(
         "model      dim {}, batch {}, {} negatives, lr {}, seed {}",
         options.dim, options.batch, options.negatives, options.lr, options.seed
     );
 
-    let shape = shape(&options, &wordnet, &gpu)?;
-    let adam = AdamOptions {
-        lr: options.lr,
-        ..Default::default()
-    };
+    let shape = shape(options, &wordnet, &gpu)?;
+    let adam = AdamOptions { lr: options.lr, ..Default::default() };
     let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, adam)?;
-    let initial = initial(shape, options.seed);
+    let (initial, resumed) = match &options.resume {
+        None => (initial(shape, options.seed), None),
+        Some(path) => {
+            let (values, progress) = checkpoint::load(path, shape)?;
+            (values, Some((path, progress)))
+        }
+    };
     let model = Model::new(&gpu.device, &mut optimizer, shape, &initial)?;
+    let mut first = 0;
+    if let Some((path, progress)) = &resumed {
+        checkpoint::load_state(path, &model, &mut optimizer, progress)?;
+        if options.progress(progress.epochs, progress.steps) != *progress {
+            return Err(format!("this run's options differ from the saved {progress:?}").into());
+        }
+        first = progress.epochs;
+    }
     let sampler = Sampler {
         pairs: &wordnet.pairs,
         nouns: shape.nouns,
@@ -98,57 +121,52 @@ fn main() -> Result<(), Box<dyn Error>> {
         batch: shape.batch,
         seed: options.seed,
     };
-    let curve = train::train(&gpu, &model, &mut optimizer, &sampler, 0..options.epochs)?;
+    let curve = train::train(&gpu, &model, &mut optimizer, &sampler, first..options.epochs)?;
+    if let Some(path) = &options.save {
+        let steps = optimizer.step_count(model.param)?;
+        let progress = options.progress(options.epochs.max(first), steps);
+        checkpoint::save(path, &gpu, &model, &optimizer, &progress)?;
+    }
 
     let values: Vec<f32> = pollster::block_on(gpu.read(&model.embedding))?;
-    let embedding = Embedding {
-        values: &values,
-        dim: shape.dim as usize,
-    };
+    let embedding = Embedding { values: &values, dim: shape.dim as usize };
     report(&wordnet, embedding, options.seed);
-    let path = save_curve(&options, &gpu, &curve)?;
+    let path = save_curve(options, &gpu, &curve)?;
     println!("\nloss curve {}", path.display());
     println!("embedding  fnv1a {:016x}", fnv1a(&values));
     println!("total      {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }
 
+impl Options {
+    fn progress(&self, epochs: u32, steps: u64) -> Progress {
+        let &Self { batch, negatives, lr, seed, .. } = self;
+        Progress { epochs, steps, batch, negatives, lr, seed }
+    }
+}
+
 /// The adapter of this name, else the one that the environment or wgpu chooses.
-fn open(name: Option<&str>) -> Result<Gpu, Box<dyn Error>> {
-    let Some(name) = name else {
-        return Ok(pollster::block_on(Gpu::open())?);
-    };
-    let part = name.to_lowercase();
-    let all = pollster::block_on(Gpu::open_all())?;
-    let found = all
-        .into_iter()
-        .find(|gpu| gpu.info.name.to_lowercase().contains(&part));
-    Ok(found.ok_or_else(|| format!("no adapter has {name:?} in its name"))?)
+fn open(name: Option<&str>) -> Result<Gpu, sparse_adam::Error> {
+    match name {
+        Some(name) => pollster::block_on(Gpu::open_named(name)),
+        None => pollster::block_on(Gpu::open()),
+    }
 }
 
 fn shape(options: &Options, wordnet: &WordNet, gpu: &Gpu) -> Result<Shape, Box<dyn Error>> {
-    let &Options {
-        dim,
-        negatives,
-        batch,
-        ..
-    } = options;
+    let &Options { dim, negatives, batch, .. } = options;
     if !dim.is_multiple_of(4) {
         return Err(format!("--dim is {dim}, but must be a multiple of 4").into());
     }
-    let shape = Shape {
-        nouns: wordnet.len(),
-        dim,
-        negatives,
-        batch,
-    };
-    let (bytes, limit) = (
-        shape.value_bytes(),
-        gpu.device.limits().max_storage_buffer_binding_size,
-    );
-    if bytes > limit {
-        let found = format!("a batch's gradient has {bytes} bytes, the adapter binds {limit}");
-        return Err(format!("{found}: choose a smaller --batch, --dim or --negatives").into());
+    let shape = Shape { nouns: wordnet.len(), dim, negatives, batch };
+    let limit = gpu.device.limits().max_storage_buffer_binding_size;
+    let buffers = [("embedding", shape.embedding_bytes()), ("gradient", shape.value_bytes())];
+    for (what, bytes) in buffers {
+        if bytes > limit {
+            let remedy = "choose a smaller --batch, --dim or --negatives";
+            let found = format!("the {what} has {bytes} bytes, the adapter binds at most {limit}");
+            return Err(format!("{found}: {remedy}").into());
+        }
     }
     Ok(shape)
 }
@@ -156,9 +174,7 @@ fn shape(options: &Options, wordnet: &WordNet, gpu: &Gpu) -> Result<Shape, Box<d
 fn initial(shape: Shape, seed: u64) -> Vec<f32> {
     let mut random = Random::new(seed, Purpose::Initial);
     let values = shape.nouns as usize * shape.dim as usize;
-    (0..values)
-        .map(|_| (INITIAL * random.normal()) as f32)
-        .collect()
+    (0..values).map(|_| (INITIAL * random.normal()) as f32).collect()
 }
 
 /// Prints how good the embedding is, beside chance, and what lies near what.
@@ -166,15 +182,9 @@ fn report(wordnet: &WordNet, embedding: Embedding<'_>, seed: u64) {
     let nouns = evaluate::sample(wordnet, EVALUATED, seed);
     let learned = evaluate::evaluate(wordnet, embedding, &nouns);
     let chance = evaluate::chance(wordnet, &nouns);
-    println!(
-        "\nancestors of {} nouns, ranked by distance among all nouns",
-        nouns.len()
-    );
+    println!("\nancestors of {} nouns, ranked by distance among all nouns", nouns.len());
     println!("                            learned   by chance");
-    println!(
-        "  mean rank              {:>10.1}  {:>10.1}",
-        learned.mean_rank, chance.mean_rank
-    );
+    println!("  mean rank              {:>10.1}  {:>10.1}", learned.mean_rank, chance.mean_rank);
     println!(
         "  mean average precision {:>10.4}  {:>10.4}",
         learned.mean_average_precision, chance.mean_average_precision
@@ -187,10 +197,7 @@ fn report(wordnet: &WordNet, embedding: Embedding<'_>, seed: u64) {
         let above = wordnet.hypernyms[noun as usize].first();
         let above = above.map_or("", |&above| &wordnet.lemmas[above as usize]);
         let near = evaluate::nearest(embedding, noun, 5);
-        let near: Vec<&str> = near
-            .iter()
-            .map(|&near| &*wordnet.lemmas[near as usize])
-            .collect();
+        let near: Vec<&str> = near.iter().map(|&near| &*wordnet.lemmas[near as usize]).collect();
         println!("  {:<28} {}", format!("{lemma} ({above})"), near.join(", "));
     }
 }

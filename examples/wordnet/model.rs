@@ -13,7 +13,7 @@ use wgpu::{
 
 /// Pairs a workgroup: invocations are independent, so small groups spread over a CPU's cores
 /// and still fill a GPU's lanes.
-const WORKGROUP: u32 = match option_env!("WG") { Some(_) => 8, None => 64 };
+const WORKGROUP: u32 = 64;
 
 /// Sizes of the model.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,12 @@ impl Shape {
         2 + self.negatives
     }
 
-    /// Bytes of the value rows of a whole batch: the model's largest buffer but the embedding.
+    /// Bytes of the embedding.
+    pub fn embedding_bytes(&self) -> u64 {
+        4 * u64::from(self.nouns) * u64::from(self.dim)
+    }
+
+    /// Bytes of the value rows of a whole batch.
     pub fn value_bytes(&self) -> u64 {
         4 * u64::from(self.batch) * u64::from(self.entries()) * u64::from(self.dim)
     }
@@ -55,7 +60,8 @@ pub struct Model {
     pub embedding: Buffer,
     /// One f32: the sum of the losses of all pairs since it was last set to 0.
     pub total: Buffer,
-    param: ParamId,
+    /// The embedding, to the optimizer.
+    pub param: ParamId,
     batch: Buffer,
     /// The gradient's indices, u32 `[batch, entries]`.
     ids: Buffer,
@@ -81,18 +87,8 @@ impl Model {
         let param = Param::new("nouns", &embedding, [shape.nouns, shape.dim]);
         let param = optimizer.add_param(param)?;
         let pairs = u64::from(shape.batch);
-        let batch = buffer(
-            device,
-            "batch",
-            8,
-            BufferUsages::UNIFORM | BufferUsages::COPY_DST,
-        );
-        let ids = buffer(
-            device,
-            "ids",
-            4 * pairs * u64::from(shape.entries()),
-            STORAGE,
-        );
+        let batch = buffer(device, "batch", 8, BufferUsages::UNIFORM | BufferUsages::COPY_DST);
+        let ids = buffer(device, "ids", 4 * pairs * u64::from(shape.entries()), STORAGE);
         let values = buffer(device, "values", shape.value_bytes(), STORAGE);
         let losses = buffer(device, "losses", 4 * pairs, STORAGE);
         let total = buffer(device, "total", 4, STORAGE);
@@ -101,17 +97,7 @@ impl Model {
         let gradient = Kernel::new(device, "gradient", &source, &bound);
         let source = include_str!("total.wgsl");
         let sum = Kernel::new(device, "total", source, &[&batch, &losses, &total]);
-        Ok(Self {
-            shape,
-            embedding,
-            total,
-            param,
-            batch,
-            ids,
-            values,
-            gradient,
-            sum,
-        })
+        Ok(Self { shape, embedding, total, param, batch, ids, values, gradient, sum })
     }
 
     /// Records one batch: forward, backward, the optimizer's step. `ids` is what
@@ -127,25 +113,17 @@ impl Model {
         ids: &[u32],
     ) -> Result<(), Error> {
         let pairs = ids.len() as u32 / self.shape.entries();
-        let batch = Batch {
-            pairs,
-            scale: 1.0 / pairs as f32,
-        };
+        let batch = Batch { pairs, scale: 1.0 / pairs as f32 };
         queue.write_buffer(&self.batch, 0, bytemuck::bytes_of(&batch));
         queue.write_buffer(&self.ids, 0, bytemuck::cast_slice(ids));
         let label = Some("wordnet batch");
-        let descriptor = ComputePassDescriptor {
-            label,
-            ..Default::default()
-        };
+        let descriptor = ComputePassDescriptor { label, ..Default::default() };
         let mut pass = encoder.begin_compute_pass(&descriptor);
-        let skip = std::env::var("WN_SKIP").unwrap_or_default();
-        if !skip.contains("grad") { self.gradient.dispatch(&mut pass, pairs.div_ceil(WORKGROUP)); }
-        if !skip.contains("sum") { self.sum.dispatch(&mut pass, 1); }
+        self.gradient.dispatch(&mut pass, pairs.div_ceil(WORKGROUP));
+        self.sum.dispatch(&mut pass, 1);
         drop(pass);
         let grad = SparseGrad::new(&self.ids, &self.values, ids.len() as u32);
         optimizer.set_grad(self.param, grad)?;
-        if skip.contains("step") { return Ok(()); }
         optimizer.step(encoder)
     }
 }
@@ -161,18 +139,12 @@ fn gradient_source(shape: Shape) -> String {
     constants + include_str!("gradient.wgsl")
 }
 
-const STORAGE: BufferUsages = BufferUsages::STORAGE
-    .union(BufferUsages::COPY_SRC)
-    .union(BufferUsages::COPY_DST);
+const STORAGE: BufferUsages =
+    BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
 
 fn buffer(device: &Device, label: &str, size: u64, usage: BufferUsages) -> Buffer {
     let label = Some(label);
-    device.create_buffer(&BufferDescriptor {
-        label,
-        size,
-        usage,
-        mapped_at_creation: false,
-    })
+    device.create_buffer(&BufferDescriptor { label, size, usage, mapped_at_creation: false })
 }
 
 /// A pipeline and what it is bound to.
@@ -198,11 +170,7 @@ impl Kernel {
         let entry = |(binding, resource)| BindGroupEntry { binding, resource };
         let entries: Vec<_> = (0..).zip(resources).map(entry).collect();
         let layout = &pipeline.get_bind_group_layout(0);
-        let descriptor = BindGroupDescriptor {
-            label,
-            layout,
-            entries: &entries,
-        };
+        let descriptor = BindGroupDescriptor { label, layout, entries: &entries };
         let bindings = device.create_bind_group(&descriptor);
         Self { pipeline, bindings }
     }

@@ -32,10 +32,6 @@ impl<'a> Sampler<'a> {
             drawn: 0,
         }
     }
-
-    pub fn batches_per_epoch(&self) -> usize {
-        self.pairs.len().div_ceil(self.batch as usize)
-    }
 }
 
 /// The batches of one epoch, in order.

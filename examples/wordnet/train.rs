@@ -8,11 +8,11 @@ use sparse_adam::headless::Gpu;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-/// Batches between two looks at the loss. Looking waits for the GPU, so this also bounds how
+/// Most batches between two looks at the loss. Looking waits for the GPU, so this also bounds how
 /// many uploads are pending; in between, the host only samples and submits.
-const BATCHES_A_LOOK: usize = 20;
+const BATCHES_A_LOOK: u64 = 20;
 
-/// The loss along the way: `(epochs done, mean loss since the point before)`.
+/// The loss along the way: means over some batches, each at its middle, in epochs from 0.
 pub type Curve = Vec<(f64, f64)>;
 
 /// Trains for `epochs`, and prints a line after each.
@@ -57,9 +57,12 @@ fn train_epoch(
 ) -> Result<f64, Box<dyn Error>> {
     let (all, mut done, mut epoch_loss) = (sampler.pairs.len() as u64, 0, 0.0);
     let (mut batches, mut ids) = (sampler.epoch(epoch), Vec::new());
+    // Evenly many batches a look, so that no point of the curve is a mean of only a few.
+    let count = all.div_ceil(sampler.batch.into());
+    let batches_a_look = count.div_ceil(count.div_ceil(BATCHES_A_LOOK));
     while done < all {
         let mut pairs = 0;
-        for _ in 0..BATCHES_A_LOOK {
+        for _ in 0..batches_a_look {
             let drawn = batches.next_batch(&mut ids);
             if drawn == 0 {
                 break;
@@ -68,17 +71,12 @@ fn train_epoch(
             pairs += u64::from(drawn);
         }
         let loss = take_loss(gpu, model)?;
+        let mean = loss / pairs as f64;
+        let middle = (done as f64 + pairs as f64 / 2.0) / all as f64;
+        curve.push((f64::from(epoch) + middle, mean));
         done += pairs;
         epoch_loss += loss;
-        curve.push((
-            f64::from(epoch) + done as f64 / all as f64,
-            loss / pairs as f64,
-        ));
-        bar.set_message(format!(
-            "epoch {}, loss {:.4}",
-            epoch + 1,
-            loss / pairs as f64
-        ));
+        bar.set_message(format!("epoch {}, loss {mean:.4}", epoch + 1));
         bar.inc(pairs);
     }
     Ok(epoch_loss / all as f64)

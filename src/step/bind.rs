@@ -49,13 +49,10 @@ impl BindGroups {
     pub fn get(&mut self, device: &Device, layout: &Layout, regions: Bindings) -> &BindGroup {
         let step = self.step;
         let created = &mut self.created;
-        let kept = self
-            .kept
-            .entry((layout.number, regions))
-            .or_insert_with_key(|key| {
-                *created += 1;
-                (create(device, layout, &key.1), step)
-            });
+        let kept = self.kept.entry((layout.number, regions)).or_insert_with_key(|key| {
+            *created += 1;
+            (create(device, layout, &key.1), step)
+        });
         kept.1 = step;
         &kept.0
     }

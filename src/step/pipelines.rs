@@ -33,46 +33,20 @@ pub struct Gather {
 
 impl Kernel {
     pub fn of(stage: Stage) -> Self {
-        Self {
-            stage,
-            lanes: 1,
-            weighted: false,
-            of_entries: true,
-        }
+        Self { stage, lanes: 1, weighted: false, of_entries: true }
     }
 
     pub fn inspect(gather: Gather) -> Self {
         Self::of(Stage::Inspect(gather.width, gather.reach))
     }
 
-    pub fn update(
-        Gather {
-            width,
-            reach,
-            lanes,
-            weighted,
-        }: Gather,
-    ) -> Self {
-        Self {
-            lanes,
-            weighted,
-            ..Self::of(Stage::Update(width, reach))
-        }
+    pub fn update(Gather { width, reach, lanes, weighted }: Gather) -> Self {
+        Self { lanes, weighted, ..Self::of(Stage::Update(width, reach)) }
     }
 
     pub fn partial(gather: Gather, of_entries: bool) -> Self {
-        let Gather {
-            width,
-            reach,
-            lanes,
-            weighted,
-        } = gather;
-        Self {
-            lanes,
-            weighted,
-            of_entries,
-            ..Self::of(Stage::Partial(width, reach))
-        }
+        let Gather { width, reach, lanes, weighted } = gather;
+        Self { lanes, weighted, of_entries, ..Self::of(Stage::Partial(width, reach)) }
     }
 
     /// The stage's overrides. The wide sort's sizes are fixed in its files.
@@ -84,20 +58,10 @@ impl Kernel {
         match self.stage {
             Stage::SortWideHistogram | Stage::SortWideScan | Stage::SortWideScatter => vec![],
             Stage::Partial(..) => {
-                vec![
-                    workgroup,
-                    lanes,
-                    weighted,
-                    ("OF_ENTRIES", number(self.of_entries)),
-                ]
+                vec![workgroup, lanes, weighted, ("OF_ENTRIES", number(self.of_entries))]
             }
             Stage::Update(..) => {
-                vec![
-                    workgroup,
-                    lanes,
-                    weighted,
-                    ("TILE", f64::from(tuning.update_tile)),
-                ]
+                vec![workgroup, lanes, weighted, ("TILE", f64::from(tuning.update_tile))]
             }
             _ => vec![workgroup],
         }
@@ -125,22 +89,10 @@ const LAYOUTS: [(&str, &[Bound], usize); 12] = {
     const UPDATE: &[Bound] = &[Uniform, ReadWrite, ReadWrite, Read];
     [
         ("sparse_adam::ingest", INGEST, 0),
-        (
-            "sparse_adam::source",
-            &[Uniform, ReadWrite, ReadWrite, ReadWrite],
-            0,
-        ),
-        (
-            "sparse_adam::sort_histogram",
-            &[Uniform, Read, ReadWrite],
-            0,
-        ),
+        ("sparse_adam::source", &[Uniform, ReadWrite, ReadWrite, ReadWrite], 0),
+        ("sparse_adam::sort_histogram", &[Uniform, Read, ReadWrite], 0),
         ("sparse_adam::sort_scan", &[Uniform, ReadWrite], 0),
-        (
-            "sparse_adam::sort_scatter",
-            &[Uniform, Read, ReadWrite, ReadWrite],
-            0,
-        ),
+        ("sparse_adam::sort_scatter", &[Uniform, Read, ReadWrite, ReadWrite], 0),
         ("sparse_adam::repeats", &[Uniform, Read, ReadWrite], 0),
         ("sparse_adam::inspect", INSPECT, 1),
         ("sparse_adam::inspect", INSPECT, WIDE_WINDOWS),
@@ -169,16 +121,10 @@ fn layout_number(stage: Stage) -> usize {
 /// The stages of a sort form: histogram, scan, scatter.
 pub fn sort_stages(form: SortForm) -> [Stage; 3] {
     match form {
-        SortForm::Serial => [
-            Stage::SortSerialHistogram,
-            Stage::SortSerialScan,
-            Stage::SortSerialScatter,
-        ],
-        SortForm::Wide => [
-            Stage::SortWideHistogram,
-            Stage::SortWideScan,
-            Stage::SortWideScatter,
-        ],
+        SortForm::Serial => {
+            [Stage::SortSerialHistogram, Stage::SortSerialScan, Stage::SortSerialScatter]
+        }
+        SortForm::Wide => [Stage::SortWideHistogram, Stage::SortWideScan, Stage::SortWideScatter],
     }
 }
 
@@ -193,17 +139,11 @@ impl Pipelines {
     /// Layouts, and the pipelines that every step uses. Layouts with more bindings than the
     /// device allows are left out; no gradient that needs them is accepted.
     pub fn new(device: &Device, tuning: &Tuning, value_windows: usize) -> Self {
-        let fitting = LAYOUTS
-            .iter()
-            .enumerate()
-            .filter(|(_, layout)| layout.2 <= value_windows);
+        let fitting = LAYOUTS.iter().enumerate().filter(|(_, layout)| layout.2 <= value_windows);
         let layouts = fitting.map(|(number, &(label, bound, values))| {
             (number, create_layout(device, number, label, bound, values))
         });
-        let mut pipelines = Self {
-            layouts: layouts.collect(),
-            made: HashMap::new(),
-        };
+        let mut pipelines = Self { layouts: layouts.collect(), made: HashMap::new() };
         pipelines.prepare(device, tuning, Kernel::of(Stage::Ingest));
         for stage in sort_stages(tuning.sort) {
             pipelines.prepare(device, tuning, Kernel::of(stage));
@@ -221,9 +161,7 @@ impl Pipelines {
     /// Builds a kernel's pipeline, if it is not there.
     pub fn prepare(&mut self, device: &Device, tuning: &Tuning, kernel: Kernel) {
         let layout = &self.layouts[&layout_number(kernel.stage)];
-        self.made
-            .entry(kernel)
-            .or_insert_with(|| create(device, tuning, kernel, layout));
+        self.made.entry(kernel).or_insert_with(|| create(device, tuning, kernel, layout));
     }
 
     /// A prepared kernel's pipeline and layout.
@@ -231,10 +169,7 @@ impl Pipelines {
     /// # Panics
     /// If the kernel was not prepared, which is a defect of this library.
     pub fn get(&self, kernel: Kernel) -> (&ComputePipeline, &Layout) {
-        (
-            &self.made[&kernel],
-            &self.layouts[&layout_number(kernel.stage)],
-        )
+        (&self.made[&kernel], &self.layouts[&layout_number(kernel.stage)])
     }
 
     /// Pipelines built so far.
@@ -271,12 +206,7 @@ fn create_layout(
         entries: &entries,
     });
     let bindings = entries.iter().map(|entry| entry.binding).collect();
-    Layout {
-        number,
-        label,
-        bindings,
-        layout,
-    }
+    Layout { number, label, bindings, layout }
 }
 
 fn create(device: &Device, tuning: &Tuning, kernel: Kernel, layout: &Layout) -> ComputePipeline {

@@ -31,9 +31,7 @@ pub(crate) struct DeviceShape {
 impl DeviceShape {
     pub fn of(limits: &wgpu::Limits) -> Self {
         // Backends address storage with 32-bit byte offsets, so 4 GiB is out of reach.
-        let max_binding = limits
-            .max_storage_buffer_binding_size
-            .min(u64::from(u32::MAX) & !3);
+        let max_binding = limits.max_storage_buffer_binding_size.min(u64::from(u32::MAX) & !3);
         Self {
             max_binding: max_binding.min(limits.max_buffer_size),
             alignment: u64::from(limits.min_storage_buffer_offset_alignment),
@@ -69,10 +67,7 @@ pub(crate) fn windows(
             remedy: "request a larger max_storage_buffer_binding_size",
         });
     }
-    let window = |first_row| Window {
-        first_row,
-        rows: a_window.min(rows - first_row),
-    };
+    let window = |first_row| Window { first_row, rows: a_window.min(rows - first_row) };
     Ok((0..rows).step_by(a_window as usize).map(window).collect())
 }
 
@@ -111,10 +106,7 @@ pub(crate) struct Grid {
 impl Grid {
     pub fn over(workgroups: u32, device: DeviceShape) -> Self {
         let x = workgroups.clamp(1, device.max_workgroups);
-        Self {
-            x,
-            y: workgroups.div_ceil(x).max(1),
-        }
+        Self { x, y: workgroups.div_ceil(x).max(1) }
     }
 }
 
@@ -202,48 +194,23 @@ pub(crate) fn plan(
     tuning: &Tuning,
 ) -> Result<Plan, Error> {
     let count: u64 = steps.iter().map(|step| u64::from(step.nnz)).sum();
-    let keys: u64 = steps
-        .iter()
-        .map(|step| u64::from(step.geometry.rows) + 1)
-        .sum();
+    let keys: u64 = steps.iter().map(|step| u64::from(step.geometry.rows) + 1).sum();
     let few = "spread the tables over several steps";
-    limit(
-        "rows of all tables of a step, plus one a table",
-        keys,
-        u32::MAX.into(),
-        few,
-    )?;
-    limit(
-        "entries of all gradients of a step",
-        count,
-        i32::MAX as u64,
-        few,
-    )?;
+    limit("rows of all tables of a step, plus one a table", keys, u32::MAX.into(), few)?;
+    limit("entries of all gradients of a step", count, i32::MAX as u64, few)?;
 
     let mut words = 2 * count;
-    let sorted = steps
-        .iter()
-        .filter(|step| step.sorted)
-        .map(|step| step.nnz)
-        .sum();
+    let sorted = steps.iter().filter(|step| step.sorted).map(|step| step.nnz).sum();
     // Sorted tables come first; the others are not moved.
     let (mut next_sorted, mut next_other, mut key_base) = (0, sorted, 0);
     let mut tables = Vec::with_capacity(steps.len());
     for step in steps {
-        let next = if step.sorted {
-            &mut next_sorted
-        } else {
-            &mut next_other
-        };
+        let next = if step.sorted { &mut next_sorted } else { &mut next_other };
         let first = *next;
         *next += step.nnz;
         let sentinel = key_base + step.geometry.rows;
         let sources = words as u32;
-        words += if step.weighted {
-            2 * u64::from(step.nnz)
-        } else {
-            0
-        };
+        words += if step.weighted { 2 * u64::from(step.nnz) } else { 0 };
         tables.push(TablePlan {
             first,
             end: first + step.nnz,
@@ -257,38 +224,18 @@ pub(crate) fn plan(
         key_base = sentinel + 1;
     }
     let shrink = "set smaller gradients, or request a larger max_storage_buffer_binding_size";
-    limit(
-        "bytes of sorted pairs and chunk sums",
-        4 * words,
-        device.max_binding,
-        shrink,
-    )?;
+    limit("bytes of sorted pairs and chunk sums", 4 * words, device.max_binding, shrink)?;
     let sort = sort(sorted, keys, device, tuning);
     let histogram = 4 * sort.histogram_words;
-    limit(
-        "bytes of the sort's histogram",
-        histogram,
-        device.max_binding,
-        shrink,
-    )?;
-    Ok(Plan {
-        tables,
-        sort,
-        pairs: count as u32,
-        sorted_words: words,
-    })
+    limit("bytes of the sort's histogram", histogram, device.max_binding, shrink)?;
+    Ok(Plan { tables, sort, pairs: count as u32, sorted_words: words })
 }
 
 fn limit(what: &str, found: u64, limit: u64, remedy: &'static str) -> Result<(), Error> {
     if found <= limit {
         return Ok(());
     }
-    Err(Error::TooLarge {
-        what: what.into(),
-        found,
-        limit,
-        remedy,
-    })
+    Err(Error::TooLarge { what: what.into(), found, limit, remedy })
 }
 
 /// The levels of chunk sums that runs of up to `nnz` entries can need; takes their `words`.
@@ -306,12 +253,7 @@ fn levels(
         let groups = tuning.workgroup / lanes;
         let grid = Grid::over(blocks.div_ceil(groups), device);
         // Truncation is harmless: a plan of so many words is refused before it is used.
-        levels.push(LevelPlan {
-            stride,
-            blocks,
-            sums: *words as u32,
-            grid,
-        });
+        levels.push(LevelPlan { stride, blocks, sums: *words as u32, grid });
         *words += u64::from(blocks) * u64::from(step.geometry.dim);
         stride = stride.saturating_mul(CHUNK);
     }
@@ -328,18 +270,11 @@ fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) -> SortPlan
         SortForm::Wide => (WIDE_TILE, 1),
         SortForm::Serial => {
             let size = count.div_ceil(SERIAL_TILES);
-            (
-                size.clamp(*SERIAL_TILE.start(), *SERIAL_TILE.end()),
-                tuning.workgroup,
-            )
+            (size.clamp(*SERIAL_TILE.start(), *SERIAL_TILE.end()), tuning.workgroup)
         }
     };
     let tiles = count.div_ceil(tile_size);
-    let passes = if count > 1 {
-        passes(keys, device, tuning)
-    } else {
-        Vec::new()
-    };
+    let passes = if count > 1 { passes(keys, device, tuning) } else { Vec::new() };
     let radix = passes.iter().map(|pass| pass.radix).max().unwrap_or(0);
     SortPlan {
         count,

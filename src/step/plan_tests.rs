@@ -8,55 +8,28 @@ const DEVICE: DeviceShape = DeviceShape {
 };
 
 fn table(rows: u32, dim: u32) -> Geometry {
-    Geometry {
-        axes: [rows, 1, 1],
-        sparse_dim: 1,
-        rows,
-        dim,
-    }
+    Geometry { axes: [rows, 1, 1], sparse_dim: 1, rows, dim }
 }
 
 fn step(rows: u32, dim: u32, nnz: u32) -> TableStep {
     let geometry = table(rows, dim);
-    TableStep {
-        geometry,
-        nnz,
-        sorted: true,
-        once: false,
-        weighted: false,
-    }
+    TableStep { geometry, nnz, sorted: true, once: false, weighted: false }
 }
 
 #[test]
 fn tables_own_disjoint_keys_and_positions() {
-    let plan = plan(
-        &[step(10, 4, 5), step(7, 3, 2), step(1, 1, 9)],
-        DEVICE,
-        &Tuning::CPU,
-    )
-    .unwrap();
-    let ranges: Vec<_> = plan
-        .tables
-        .iter()
-        .map(|t| (t.first, t.end, t.key_base, t.sentinel))
-        .collect();
+    let plan = plan(&[step(10, 4, 5), step(7, 3, 2), step(1, 1, 9)], DEVICE, &Tuning::CPU).unwrap();
+    let ranges: Vec<_> =
+        plan.tables.iter().map(|t| (t.first, t.end, t.key_base, t.sentinel)).collect();
     assert_eq!(ranges, [(0, 5, 0, 10), (5, 7, 11, 18), (7, 16, 19, 20)]);
     assert_eq!((plan.sort.count, plan.sorted_words), (16, 32));
 }
 
 #[test]
 fn promised_tables_lie_behind_the_sorted_ones() {
-    let promised = TableStep {
-        sorted: false,
-        once: true,
-        ..step(7, 3, 200)
-    };
+    let promised = TableStep { sorted: false, once: true, ..step(7, 3, 200) };
     let plan = plan(&[promised, step(10, 4, 5)], DEVICE, &Tuning::CPU).unwrap();
-    let ranges: Vec<_> = plan
-        .tables
-        .iter()
-        .map(|t| (t.first, t.end, t.key_base))
-        .collect();
+    let ranges: Vec<_> = plan.tables.iter().map(|t| (t.first, t.end, t.key_base)).collect();
     assert_eq!(ranges, [(5, 205, 0), (0, 5, 8)]);
     assert_eq!((plan.sort.count, plan.pairs), (5, 205));
     assert_eq!(plan.tables[0].levels, []);
@@ -64,21 +37,14 @@ fn promised_tables_lie_behind_the_sorted_ones() {
 
 #[test]
 fn weights_take_two_words_an_entry() {
-    let weighted = TableStep {
-        weighted: true,
-        ..step(7, 3, 20)
-    };
+    let weighted = TableStep { weighted: true, ..step(7, 3, 20) };
     let plan = plan(&[step(10, 4, 5), weighted], DEVICE, &Tuning::CPU).unwrap();
     assert_eq!((plan.tables[1].sources, plan.sorted_words), (50, 90));
 }
 
 #[test]
 fn digits_cover_exactly_the_bits_that_the_keys_need() {
-    for (tuning, rows) in [
-        (Tuning::CPU, 1_000_000),
-        (Tuning::GPU, 1_000_000),
-        (Tuning::GPU, 1),
-    ] {
+    for (tuning, rows) in [(Tuning::CPU, 1_000_000), (Tuning::GPU, 1_000_000), (Tuning::GPU, 1)] {
         let plan = plan(&[step(rows, 4, 100)], DEVICE, &tuning).unwrap();
         let mut shift = 0;
         for pass in &plan.sort.passes {
@@ -101,10 +67,7 @@ fn levels_follow_the_longest_possible_run() {
     let levels = |nnz| {
         let plan = plan(&[step(10, 2, nnz)], DEVICE, &Tuning::GPU).unwrap();
         let levels = &plan.tables[0].levels;
-        levels
-            .iter()
-            .map(|l| (l.stride, l.blocks, l.sums))
-            .collect::<Vec<_>>()
+        levels.iter().map(|l| (l.stride, l.blocks, l.sums)).collect::<Vec<_>>()
     };
     assert_eq!(levels(64), []);
     assert_eq!(levels(65), [(64, 2, 130)]);
@@ -130,33 +93,19 @@ fn serial_tiles_never_loop_past_what_drivers_run() {
 #[test]
 fn a_table_that_fits_is_one_window() {
     let whole = windows(1000, 4 * 37, DEVICE).unwrap();
-    assert_eq!(
-        whole,
-        [Window {
-            first_row: 0,
-            rows: 1000
-        }]
-    );
+    assert_eq!(whole, [Window { first_row: 0, rows: 1000 }]);
 }
 
 #[test]
 fn windows_cover_every_row_once_at_aligned_offsets_within_the_limit() {
-    for (rows, dim) in [
-        (3_000_000, 37),
-        (1_000_000, 64),
-        (20_000_000, 3),
-        (70_000_000, 1),
-    ] {
+    for (rows, dim) in [(3_000_000, 37), (1_000_000, 64), (20_000_000, 3), (70_000_000, 1)] {
         let table = table(rows, dim);
         let windows = windows(rows, table.row_bytes(), DEVICE).unwrap();
         assert!(windows.len() > 1);
         let mut next = 0;
         for window in windows {
             assert_eq!(window.first_row, next);
-            assert_eq!(
-                u64::from(window.first_row) * table.row_bytes() % DEVICE.alignment,
-                0
-            );
+            assert_eq!(u64::from(window.first_row) * table.row_bytes() % DEVICE.alignment, 0);
             assert!(2 * u64::from(window.rows) * table.row_bytes() <= DEVICE.max_binding);
             next += window.rows;
         }
@@ -166,23 +115,14 @@ fn windows_cover_every_row_once_at_aligned_offsets_within_the_limit() {
 
 #[test]
 fn what_cannot_be_addressed_is_refused() {
-    let small = DeviceShape {
-        max_binding: 1 << 20,
-        ..DEVICE
-    };
+    let small = DeviceShape { max_binding: 1 << 20, ..DEVICE };
     let too_large: [(&[TableStep], DeviceShape); 3] = [
         (&[step(u32::MAX - 1, 1, 4), step(1, 1, 4)], DEVICE),
         (&[step(10, 1, u32::MAX)], DEVICE),
         (&[step(10, 1, 200_000)], small),
     ];
     for (steps, device) in too_large {
-        assert!(matches!(
-            plan(steps, device, &Tuning::GPU),
-            Err(Error::TooLarge { .. })
-        ));
+        assert!(matches!(plan(steps, device, &Tuning::GPU), Err(Error::TooLarge { .. })));
     }
-    assert!(matches!(
-        windows(10, 4 << 20, small),
-        Err(Error::TooLarge { .. })
-    ));
+    assert!(matches!(windows(10, 4 << 20, small), Err(Error::TooLarge { .. })));
 }

@@ -59,12 +59,7 @@ struct Stretch<'a> {
 fn stretches(table: &Table) -> impl Iterator<Item = Stretch<'_>> {
     let (mut entry_base, mut value_base) = (0, 0);
     table.grads.iter().enumerate().map(move |(number, grad)| {
-        let stretch = Stretch {
-            grad,
-            number,
-            entry_base,
-            value_base,
-        };
+        let stretch = Stretch { grad, number, entry_base, value_base };
         entry_base += grad.nnz;
         value_base += grad.value_rows(table.geometry);
         stretch
@@ -97,16 +92,13 @@ impl Recorder {
         self.pipelines.prepare_gather(device, tuning, gather);
         for grad in &table.grads {
             if grad.weights.is_some() {
-                self.pipelines
-                    .prepare(device, tuning, Kernel::of(Stage::Source));
+                self.pipelines.prepare(device, tuning, Kernel::of(Stage::Source));
             }
             if grad.non_finite != NonFinite::Applied {
-                self.pipelines
-                    .prepare(device, tuning, Kernel::inspect(gather));
+                self.pipelines.prepare(device, tuning, Kernel::inspect(gather));
             }
             if grad.duplicates == Duplicates::NoneChecked {
-                self.pipelines
-                    .prepare(device, tuning, Kernel::of(Stage::Repeats));
+                self.pipelines.prepare(device, tuning, Kernel::of(Stage::Repeats));
             }
         }
     }
@@ -118,10 +110,7 @@ impl Recorder {
             None => (Vec::new(), None),
         };
         // A step like the last one is not planned again, so that it allocates nothing.
-        let plan = match (
-            replace(&mut steps, tables.filter_map(Table::table_step)),
-            last,
-        ) {
+        let plan = match (replace(&mut steps, tables.filter_map(Table::table_step)), last) {
             (false, Some(last)) => last,
             _ => plan(&steps, self.shape, &self.tuning)?,
         };
@@ -130,9 +119,7 @@ impl Recorder {
             sorted: 4 * plan.sorted_words,
             histogram: 4 * plan.sort.histogram_words,
         };
-        self.scratch = self
-            .scratch
-            .grown(&self.device, need, self.shape.max_binding)?;
+        self.scratch = self.scratch.grown(&self.device, need, self.shape.max_binding)?;
         self.planned = Some((steps, plan));
         Ok(())
     }
@@ -161,14 +148,7 @@ impl Recorder {
                         sources: at.sources,
                         pad0: 0,
                     };
-                    Live {
-                        table,
-                        options,
-                        at,
-                        asked,
-                        gather,
-                        source,
-                    }
+                    Live { table, options, at, asked, gather, source }
                 },
             );
             self.gather_inputs(encoder, live.clone());
@@ -232,11 +212,7 @@ impl Recorder {
     /// Where pairs are that `passes_left` passes bring home to the sorted buffer.
     fn pairs(&self, passes_left: usize) -> Region {
         let home = passes_left.is_multiple_of(2);
-        Region::from(if home {
-            &self.scratch.sorted
-        } else {
-            &self.scratch.pairs
-        })
+        Region::from(if home { &self.scratch.sorted } else { &self.scratch.pairs })
     }
 
     fn absent(&self, number: usize) -> Region {
@@ -256,53 +232,24 @@ impl Recorder {
         let config = entries_config(live, stretch);
         let grid = Grid::over(grad.nnz.div_ceil(self.tuning.workgroup), self.shape);
         // A promised table's pairs are written where they stay.
-        let passes = if live.asked.sorted {
-            plan.sort.passes.len()
-        } else {
-            0
-        };
+        let passes = if live.asked.sorted { plan.sort.passes.len() } else { 0 };
         let pairs = self.pairs(passes);
         let map = match &grad.source {
             ValueSource::Map { map, .. } => map.clone(),
             _ => self.absent(0),
         };
         let status = Region::from(&live.table.status);
-        self.ingest(
-            pass,
-            live,
-            stretch,
-            &config,
-            [map.clone(), pairs.clone(), status.clone()],
-        );
+        self.ingest(pass, live, stretch, &config, [map.clone(), pairs.clone(), status.clone()]);
         if live.asked.weighted {
             let (slot, offset) = self.slot(&config);
             let weights = grad.weights.clone().unwrap_or_else(|| self.absent(1));
-            let bound = [
-                slot,
-                map.clone(),
-                weights,
-                Region::from(&self.scratch.sorted),
-            ];
-            self.dispatch(
-                pass,
-                Kernel::of(Stage::Source),
-                bindings(bound, &[]),
-                &[offset],
-                grid,
-            );
+            let bound = [slot, map.clone(), weights, Region::from(&self.scratch.sorted)];
+            self.dispatch(pass, Kernel::of(Stage::Source), bindings(bound, &[]), &[offset], grid);
         }
         if grad.non_finite != NonFinite::Applied {
-            let Source {
-                columns,
-                rows_a_window,
-                ..
-            } = live.source;
-            let config = InspectConfig {
-                entries: config,
-                columns,
-                rows_a_window,
-                ..Default::default()
-            };
+            let Source { columns, rows_a_window, .. } = live.source;
+            let config =
+                InspectConfig { entries: config, columns, rows_a_window, ..Default::default() };
             let (slot, offset) = self.slot(&config);
             let bound = self.with_values([slot, pairs, map, status], live);
             self.dispatch(pass, Kernel::inspect(live.gather), bound, &[offset], grid);
@@ -321,20 +268,11 @@ impl Recorder {
         let (slot, offset) = self.slot(config);
         let (count, count_offset) = match grad.count {
             Some(_) => (Region::from(&live.table.extras.counts[stretch.number]), 0),
-            None => self.slot(&EntryCount {
-                entries: grad.nnz,
-                ..Default::default()
-            }),
+            None => self.slot(&EntryCount { entries: grad.nnz, ..Default::default() }),
         };
         let bound = bindings([slot, count, grad.indices.clone(), map, pairs, status], &[]);
         let grid = Grid::over(grad.nnz.div_ceil(self.tuning.workgroup), self.shape);
-        self.dispatch(
-            pass,
-            Kernel::of(Stage::Ingest),
-            bound,
-            &[offset, count_offset],
-            grid,
-        );
+        self.dispatch(pass, Kernel::of(Stage::Ingest), bound, &[offset, count_offset], grid);
     }
 
     fn sort(&mut self, pass: &mut ComputePass<'_>, plan: &Plan) {
@@ -362,19 +300,8 @@ impl Recorder {
     }
 
     fn repeats(&mut self, pass: &mut ComputePass<'_>, live: Live<'_>) {
-        let &TablePlan {
-            first,
-            end,
-            sentinel,
-            entries,
-            ..
-        } = live.at;
-        let (slot, offset) = self.slot(&RepeatsConfig {
-            first,
-            end,
-            sentinel,
-            pad0: 0,
-        });
+        let &TablePlan { first, end, sentinel, entries, .. } = live.at;
+        let (slot, offset) = self.slot(&RepeatsConfig { first, end, sentinel, pad0: 0 });
         let status = Region::from(&live.table.status);
         let bound = bindings([slot, Region::from(&self.scratch.sorted), status], &[]);
         self.dispatch(pass, Kernel::of(Stage::Repeats), bound, &[offset], entries);
@@ -428,13 +355,7 @@ impl Recorder {
             let sorted = Region::from(&self.scratch.sorted);
             let fixed = [slot, window.region.clone(), Region::from(moments), sorted];
             let bound = self.with_values(fixed, live);
-            self.dispatch(
-                pass,
-                Kernel::update(live.gather),
-                bound,
-                &[offset],
-                live.at.update,
-            );
+            self.dispatch(pass, Kernel::update(live.gather), bound, &[offset], live.at.update);
         }
     }
 
@@ -479,12 +400,7 @@ impl Recorder {
 }
 
 fn entries_config(live: Live<'_>, stretch: Stretch<'_>) -> EntriesConfig {
-    let Stretch {
-        grad,
-        entry_base,
-        value_base,
-        ..
-    } = stretch;
+    let Stretch { grad, entry_base, value_base, .. } = stretch;
     let geometry = live.table.geometry;
     EntriesConfig {
         first: live.at.first + entry_base,

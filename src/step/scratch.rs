@@ -41,13 +41,7 @@ impl Scratch {
     pub fn grown(&self, device: &Device, need: ScratchBytes, limit: u64) -> Result<Self, Error> {
         Ok(Self {
             pairs: grown(device, "sparse_adam::pairs", &self.pairs, need.pairs, limit)?,
-            sorted: grown(
-                device,
-                "sparse_adam::sorted",
-                &self.sorted,
-                need.sorted,
-                limit,
-            )?,
+            sorted: grown(device, "sparse_adam::sorted", &self.sorted, need.sorted, limit)?,
             histogram: grown(
                 device,
                 "sparse_adam::histogram",
@@ -109,11 +103,9 @@ fn checked(
     let invalid = validation.pop().now_or_never().flatten();
     match refused.or(invalid) {
         None => Ok(buffer),
-        Some(error) => Err(Error::OutOfMemory {
-            what: label.to_string(),
-            bytes,
-            reason: error.to_string(),
-        }),
+        Some(error) => {
+            Err(Error::OutOfMemory { what: label.to_string(), bytes, reason: error.to_string() })
+        }
     }
 }
 

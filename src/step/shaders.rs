@@ -9,11 +9,7 @@ pub enum Width {
 
 impl Width {
     pub fn of(dim: u32) -> Self {
-        if dim.is_multiple_of(4) {
-            Self::Vec4
-        } else {
-            Self::Scalar
-        }
+        if dim.is_multiple_of(4) { Self::Vec4 } else { Self::Scalar }
     }
 
     fn fragment(self) -> &'static str {
@@ -72,10 +68,7 @@ const STATUS: &str = include_str!("../../shaders/shared/status.wgsl");
 /// `sparse_adam::<name>` and the text of `shaders/<name>.wgsl`.
 macro_rules! stage {
     ($name:literal) => {
-        (
-            concat!("sparse_adam::", $name),
-            include_str!(concat!("../../shaders/", $name, ".wgsl")),
-        )
+        (concat!("sparse_adam::", $name), include_str!(concat!("../../shaders/", $name, ".wgsl")))
     };
 }
 

@@ -27,12 +27,7 @@ fn kernels() -> Vec<(Kernel, Tuning)> {
     for width in [Width::Scalar, Width::Vec4] {
         for reach in [Reach::Narrow, Reach::Wide] {
             for (lanes, weighted) in [(1, false), (1, true), (8, false), (32, true)] {
-                let gather = Gather {
-                    width,
-                    reach,
-                    lanes,
-                    weighted,
-                };
+                let gather = Gather { width, reach, lanes, weighted };
                 kernels.push(Kernel::inspect(gather));
                 kernels.push(Kernel::update(gather));
                 kernels.push(Kernel::partial(gather, true));
@@ -44,19 +39,14 @@ fn kernels() -> Vec<(Kernel, Tuning)> {
     let both = |kernel: Kernel| {
         // A kernel's lanes never exceed its workgroup.
         let fits = move |tuning: &Tuning| kernel.lanes <= tuning.max_lanes;
-        tunings
-            .into_iter()
-            .filter(fits)
-            .map(move |tuning| (kernel, tuning))
+        tunings.into_iter().filter(fits).map(move |tuning| (kernel, tuning))
     };
     kernels.into_iter().flat_map(both).collect()
 }
 
 fn validate(module: &Module) -> ModuleInfo {
     let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
-    validator
-        .validate(module)
-        .unwrap_or_else(|error| panic!("{}", error.emit_to_string("")))
+    validator.validate(module).unwrap_or_else(|error| panic!("{}", error.emit_to_string("")))
 }
 
 fn parse(stage: Stage) -> Module {
@@ -70,10 +60,7 @@ fn specialised(kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
     let module = parse(kernel.stage);
     let info = validate(&module);
     let constants = kernel.constants(tuning);
-    let constants = constants
-        .into_iter()
-        .map(|(name, value)| (name.to_string(), value))
-        .collect();
+    let constants = constants.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
     let entry = Some((ShaderStage::Compute, "main"));
     let (module, info) =
         naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants)
@@ -89,29 +76,19 @@ fn every_kernel_fits_the_smallest_device() {
         let mut layouter = naga::proc::Layouter::default();
         layouter.update(module.to_ctx()).unwrap();
         let size = |space| {
-            let held = module
-                .global_variables
-                .iter()
-                .filter(move |(_, held)| held.space == space);
+            let held = module.global_variables.iter().filter(move |(_, held)| held.space == space);
             held.map(|(_, held)| layouter[held.ty].size).sum::<u32>()
         };
         assert!(size(AddressSpace::WorkGroup) <= limits.max_compute_workgroup_storage_size);
         let storage = |space| matches!(space, AddressSpace::Storage { .. });
-        let bound = module
-            .global_variables
-            .iter()
-            .filter(|(_, held)| storage(held.space))
-            .count();
+        let bound = module.global_variables.iter().filter(|(_, held)| storage(held.space)).count();
         let wide = matches!(
             kernel.stage,
             Stage::Inspect(_, Reach::Wide)
                 | Stage::Partial(_, Reach::Wide)
                 | Stage::Update(_, Reach::Wide)
         );
-        assert!(
-            bound <= if wide { 3 + WIDE_WINDOWS } else { 4 },
-            "{kernel:?}: {bound}"
-        );
+        assert!(bound <= if wide { 3 + WIDE_WINDOWS } else { 4 }, "{kernel:?}: {bound}");
         let workgroup = module.entry_points[0].workgroup_size;
         let invocations: u32 = workgroup.iter().product();
         assert!(invocations <= limits.max_compute_invocations_per_workgroup);
@@ -126,23 +103,14 @@ fn every_kernel_is_written_for_every_target() {
     let entry = || Some((ShaderStage::Compute, "main".to_string()));
     for (kernel, tuning) in kernels() {
         let (module, info) = specialised(kernel, &tuning);
-        let spv_options = spv::PipelineOptions {
-            shader_stage: ShaderStage::Compute,
-            entry_point: "main".into(),
-        };
+        let spv_options =
+            spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
         spv::write_vec(&module, &info, &spv::Options::default(), Some(&spv_options)).unwrap();
-        let msl_options = msl::PipelineOptions {
-            entry_point: entry(),
-            ..Default::default()
-        };
+        let msl_options = msl::PipelineOptions { entry_point: entry(), ..Default::default() };
         msl::write_string(&module, &info, &msl::Options::default(), &msl_options).unwrap();
         let (hlsl_options, mut out) = (hlsl::Options::default(), String::new());
-        let pipeline = hlsl::PipelineOptions {
-            entry_point: entry(),
-        };
-        hlsl::Writer::new(&mut out, &hlsl_options, &pipeline)
-            .write(&module, &info, None)
-            .unwrap();
+        let pipeline = hlsl::PipelineOptions { entry_point: entry() };
+        hlsl::Writer::new(&mut out, &hlsl_options, &pipeline).write(&module, &info, None).unwrap();
         // GLSL ES 3.10 has four storage blocks at least; wide gathers need a larger device.
         let (glsl_options, mut out) = (glsl::Options::default(), String::new());
         let pipeline = glsl::PipelineOptions {
@@ -162,23 +130,11 @@ fn every_kernel_is_written_for_every_target() {
 /// Names and byte offsets of a WGSL struct's members, and its size.
 fn members(stage: Stage, name: &str) -> (Vec<(String, u32)>, u32) {
     let module = parse(stage);
-    let found = module
-        .types
-        .iter()
-        .find(|(_, ty)| ty.name.as_deref() == Some(name));
-    let Some((
-        _,
-        naga::Type {
-            inner: TypeInner::Struct { members, span },
-            ..
-        },
-    )) = found
-    else {
+    let found = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name));
+    let Some((_, naga::Type { inner: TypeInner::Struct { members, span }, .. })) = found else {
         panic!("{name} is not a struct of {stage:?}");
     };
-    let named = members
-        .iter()
-        .map(|m| (m.name.clone().unwrap_or_default(), m.offset));
+    let named = members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset));
     (named.collect(), *span)
 }
 
@@ -221,79 +177,22 @@ fn host_structs_lie_as_the_shaders_read_them() {
             pad2,
         }
     );
-    assert_layout!(
-        Stage::Ingest,
-        EntryCount {
-            entries,
-            pad0,
-            pad1,
-            pad2
-        }
-    );
+    assert_layout!(Stage::Ingest, EntryCount { entries, pad0, pad1, pad2 });
     assert_layout!(
         Stage::Inspect(Width::Scalar, Reach::Narrow),
-        InspectConfig {
-            entries,
-            columns,
-            rows_a_window,
-            pad0,
-            pad1,
-        }
+        InspectConfig { entries, columns, rows_a_window, pad0, pad1 }
     );
     assert_layout!(
         Stage::SortSerialScan,
-        SortConfig {
-            count,
-            shift,
-            radix,
-            tiles,
-            tile_size,
-            pad0,
-            pad1,
-            pad2,
-        }
+        SortConfig { count, shift, radix, tiles, tile_size, pad0, pad1, pad2 }
     );
-    assert_layout!(
-        Stage::Repeats,
-        RepeatsConfig {
-            first,
-            end,
-            sentinel,
-            pad0
-        }
-    );
+    assert_layout!(Stage::Repeats, RepeatsConfig { first, end, sentinel, pad0 });
     assert_layout!(
         Stage::Partial(Width::Scalar, Reach::Narrow),
-        PartialConfig {
-            first,
-            end,
-            blocks,
-            stride,
-            sums,
-            sums_below,
-            sentinel,
-            pad0,
-            source,
-        }
+        PartialConfig { first, end, blocks, stride, sums, sums_below, sentinel, pad0, source }
     );
-    assert_layout!(
-        update,
-        Source {
-            columns,
-            rows_a_window,
-            sources,
-            pad0
-        }
-    );
-    assert_layout!(
-        update,
-        AdamHyper {
-            step_size,
-            one_minus_beta1,
-            one_minus_beta2,
-            eps
-        }
-    );
+    assert_layout!(update, Source { columns, rows_a_window, sources, pad0 });
+    assert_layout!(update, AdamHyper { step_size, one_minus_beta1, one_minus_beta2, eps });
     assert_layout!(
         update,
         UpdateConfig {
@@ -326,10 +225,7 @@ fn status_lies_as_the_shaders_count_it() {
         device.iter().map(|m| m.1).collect::<Vec<_>>()
     );
     let names: Vec<_> = device.iter().map(|member| member.0.as_str()).collect();
-    assert_eq!(
-        names,
-        ["out_of_range", "bad_value_row", "non_finite", "repeated"]
-    );
+    assert_eq!(names, ["out_of_range", "bad_value_row", "non_finite", "repeated"]);
     assert_eq!(size_of::<crate::Status>() as u32, span);
 }
 

@@ -66,8 +66,7 @@ impl Uniforms {
             offset = 0;
         }
         self.unwritten.extend_from_slice(bytes);
-        self.unwritten
-            .resize((offset - self.unwritten_from + self.slot_bytes) as usize, 0);
+        self.unwritten.resize((offset - self.unwritten_from + self.slot_bytes) as usize, 0);
         self.slots.insert(bytes.into(), offset as u32);
         offset as u32
     }

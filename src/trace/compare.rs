@@ -30,20 +30,9 @@ impl Comparison {
     /// Compares element by element. Different lengths, and NaN on one side only, are infinitely
     /// far apart.
     pub fn new(name: String, found: &[f32], expected: &[f32], tolerance: Tolerance) -> Self {
-        let mut result = Self {
-            name,
-            max_abs: 0.0,
-            max_rel: 0.0,
-            max_ulp: 0,
-            within: true,
-        };
+        let mut result = Self { name, max_abs: 0.0, max_rel: 0.0, max_ulp: 0, within: true };
         if found.len() != expected.len() {
-            return Self {
-                max_abs: f64::MAX,
-                max_rel: f64::MAX,
-                within: false,
-                ..result
-            };
+            return Self { max_abs: f64::MAX, max_rel: f64::MAX, within: false, ..result };
         }
         for (&a, &b) in found.iter().zip(expected) {
             if a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) {
@@ -67,21 +56,14 @@ impl Comparison {
 /// An integer that counts f32 in order, both zeros alike.
 fn ordered(value: f32) -> i64 {
     let magnitude = i64::from(value.to_bits() & 0x7fff_ffff);
-    if value.is_sign_negative() {
-        -magnitude
-    } else {
-        magnitude
-    }
+    if value.is_sign_negative() { -magnitude } else { magnitude }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const EXACT: Tolerance = Tolerance {
-        rtol: 0.0,
-        atol: 0.0,
-    };
+    const EXACT: Tolerance = Tolerance { rtol: 0.0, atol: 0.0 };
 
     fn compare(found: &[f32], expected: &[f32]) -> Comparison {
         Comparison::new("t".into(), found, expected, EXACT)

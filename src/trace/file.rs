@@ -95,11 +95,7 @@ impl Trace {
         let tensors = SafeTensors::deserialize(bytes)
             .map_err(|error| invalid("safetensors", error.to_string()))?;
         let recipe = recipe(bytes)?;
-        let mut trace = Self {
-            recipe,
-            floats: BTreeMap::new(),
-            indices: BTreeMap::new(),
-        };
+        let mut trace = Self { recipe, floats: BTreeMap::new(), indices: BTreeMap::new() };
         for (name, view) in tensors.tensors() {
             match view.dtype() {
                 Dtype::F32 => {
@@ -122,27 +118,17 @@ impl Trace {
         for (name, shape) in &self.recipe.params {
             let values = shape.iter().map(|&axis| axis as usize).product::<usize>();
             if shape.is_empty() || values == 0 || self.initial(name)?.len() != values {
-                return Err(invalid(
-                    name,
-                    format!("its initial values do not fill {shape:?}"),
-                ));
+                return Err(invalid(name, format!("its initial values do not fill {shape:?}")));
             }
         }
         for (k, step) in self.recipe.steps.iter().enumerate() {
             for name in &step.grads {
                 let (indices, values) = self.grad(k, name)?;
                 if indices.len() * self.dim(name)? != values.len() {
-                    return Err(invalid(
-                        name,
-                        format!("step {k}: indices and values differ"),
-                    ));
+                    return Err(invalid(name, format!("step {k}: indices and values differ")));
                 }
             }
-            if step
-                .set
-                .iter()
-                .any(|set| set.group >= self.recipe.groups.len())
-            {
+            if step.set.iter().any(|set| set.group >= self.recipe.groups.len()) {
                 return Err(invalid("set", format!("step {k}: no such group")));
             }
         }
@@ -170,9 +156,7 @@ impl Trace {
 
     /// What `tensor` (`param`, `exp_avg` or `exp_avg_sq`) should be after step `k`, if known.
     pub fn expected(&self, k: usize, param: &str, tensor: &str) -> Option<&[f32]> {
-        self.floats
-            .get(&format!("expected/{k}/{param}/{tensor}"))
-            .map(Vec::as_slice)
+        self.floats.get(&format!("expected/{k}/{param}/{tensor}")).map(Vec::as_slice)
     }
 
     /// Values a row of a parameter.
@@ -191,25 +175,16 @@ impl Trace {
 fn recipe(bytes: &[u8]) -> Result<Recipe, Error> {
     let (_, header) = SafeTensors::read_metadata(bytes)
         .map_err(|error| invalid("safetensors", error.to_string()))?;
-    let json = header
-        .metadata()
-        .as_ref()
-        .and_then(|metadata| metadata.get("trace"));
+    let json = header.metadata().as_ref().and_then(|metadata| metadata.get("trace"));
     let json = json.ok_or_else(|| invalid("metadata", "no key `trace`".into()))?;
     let recipe: Recipe = serde_json::from_str(json)
         .map_err(|error| invalid("metadata `trace`", error.to_string()))?;
     if recipe.version != 1 {
-        return Err(invalid(
-            "metadata `trace`",
-            format!("version {}, not 1", recipe.version),
-        ));
+        return Err(invalid("metadata `trace`", format!("version {}, not 1", recipe.version)));
     }
     Ok(recipe)
 }
 
 fn invalid(what: &str, reason: String) -> Error {
-    Error::InvalidFile {
-        what: format!("trace: {what}"),
-        reason,
-    }
+    Error::InvalidFile { what: format!("trace: {what}"), reason }
 }

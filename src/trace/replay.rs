@@ -1,19 +1,18 @@
 //! Replaying a trace on an adapter, or on the CPU twin.
 
-use super::{Comparison, Tolerance, Trace};
+use super::{Comparison, Tolerance, Trace, twin};
 use crate::headless::Gpu;
-use crate::reference::{self, Gradient, Table};
 use crate::{
     AdamOptions, Error, GroupId, IndexFormat, Param, ParamGroup, ParamState, SparseAdam,
-    SparseGrad, Tuning,
+    SparseGrad, StateDict, Tuning,
 };
 use std::collections::BTreeMap;
 use wgpu::Buffer;
 
 /// Moments and values of a parameter after a step.
-struct Outcome {
-    param: Vec<f32>,
-    moments: Option<(Vec<f32>, Vec<f32>)>,
+pub(super) struct Outcome {
+    pub param: Vec<f32>,
+    pub moments: Option<(Vec<f32>, Vec<f32>)>,
 }
 
 impl Trace {
@@ -27,8 +26,25 @@ impl Trace {
         tuning: Option<Tuning>,
         tolerance: Tolerance,
     ) -> Result<Vec<Comparison>, Error> {
+        Ok(self.replay_from(gpu, tuning, tolerance, None).await?.0)
+    }
+
+    /// As [`Trace::replay`], from a loaded state; also returns the state after the last step.
+    ///
+    /// # Errors
+    /// Those of the optimizer and of [`SparseAdam::load_state_dict`].
+    pub async fn replay_from(
+        &self,
+        gpu: &Gpu,
+        tuning: Option<Tuning>,
+        tolerance: Tolerance,
+        start: Option<&StateDict>,
+    ) -> Result<(Vec<Comparison>, StateDict), Error> {
         let tuning = tuning.unwrap_or_else(|| Tuning::for_adapter(&gpu.info));
         let mut run = GpuRun::new(self, gpu, tuning)?;
+        if let Some(start) = start {
+            run.optimizer.load_state_dict(start)?;
+        }
         let mut comparisons = Vec::new();
         for k in 0..self.recipe.steps.len() {
             run.step(k)?;
@@ -39,7 +55,7 @@ impl Trace {
                 }
             }
         }
-        Ok(comparisons)
+        Ok((comparisons, run.optimizer.state_dict().await?))
     }
 
     /// Replays the trace on the CPU twin.
@@ -47,62 +63,31 @@ impl Trace {
     /// # Errors
     /// [`Error::InvalidFile`] where the trace contradicts itself.
     pub fn replay_reference(&self, tolerance: Tolerance) -> Result<Vec<Comparison>, Error> {
-        let mut tables = BTreeMap::new();
-        for name in self.recipe.params.keys() {
-            tables.insert(
-                name,
-                Table::new(self.initial(name)?.to_vec(), self.dim(name)?),
-            );
-        }
-        let mut options: Vec<_> = self
-            .recipe
-            .groups
-            .iter()
-            .map(|group| group.options)
-            .collect();
+        Ok(self.replay_reference_from(tolerance, None)?.0)
+    }
+
+    /// As [`Trace::replay_reference`], from a loaded state; also returns the state after the
+    /// last step.
+    ///
+    /// # Errors
+    /// [`Error::InvalidFile`] where the trace contradicts itself, [`Error::StateMismatch`]
+    /// where the state does not fit it.
+    pub fn replay_reference_from(
+        &self,
+        tolerance: Tolerance,
+        start: Option<&StateDict>,
+    ) -> Result<(Vec<Comparison>, StateDict), Error> {
+        let mut twin = twin::Twin::new(self, start)?;
         let mut comparisons = Vec::new();
-        for (k, step) in self.recipe.steps.iter().enumerate() {
-            for set in &step.set {
-                options[set.group] = set.apply(options[set.group]);
-            }
-            for name in &step.grads {
-                let (indices, values) = self.grad(k, name)?;
-                let grad = Gradient {
-                    indices: indices.to_vec(),
-                    values: values.to_vec(),
-                };
-                if let (Some(table), Some(options)) =
-                    (tables.get_mut(name), self.options_of(name, &options))
-                {
-                    reference::step(table, &grad, options);
-                }
-            }
+        for k in 0..self.recipe.steps.len() {
+            twin.step(k)?;
             if self.recipe.expect.contains(&k) {
-                for (name, table) in &tables {
-                    let moments = (table.exp_avg.clone(), table.exp_avg_sq.clone());
-                    let moments = (table.step > 0).then_some(moments);
-                    let outcome = Outcome {
-                        param: table.param.clone(),
-                        moments,
-                    };
+                for (name, outcome) in twin.outcomes() {
                     self.compare(k, name, &outcome, tolerance, &mut comparisons);
                 }
             }
         }
-        Ok(comparisons)
-    }
-
-    fn options_of<'a>(
-        &self,
-        param: &String,
-        options: &'a [AdamOptions],
-    ) -> Option<&'a AdamOptions> {
-        let group = self
-            .recipe
-            .groups
-            .iter()
-            .position(|group| group.params.contains(param))?;
-        options.get(group)
+        Ok((comparisons, twin.state_dict()))
     }
 
     fn compare(
@@ -115,11 +100,7 @@ impl Trace {
     ) {
         let empty = (Vec::new(), Vec::new());
         let (exp_avg, exp_avg_sq) = outcome.moments.as_ref().unwrap_or(&empty);
-        let tensors = [
-            ("param", &outcome.param),
-            ("exp_avg", exp_avg),
-            ("exp_avg_sq", exp_avg_sq),
-        ];
+        let tensors = [("param", &outcome.param), ("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)];
         for (tensor, found) in tensors {
             // torch has no moments before the first gradient; neither may we.
             let expected = self.expected(k, name, tensor).unwrap_or(&[]);
@@ -151,34 +132,18 @@ impl<'a> GpuRun<'a> {
                 params.push(Param::new(name, &buffer, shape));
                 buffers.insert(name.clone(), buffer);
             }
-            let AdamOptions {
-                lr,
-                betas,
-                eps,
-                maximize,
-            } = group.options;
-            let group = ParamGroup::new(params)
-                .lr(lr)
-                .betas(betas)
-                .eps(eps)
-                .maximize(maximize);
+            let AdamOptions { lr, betas, eps, maximize } = group.options;
+            let group = ParamGroup::new(params).lr(lr).betas(betas).eps(eps).maximize(maximize);
             groups.push(optimizer.add_param_group(group)?);
         }
-        Ok(Self {
-            trace,
-            gpu,
-            optimizer,
-            groups,
-            buffers,
-        })
+        Ok(Self { trace, gpu, optimizer, groups, buffers })
     }
 
     fn step(&mut self, k: usize) -> Result<(), Error> {
         let step = &self.trace.recipe.steps[k];
         for set in &step.set {
             let options = set.apply(self.optimizer.options(self.groups[set.group])?);
-            self.optimizer
-                .set_options(self.groups[set.group], options)?;
+            self.optimizer.set_options(self.groups[set.group], options)?;
         }
         self.optimizer.zero_grad(true);
         for name in &step.grads {
@@ -186,14 +151,8 @@ impl<'a> GpuRun<'a> {
             let nnz = indices.len() as u32;
             // wgpu makes no buffer of 0 bytes.
             let (indices, values) = match nnz {
-                0 => (
-                    self.gpu.zeroed("indices", 16),
-                    self.gpu.zeroed("values", 16),
-                ),
-                _ => (
-                    self.gpu.upload("indices", indices),
-                    self.gpu.upload("values", values),
-                ),
+                0 => (self.gpu.zeroed("indices", 16), self.gpu.zeroed("values", 16)),
+                _ => (self.gpu.upload("indices", indices), self.gpu.upload("values", values)),
             };
             let grad = SparseGrad::new(&indices, &values, nnz).index_format(IndexFormat::I64);
             if let Some(param) = self.optimizer.param(name) {
@@ -210,13 +169,7 @@ impl<'a> GpuRun<'a> {
             Some(param) => self.optimizer.state_of(param).await?,
             None => None,
         };
-        let moments = state.map(
-            |ParamState {
-                 exp_avg,
-                 exp_avg_sq,
-                 ..
-             }| (exp_avg, exp_avg_sq),
-        );
+        let moments = state.map(|ParamState { exp_avg, exp_avg_sq, .. }| (exp_avg, exp_avg_sq));
         Ok(Outcome { param, moments })
     }
 }

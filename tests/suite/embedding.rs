@@ -16,21 +16,14 @@ fn bags(rng: &mut Rng, rows: usize, dim: usize, bags: usize) -> (Gradient<f32>, 
             map.push(bag as u32);
         }
     }
-    (
-        Gradient {
-            indices,
-            values: rng.floats(bags * dim),
-        },
-        map,
-    )
+    (Gradient { indices, values: rng.floats(bags * dim) }, map)
 }
 
 #[test]
 fn entries_that_share_value_rows_equal_their_twin() {
     for on in variants() {
-        for (seed, (dim, weighted)) in [(8, false), (8, true), (5, false), (5, true)]
-            .iter()
-            .enumerate()
+        for (seed, (dim, weighted)) in
+            [(8, false), (8, true), (5, false), (5, true)].iter().enumerate()
         {
             let mut rng = Rng(200 + seed as u64);
             let rows = 60;
@@ -49,14 +42,7 @@ fn entries_that_share_value_rows_equal_their_twin() {
                 }
                 let weights = weighted.then_some(&*weights);
                 let values = reference::gather_values(&bag.values, *dim, &map, weights);
-                pair.step_as(
-                    0,
-                    grad,
-                    &Gradient {
-                        indices: bag.indices,
-                        values,
-                    },
-                );
+                pair.step_as(0, grad, &Gradient { indices: bag.indices, values });
             }
             pair.assert_equal(&format!("bags, dim {dim}, weighted {weighted}"));
         }
@@ -119,14 +105,7 @@ fn rows_of_a_dense_gradient_count_once_each() {
             once.dedup();
             let map: Vec<u32> = once.iter().map(|&row| row as u32).collect();
             let values = reference::gather_values(&dense, dim, &map, None);
-            pair.step_as(
-                0,
-                grad,
-                &Gradient {
-                    indices: once,
-                    values,
-                },
-            );
+            pair.step_as(0, grad, &Gradient { indices: once, values });
             pair.assert_equal("rows of a dense gradient");
         }
     }
@@ -160,9 +139,8 @@ fn counts_of_two_steps_in_one_encoder_stay_apart() {
         let mut pair = Pair::single(on, 50, 6, &mut rng);
         let label = Some("two counts");
         let gpu = pair.gpu;
-        let mut encoder = gpu
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let mut encoder =
+            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
         for count in [30u32, 200] {
             let full = rng.gradient(50, 6, 300);
             let held = pair.hold(&[count]);
@@ -190,14 +168,9 @@ fn a_promise_of_uniqueness_gives_the_same_bits_without_a_sort() {
         let mut rows: Vec<i64> = (0..900).collect();
         (1..900).rev().for_each(|i| rows.swap(i, rng.below(i + 1)));
         rows[17] = -1;
-        let promised = Gradient {
-            indices: rows,
-            values: rng.floats(900 * 12),
-        };
+        let promised = Gradient { indices: rows, values: rng.floats(900 * 12) };
         let sorted = rng.gradient(300, 5, 1000);
-        let grad = pair
-            .sparse_grad(&promised, IndexFormat::I32)
-            .duplicates(Duplicates::None);
+        let grad = pair.sparse_grad(&promised, IndexFormat::I32).duplicates(Duplicates::None);
         pair.optimizer.set_grad(pair.ids[0], grad).unwrap();
         pair.set_grad(1, &sorted);
         pair.submit_step();
@@ -206,9 +179,7 @@ fn a_promise_of_uniqueness_gives_the_same_bits_without_a_sort() {
         pair.assert_equal("a promise beside a sorted table");
         assert_eq!(pair.status(0).out_of_range, 1);
         // Alone, it needs no sort: ingest and update.
-        let grad = pair
-            .sparse_grad(&promised, IndexFormat::I32)
-            .duplicates(Duplicates::None);
+        let grad = pair.sparse_grad(&promised, IndexFormat::I32).duplicates(Duplicates::None);
         pair.step_as(0, grad, &promised);
         pair.assert_equal("a promise alone");
         assert_eq!(pair.optimizer.dispatches(), 2);
@@ -221,13 +192,8 @@ fn a_checked_promise_counts_what_breaks_it_and_sums_it() {
         let mut rng = Rng(261);
         let mut pair = Pair::single(on, 50, 4, &mut rng);
         let indices = vec![4, 9, 4, -1, 7, 9, 4, -1];
-        let same = Gradient {
-            values: rng.floats(4 * indices.len()),
-            indices,
-        };
-        let grad = pair
-            .sparse_grad(&same, IndexFormat::I32)
-            .duplicates(Duplicates::NoneChecked);
+        let same = Gradient { values: rng.floats(4 * indices.len()), indices };
+        let grad = pair.sparse_grad(&same, IndexFormat::I32).duplicates(Duplicates::NoneChecked);
         pair.step_as(0, grad, &same);
         pair.assert_equal("a broken promise");
         let status = pair.status(0);
@@ -243,18 +209,14 @@ fn entries_that_are_not_finite_are_applied_counted_or_skipped() {
             let mut pair = Pair::single(on, 50, dim, &mut rng);
             let mut grad = rng.gradient(50, dim, 120);
             // Two entries on rows of their own, one on a shared row.
-            for (entry, row, value) in [
-                (5, 48, f32::NAN),
-                (6, 49, f32::INFINITY),
-                (70, 0, f32::NEG_INFINITY),
-            ] {
+            for (entry, row, value) in
+                [(5, 48, f32::NAN), (6, 49, f32::INFINITY), (70, 0, f32::NEG_INFINITY)]
+            {
                 grad.indices[entry] = row;
                 grad.values[entry * dim + dim - 1] = value;
             }
             let weights = pair.hold(&[1.0f32; 120]);
-            let set = pair
-                .sparse_grad(&grad, IndexFormat::U32)
-                .non_finite(NonFinite::Skipped);
+            let set = pair.sparse_grad(&grad, IndexFormat::U32).non_finite(NonFinite::Skipped);
             let set = if weighted { set.weights(weights) } else { set };
             let mut same = Gradient::default();
             for (&index, row) in grad.indices.iter().zip(grad.values.chunks(dim)) {
@@ -266,17 +228,12 @@ fn entries_that_are_not_finite_are_applied_counted_or_skipped() {
             pair.step_as(0, set, &same);
             pair.assert_equal("skipped entries");
             assert_eq!(pair.status(0).non_finite, 3);
-            let set = pair
-                .sparse_grad(&grad, IndexFormat::U32)
-                .non_finite(NonFinite::Counted);
+            let set = pair.sparse_grad(&grad, IndexFormat::U32).non_finite(NonFinite::Counted);
             pair.optimizer.set_grad(pair.ids[0], set).unwrap();
             pair.submit_step();
             assert_eq!(pair.status(0).non_finite, 6);
             let param = pair.table(0).param;
-            assert!(
-                param[50 * dim - 1].is_nan(),
-                "an infinity that is applied gives a NaN"
-            );
+            assert!(param[50 * dim - 1].is_nan(), "an infinity that is applied gives a NaN");
         }
     }
 }
@@ -302,12 +259,7 @@ fn accumulated_gradients_are_one_gradient_of_all_entries() {
             let grad = grad.value_map(value_map, 20).weights(held);
             pair.optimizer.accumulate_grad(pair.ids[0], grad).unwrap();
             all.indices.extend(&bag.indices);
-            all.values.extend(reference::gather_values(
-                &bag.values,
-                dim,
-                &map,
-                Some(&weights),
-            ));
+            all.values.extend(reference::gather_values(&bag.values, dim, &map, Some(&weights)));
             let count = pair.hold(&[50u32]);
             let grad = pair.sparse_grad(&counted, IndexFormat::I64).count(count);
             pair.optimizer.accumulate_grad(pair.ids[0], grad).unwrap();
@@ -327,23 +279,16 @@ fn shards_are_one_table() {
         let dim = 5;
         let sizes = [70u32, 1, 129];
         let values: Vec<_> = sizes.map(|rows| rng.floats(rows as usize * dim)).to_vec();
-        let buffers: Vec<_> = values
-            .iter()
-            .map(|values| gpu.upload("shard", values))
-            .collect();
+        let buffers: Vec<_> = values.iter().map(|values| gpu.upload("shard", values)).collect();
         let shards = buffers.iter().map(Region::from).zip(sizes);
         let defaults = AdamOptions::default();
         let mut optimizer =
             SparseAdam::with_tuning(&gpu.device, &gpu.queue, defaults, tuning).unwrap();
-        let id = optimizer
-            .add_param(Param::sharded("p", shards, [200, dim as u32]))
-            .unwrap();
+        let id = optimizer.add_param(Param::sharded("p", shards, [200, dim as u32])).unwrap();
         let grad = rng.gradient(200, dim, 400);
         let indices = gpu.upload("indices", &encode(&grad.indices, IndexFormat::U32));
         let value_rows = gpu.upload("values", &grad.values);
-        optimizer
-            .set_grad(id, SparseGrad::new(&indices, &value_rows, 400))
-            .unwrap();
+        optimizer.set_grad(id, SparseGrad::new(&indices, &value_rows, 400)).unwrap();
         gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
         let mut twin = Table::new(values.concat(), dim);
         reference::step(&mut twin, &grad, &defaults);
@@ -385,23 +330,14 @@ fn one_pool_buffer_holds_everything() {
         let mut optimizer =
             SparseAdam::with_tuning(&gpu.device, &gpu.queue, defaults, tuning).unwrap();
         let shape = [rows as u32, dim as u32];
-        let id = optimizer
-            .add_param(Param::new("p", slice(0), shape))
-            .unwrap();
+        let id = optimizer.add_param(Param::new("p", slice(0), shape)).unwrap();
         let set = SparseGrad::new(slice(1), slice(2), nnz as u32);
         let set = set.value_map(slice(3), nnz as u32).weights(slice(4));
         optimizer.set_grad(id, set).unwrap();
         gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
         let mut twin = Table::new(param, dim);
         let values = reference::gather_values(&grad.values, dim, &map, Some(&weights));
-        reference::step(
-            &mut twin,
-            &Gradient {
-                indices: grad.indices,
-                values,
-            },
-            &defaults,
-        );
+        reference::step(&mut twin, &Gradient { indices: grad.indices, values }, &defaults);
         let found: Vec<f32> = pollster::block_on(gpu.read(slice(0))).unwrap();
         super::harness::assert_tensor("pool", &found, &twin.param, is_exact(gpu));
     }

@@ -17,16 +17,10 @@ impl Noop {
     }
 
     fn with_limits(required_limits: Limits) -> Result<Self, Error> {
-        let (device, queue) = Device::noop(&DeviceDescriptor {
-            required_limits,
-            ..Default::default()
-        });
+        let (device, queue) =
+            Device::noop(&DeviceDescriptor { required_limits, ..Default::default() });
         let optimizer = SparseAdam::new(&device, &queue, AdamOptions::default())?;
-        Ok(Self {
-            device,
-            queue,
-            optimizer,
-        })
+        Ok(Self { device, queue, optimizer })
     }
 
     fn buffer(&self, bytes: u64, usage: BufferUsages) -> Buffer {
@@ -86,20 +80,9 @@ fn bad_parameters_are_refused_and_named() {
     let empty = Param::new("p", &pool, [0, 4]);
     let again = noop.param("good");
     let cases: [(Param, fn(&Error) -> bool); 6] = [
-        (small, |e| {
-            matches!(
-                e,
-                Error::BufferTooSmall {
-                    expected: 160,
-                    found: 156,
-                    ..
-                }
-            )
-        }),
+        (small, |e| matches!(e, Error::BufferTooSmall { expected: 160, found: 156, .. })),
         (unusable, |e| matches!(e, Error::MissingUsage { .. })),
-        (misaligned, |e| {
-            matches!(e, Error::Misaligned { found: 4, .. })
-        }),
+        (misaligned, |e| matches!(e, Error::Misaligned { found: 4, .. })),
         (shapeless, |e| matches!(e, Error::InvalidShape { .. })),
         (empty, |e| matches!(e, Error::InvalidShape { .. })),
         (again, |e| matches!(e, Error::DuplicateName { .. })),
@@ -117,33 +100,19 @@ fn bad_parameters_are_refused_and_named() {
 fn overlapping_parameters_are_refused() {
     let mut noop = Noop::new();
     let pool = noop.storage(1024);
-    noop.optimizer
-        .add_param(Param::new("a", pool.slice(..512), [128]))
-        .unwrap();
-    let error = noop
-        .optimizer
-        .add_param(Param::new("b", pool.slice(256..), [10]))
-        .unwrap_err();
+    noop.optimizer.add_param(Param::new("a", pool.slice(..512), [128])).unwrap();
+    let error = noop.optimizer.add_param(Param::new("b", pool.slice(256..), [10])).unwrap_err();
     assert!(matches!(error, Error::Overlap { .. }), "{error}");
-    noop.optimizer
-        .add_param(Param::new("b", pool.slice(512..), [10]))
-        .unwrap();
+    noop.optimizer.add_param(Param::new("b", pool.slice(512..), [10])).unwrap();
 }
 
 #[test]
 fn bad_groups_are_refused_whole() {
     let (mut noop, id) = Noop::with_param();
-    let empty = noop
-        .optimizer
-        .add_param_group(ParamGroup::new([]))
-        .unwrap_err();
+    let empty = noop.optimizer.add_param_group(ParamGroup::new([])).unwrap_err();
     assert_eq!(empty, Error::EmptyGroup);
-    let overrides: [fn(ParamGroup) -> ParamGroup; 4] = [
-        |g| g.lr(0.0),
-        |g| g.eps(f64::NAN),
-        |g| g.betas((2.0, 0.9)),
-        |g| g.betas((0.9, -1.0)),
-    ];
+    let overrides: [fn(ParamGroup) -> ParamGroup; 4] =
+        [|g| g.lr(0.0), |g| g.eps(f64::NAN), |g| g.betas((2.0, 0.9)), |g| g.betas((0.9, -1.0))];
     for wrong in overrides {
         let group = wrong(ParamGroup::new([noop.param("b")]));
         let error = noop.optimizer.add_param_group(group).unwrap_err();
@@ -165,21 +134,12 @@ fn bad_groups_are_refused_whole() {
 #[test]
 fn bad_options_are_refused() {
     let (mut noop, id) = Noop::with_param();
-    let bad = AdamOptions {
-        lr: -1.0,
-        ..AdamOptions::default()
-    };
+    let bad = AdamOptions { lr: -1.0, ..AdamOptions::default() };
     let refused = SparseAdam::new(&noop.device, &noop.queue, bad).map(drop);
-    assert!(matches!(
-        refused,
-        Err(Error::InvalidOption { field: "lr", .. })
-    ));
+    assert!(matches!(refused, Err(Error::InvalidOption { field: "lr", .. })));
     let group = noop.optimizer.group_of(id).unwrap();
     assert!(noop.optimizer.set_lr(group, f64::INFINITY).is_err());
-    assert_eq!(
-        noop.optimizer.options(group).unwrap(),
-        AdamOptions::default()
-    );
+    assert_eq!(noop.optimizer.options(group).unwrap(), AdamOptions::default());
     noop.optimizer.set_lr(group, 0.25).unwrap();
     assert_eq!(noop.optimizer.options(group).unwrap().lr, 0.25);
     noop.assert_sound(id, 0);
@@ -191,15 +151,9 @@ fn handles_of_another_optimizer_are_unknown() {
     let mut other = Noop::new();
     let group = noop.optimizer.group_of(id).unwrap();
     let grad = other.grad();
-    let unknown = Error::UnknownParam {
-        expected: 0,
-        found: 0,
-    };
+    let unknown = Error::UnknownParam { expected: 0, found: 0 };
     assert_eq!(other.optimizer.set_grad(id, grad), Err(unknown));
-    let unknown = Error::UnknownGroup {
-        expected: 0,
-        found: 0,
-    };
+    let unknown = Error::UnknownGroup { expected: 0, found: 0 };
     assert_eq!(other.optimizer.set_lr(group, 0.1), Err(unknown));
     noop.assert_sound(id, 0);
 }
@@ -212,49 +166,22 @@ fn bad_gradients_are_refused_and_the_old_one_stays() {
     let usage = noop.buffer(48, BufferUsages::UNIFORM);
     let cases: [(SparseGrad, fn(&Error) -> bool); 6] = [
         (SparseGrad::new(&indices, &values, 4), |e| {
-            matches!(
-                e,
-                Error::BufferTooSmall {
-                    expected: 16,
-                    found: 12,
-                    ..
-                }
-            )
+            matches!(e, Error::BufferTooSmall { expected: 16, found: 12, .. })
         }),
-        (
-            SparseGrad::new(&indices, &values, 3).index_format(IndexFormat::I64),
-            |e| {
-                matches!(
-                    e,
-                    Error::BufferTooSmall {
-                        expected: 24,
-                        found: 12,
-                        ..
-                    }
-                )
-            },
-        ),
+        (SparseGrad::new(&indices, &values, 3).index_format(IndexFormat::I64), |e| {
+            matches!(e, Error::BufferTooSmall { expected: 24, found: 12, .. })
+        }),
         // Rows of 3 values where the parameter has 4.
         (SparseGrad::new(&indices, values.slice(..36), 3), |e| {
-            matches!(
-                e,
-                Error::BufferTooSmall {
-                    expected: 48,
-                    found: 36,
-                    ..
-                }
-            )
+            matches!(e, Error::BufferTooSmall { expected: 48, found: 36, .. })
         }),
-        (SparseGrad::new(&indices, &usage, 3), |e| {
-            matches!(e, Error::MissingUsage { .. })
-        }),
+        (SparseGrad::new(&indices, &usage, 3), |e| matches!(e, Error::MissingUsage { .. })),
         (SparseGrad::new(pool.slice(8..20), &values, 3), |e| {
             matches!(e, Error::Misaligned { found: 8, .. })
         }),
-        (
-            SparseGrad::new(pool.slice(256..268), pool.slice(..512), 80),
-            |e| matches!(e, Error::BufferTooSmall { .. }),
-        ),
+        (SparseGrad::new(pool.slice(256..268), pool.slice(..512), 80), |e| {
+            matches!(e, Error::BufferTooSmall { .. })
+        }),
     ];
     let good = noop.grad();
     noop.optimizer.set_grad(id, good).unwrap();
@@ -270,10 +197,7 @@ fn bad_gradients_are_refused_and_the_old_one_stays() {
 fn a_gradient_that_overlaps_its_parameter_is_refused() {
     let mut noop = Noop::new();
     let pool = noop.storage(4096);
-    let id = noop
-        .optimizer
-        .add_param(Param::new("p", pool.slice(1024..), [64, 4]))
-        .unwrap();
+    let id = noop.optimizer.add_param(Param::new("p", pool.slice(1024..), [64, 4])).unwrap();
     let overlapping = [
         SparseGrad::new(pool.slice(..256), pool.slice(1024..1536), 16),
         SparseGrad::new(pool.slice(1024..1280), pool.slice(2048..), 16),
@@ -292,10 +216,7 @@ fn a_gradient_that_overlaps_its_parameter_is_refused() {
 #[test]
 fn a_step_too_large_for_the_device_counts_nothing() {
     let max_storage_buffer_binding_size = 1 << 16;
-    let limits = Limits {
-        max_storage_buffer_binding_size,
-        ..Limits::downlevel_defaults()
-    };
+    let limits = Limits { max_storage_buffer_binding_size, ..Limits::downlevel_defaults() };
     let mut noop = Noop::with_limits(limits).unwrap();
     let big = |noop: &mut Noop, name: &str| {
         let param = Param::new(name, &noop.storage(4000), [1000]);
@@ -307,10 +228,7 @@ fn a_step_too_large_for_the_device_counts_nothing() {
     // The pairs of one fit 64 KiB but for its chunk sums.
     let id = big(&mut noop, "a");
     let error = noop.step().unwrap_err();
-    assert!(
-        matches!(error, Error::TooLarge { limit: 65_536, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, Error::TooLarge { limit: 65_536, .. }), "{error}");
     assert_eq!(noop.optimizer.step_count(id), Ok(0));
     let small = SparseGrad::new(&noop.storage(400), &noop.storage(400), 100);
     noop.optimizer.set_grad(id, small).unwrap();
@@ -321,39 +239,21 @@ fn a_step_too_large_for_the_device_counts_nothing() {
 #[test]
 fn values_larger_than_a_binding_are_refused() {
     let max_storage_buffer_binding_size = 1 << 16;
-    let limits = Limits {
-        max_storage_buffer_binding_size,
-        ..Limits::downlevel_defaults()
-    };
+    let limits = Limits { max_storage_buffer_binding_size, ..Limits::downlevel_defaults() };
     let mut noop = Noop::with_limits(limits).unwrap();
     let id = noop.optimizer.add_param(noop.param("p")).unwrap();
     let values = noop.storage(1 << 17);
-    let error = noop.optimizer.set_grad(
-        id,
-        SparseGrad::new(&noop.storage(1 << 15), &values, 1 << 13),
-    );
+    let error =
+        noop.optimizer.set_grad(id, SparseGrad::new(&noop.storage(1 << 15), &values, 1 << 13));
     assert!(matches!(error, Err(Error::TooLarge { .. })), "{error:?}");
     noop.assert_sound(id, 0);
 }
 
 #[test]
 fn a_device_too_small_for_the_kernels_is_refused() {
-    let limits = Limits {
-        max_storage_buffers_per_shader_stage: 3,
-        ..Limits::downlevel_defaults()
-    };
+    let limits = Limits { max_storage_buffers_per_shader_stage: 3, ..Limits::downlevel_defaults() };
     let error = Noop::with_limits(limits).map(drop).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::DeviceLimit {
-                expected: 4,
-                found: 3,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::DeviceLimit { expected: 4, found: 3, .. }), "{error}");
 }
 
 #[test]

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 
 fn traces() -> Vec<(PathBuf, Trace)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let files = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|end| end == "safetensors"));
     let traces = files.map(|path| {
         let trace = Trace::parse(&std::fs::read(&path).unwrap()).unwrap();
@@ -22,11 +20,7 @@ fn traces() -> Vec<(PathBuf, Trace)> {
 fn assert_within(path: &std::path::Path, on: &str, comparisons: &[Comparison]) {
     assert!(!comparisons.is_empty());
     for comparison in comparisons {
-        assert!(
-            comparison.within,
-            "{} on {on}: {comparison:?}",
-            path.display()
-        );
+        assert!(comparison.within, "{} on {on}: {comparison:?}", path.display());
     }
 }
 
@@ -70,10 +64,6 @@ fn a_wrong_result_is_outside_the_tolerance() {
             group.options.lr *= 1.01;
         }
         let comparisons = trace.replay_reference(trace.recipe.tolerance).unwrap();
-        assert!(
-            comparisons.iter().any(|c| !c.within),
-            "{} tells nothing",
-            path.display()
-        );
+        assert!(comparisons.iter().any(|c| !c.within), "{} tells nothing", path.display());
     }
 }

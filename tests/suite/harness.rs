@@ -14,8 +14,7 @@ pub fn gpus() -> &'static [Gpu] {
     static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
     GPUS.get_or_init(|| {
         let gpus = pollster::block_on(Gpu::open_all()).expect("the suite needs an adapter");
-        gpus.iter()
-            .for_each(|gpu| eprintln!("adapter: {}", gpu.describe()));
+        gpus.iter().for_each(|gpu| eprintln!("adapter: {}", gpu.describe()));
         gpus
     })
 }
@@ -69,10 +68,7 @@ impl Rng {
             _ => rng.below(rows),
         };
         let indices = (0..nnz).map(|_| index(self) as i64).collect();
-        Gradient {
-            indices,
-            values: self.floats(nnz * dim),
-        }
+        Gradient { indices, values: self.floats(nnz * dim) }
     }
 }
 
@@ -94,10 +90,7 @@ impl Poisoned {
         let inside = guard as usize..guard as usize + contents.len();
         bytemuck::cast_slice_mut::<_, u8>(&mut words)[inside].copy_from_slice(contents);
         let buffer = gpu.upload("poisoned", &words);
-        Self {
-            region: Region::from(buffer.slice(guard..guard + bytes.max(4))),
-            bytes,
-        }
+        Self { region: Region::from(buffer.slice(guard..guard + bytes.max(4))), bytes }
     }
 
     /// What is inside; panics if the poison around it is not whole.
@@ -106,10 +99,7 @@ impl Poisoned {
         let (start, end) = (self.region.offset(), self.region.offset() + self.bytes);
         let (before, rest) = all.split_at(start as usize / 4);
         let (inside, after) = rest.split_at((end - start) as usize / 4);
-        assert!(
-            before.iter().chain(after).all(|&word| word == POISON),
-            "the poison was touched"
-        );
+        assert!(before.iter().chain(after).all(|&word| word == POISON), "the poison was touched");
         bytemuck::pod_collect_to_vec(inside)
     }
 }
@@ -153,32 +143,15 @@ impl Pair {
             let poisoned = Poisoned::new(gpu, &values);
             let shape = [rows as u32, dim as u32];
             let param = Param::new(format!("p{table}"), poisoned.region.clone(), shape);
-            let AdamOptions {
-                lr,
-                betas,
-                eps,
-                maximize,
-            } = *options;
-            let group = ParamGroup::new([param])
-                .lr(lr)
-                .betas(betas)
-                .eps(eps)
-                .maximize(maximize);
+            let AdamOptions { lr, betas, eps, maximize } = *options;
+            let group = ParamGroup::new([param]).lr(lr).betas(betas).eps(eps).maximize(maximize);
             let group = optimizer.add_param_group(group).unwrap();
             ids.extend(optimizer.group_params(group).unwrap());
             params.push(poisoned);
             twins.push(Table::new(values, dim));
         }
         let (options, held) = (options.to_vec(), Vec::new());
-        Self {
-            gpu,
-            optimizer,
-            ids,
-            params,
-            twins,
-            options,
-            held,
-        }
+        Self { gpu, optimizer, ids, params, twins, options, held }
     }
 
     /// One table with default options.
@@ -269,12 +242,7 @@ impl Pair {
                 ("exp_avg_sq", &found.exp_avg_sq, &twin.exp_avg_sq),
             ];
             for (tensor, found, expected) in tensors {
-                assert_tensor(
-                    &format!("{what}, {tensor}"),
-                    found,
-                    expected,
-                    is_exact(self.gpu),
-                );
+                assert_tensor(&format!("{what}, {tensor}"), found, expected, is_exact(self.gpu));
             }
         }
     }

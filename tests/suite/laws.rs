@@ -7,10 +7,7 @@ use sparse_adam::{AdamOptions, IndexFormat};
 fn options(rng: &mut Rng) -> AdamOptions {
     AdamOptions {
         lr: 10f64.powf(f64::from(rng.signed()) - 2.0),
-        betas: (
-            0.9 + 0.05 * f64::from(rng.signed()),
-            0.99 + 0.009 * f64::from(rng.signed()),
-        ),
+        betas: (0.9 + 0.05 * f64::from(rng.signed()), 0.99 + 0.009 * f64::from(rng.signed())),
         eps: 1e-8,
         maximize: rng.below(2) == 1,
     }
@@ -40,9 +37,7 @@ fn many_tables_in_one_step_equal_their_twins() {
     for on in variants() {
         for seed in 0..4 {
             let mut rng = Rng(100 + seed);
-            let shapes: Vec<_> = (0..9)
-                .map(|_| (1 + rng.below(500), 1 + rng.below(40)))
-                .collect();
+            let shapes: Vec<_> = (0..9).map(|_| (1 + rng.below(500), 1 + rng.below(40))).collect();
             let options: Vec<_> = shapes.iter().map(|_| options(&mut rng)).collect();
             let mut pair = Pair::new(on, &shapes, &options, &mut rng);
             for _ in 0..3 {
@@ -82,10 +77,7 @@ fn the_twin_is_near_the_formula_in_f64() {
     let near = |found: &[f32], expected: &[f64], bound: f64| {
         for (found, expected) in found.iter().zip(expected) {
             let apart = (f64::from(*found) - expected).abs();
-            assert!(
-                apart <= bound * expected.abs().max(1.0),
-                "{found} {expected}"
-            );
+            assert!(apart <= bound * expected.abs().max(1.0), "{found} {expected}");
         }
     };
     near(&twin.exp_avg, &truth.exp_avg, 2e-5);
@@ -104,13 +96,8 @@ fn rows_not_named_keep_their_bits() {
         grad.indices.iter_mut().for_each(|index| *index |= 1);
         pair.step(&[Some(grad)]);
         let after = pair.params[0].read::<u32>(pair.gpu);
-        let even = |bits: &[u32]| {
-            bits.chunks(dim)
-                .step_by(2)
-                .flatten()
-                .copied()
-                .collect::<Vec<_>>()
-        };
+        let even =
+            |bits: &[u32]| bits.chunks(dim).step_by(2).flatten().copied().collect::<Vec<_>>();
         assert_eq!(even(&before), even(&after));
         assert_ne!(before, after);
     }
@@ -146,9 +133,7 @@ fn permuting_entries_of_different_rows_changes_nothing() {
         let grad = rng.gradient(rows, dim, nnz);
         // Rows in a random order, each row's entries in their own.
         let mut row_order: Vec<usize> = (0..rows).collect();
-        (1..rows)
-            .rev()
-            .for_each(|i| row_order.swap(i, rng.below(i + 1)));
+        (1..rows).rev().for_each(|i| row_order.swap(i, rng.below(i + 1)));
         let mut entries: Vec<usize> = (0..nnz).collect();
         entries.sort_by_key(|&entry| row_order[grad.indices[entry] as usize]);
         let permuted = Gradient {
@@ -170,10 +155,7 @@ fn adding_other_rows_or_tables_changes_no_bit_of_a_row() {
         let (rows, dim) = (400, 24);
         let mut rng = Rng(41);
         let row = 123;
-        let alone = Gradient {
-            indices: vec![row; 700],
-            values: rng.floats(700 * dim),
-        };
+        let alone = Gradient { indices: vec![row; 700], values: rng.floats(700 * dim) };
         // The same entries in their order, in the midst of others.
         let mut crowd = Gradient::default();
         for entry in alone.values.chunks(dim) {
@@ -201,18 +183,14 @@ fn adding_other_rows_or_tables_changes_no_bit_of_a_row() {
 fn two_steps_in_one_encoder_equal_two_submits() {
     for on in variants() {
         let (rows, dim) = (200, 9);
-        let (a, b) = (
-            Rng(51).gradient(rows, dim, 300),
-            Rng(52).gradient(rows, dim, 150),
-        );
+        let (a, b) = (Rng(51).gradient(rows, dim, 300), Rng(52).gradient(rows, dim, 150));
         let mut separate = Pair::single(on, rows, dim, &mut Rng(5));
         let mut together = Pair::single(on, rows, dim, &mut Rng(5));
         let group = separate.optimizer.group_of(separate.ids[0]).unwrap();
         let label = Some("two steps");
         let gpu = separate.gpu;
-        let mut encoder = gpu
-            .device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let mut encoder =
+            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
         for (grad, lr) in [(&a, 0.1), (&b, 0.002)] {
             separate.optimizer.set_lr(group, lr).unwrap();
             separate.set_grad(0, grad);
@@ -248,23 +226,13 @@ fn an_empty_gradient_only_counts_and_none_does_not() {
 
 #[test]
 fn entries_outside_the_table_write_nothing_and_are_counted() {
-    let far = [
-        (IndexFormat::U32, [100, 0xffff_ffff]),
-        (IndexFormat::I32, [100, -1]),
-    ];
-    let wide = [
-        (IndexFormat::I64, [-1, 1 << 32]),
-        (IndexFormat::I64, [100, i64::MIN]),
-    ];
+    let far = [(IndexFormat::U32, [100, 0xffff_ffff]), (IndexFormat::I32, [100, -1])];
+    let wide = [(IndexFormat::I64, [-1, 1 << 32]), (IndexFormat::I64, [100, i64::MIN])];
     for on in variants() {
         for (format, outside) in far.into_iter().chain(wide) {
             let mut rng = Rng(61);
-            let mut pair = Pair::new(
-                on,
-                &[(100, 3), (5, 2)],
-                &[AdamOptions::default(); 2],
-                &mut rng,
-            );
+            let mut pair =
+                Pair::new(on, &[(100, 3), (5, 2)], &[AdamOptions::default(); 2], &mut rng);
             let mut grad = rng.gradient(100, 3, 40);
             for (entry, index) in outside.into_iter().enumerate() {
                 grad.indices[7 * entry + 3] = index;
@@ -285,10 +253,7 @@ fn entries_outside_the_table_write_nothing_and_are_counted() {
 fn only_entries_outside_the_table_is_a_step_that_only_counts() {
     for on in variants() {
         let mut pair = Pair::single(on, 10, 4, &mut Rng(5));
-        let grad = Gradient {
-            indices: vec![-1; 300],
-            values: vec![1.0; 1200],
-        };
+        let grad = Gradient { indices: vec![-1; 300], values: vec![1.0; 1200] };
         pair.step(&[Some(grad)]);
         pair.assert_equal("only refused entries");
     }
@@ -319,20 +284,11 @@ fn two_axes_are_one_row() {
                 if j < b as i64 { i * b as i64 + j } else { -1 }
             },
         );
-        let grad = Gradient {
-            indices: rows.collect(),
-            values: rng.floats(nnz * dim),
-        };
+        let grad = Gradient { indices: rows.collect(), values: rng.floats(nnz * dim) };
         let indices = Poisoned::new(gpu, &encode(&[first, second].concat(), IndexFormat::I64));
         let value_rows = Poisoned::new(gpu, &grad.values);
-        let set = SparseGrad::new(
-            indices.region.clone(),
-            value_rows.region.clone(),
-            nnz as u32,
-        );
-        optimizer
-            .set_grad(id, set.index_format(IndexFormat::I64))
-            .unwrap();
+        let set = SparseGrad::new(indices.region.clone(), value_rows.region.clone(), nnz as u32);
+        optimizer.set_grad(id, set.index_format(IndexFormat::I64)).unwrap();
         gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
         let mut twin = Table::new(values, dim);
         reference::step(&mut twin, &grad, &defaults);
@@ -340,11 +296,6 @@ fn two_axes_are_one_row() {
         if super::harness::is_exact(gpu) {
             assert_eq!(bits(&param.read::<f32>(gpu)), bits(&twin.param));
         }
-        assert_eq!(
-            pollster::block_on(optimizer.status(id))
-                .unwrap()
-                .out_of_range,
-            1
-        );
+        assert_eq!(pollster::block_on(optimizer.status(id)).unwrap().out_of_range, 1);
     }
 }

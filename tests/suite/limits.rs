@@ -12,10 +12,7 @@ fn a_row_named_a_million_times_is_summed() {
         let mut rng = Rng(81);
         let nnz = 1_000_000;
         let mut pair = Pair::single(on, 1000, 2, &mut rng);
-        let mut grad = Gradient {
-            indices: vec![77; nnz],
-            values: rng.floats(2 * nnz),
-        };
+        let mut grad = Gradient { indices: vec![77; nnz], values: rng.floats(2 * nnz) };
         // Other rows before, between and after it.
         for at in [0, 1, 2, 5000, 777_777] {
             grad.indices[at] = rng.below(1000) as i64;
@@ -29,9 +26,7 @@ fn a_row_named_a_million_times_is_summed() {
 fn runs_around_every_level_of_the_tree() {
     for on in variants() {
         let mut rng = Rng(91);
-        let lengths = [
-            1, 63, 64, 65, 127, 128, 129, 4095, 4096, 4097, 4160, 8192, 8193,
-        ];
+        let lengths = [1, 63, 64, 65, 127, 128, 129, 4095, 4096, 4097, 4160, 8192, 8193];
         let mut grad = Gradient::default();
         for (row, length) in lengths.into_iter().enumerate() {
             grad.indices.extend(vec![row as i64; length]);
@@ -71,12 +66,7 @@ fn everything_runs_on_the_smallest_device() {
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let mut rng = Rng(111);
         let shapes = [(500, 12), (90, 5)];
-        let mut pair = Pair::new(
-            (gpu, tuning),
-            &shapes,
-            &[AdamOptions::default(); 2],
-            &mut rng,
-        );
+        let mut pair = Pair::new((gpu, tuning), &shapes, &[AdamOptions::default(); 2], &mut rng);
         for _ in 0..2 {
             let grads = shapes.map(|(rows, dim)| Some(rng.gradient(rows, dim, 5000)));
             pair.step(&grads);
@@ -89,21 +79,13 @@ fn everything_runs_on_the_smallest_device() {
 fn a_table_of_many_windows_equals_its_twin() {
     // A device whose bindings are small makes windows of small tables.
     let max_storage_buffer_binding_size = 1 << 20;
-    let limits = Limits {
-        max_storage_buffer_binding_size,
-        ..gpus()[0].device.limits()
-    };
+    let limits = Limits { max_storage_buffer_binding_size, ..gpus()[0].device.limits() };
     let gpu = device_with(limits);
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let mut rng = Rng(121);
         // 1.4 MB, 0.9 MB and 1.1 MB of parameters: several windows of moments each.
         let shapes = [(9_500, 37), (3_500, 64), (90_000, 3)];
-        let mut pair = Pair::new(
-            (gpu, tuning),
-            &shapes,
-            &[AdamOptions::default(); 3],
-            &mut rng,
-        );
+        let mut pair = Pair::new((gpu, tuning), &shapes, &[AdamOptions::default(); 3], &mut rng);
         for _ in 0..2 {
             let grads = shapes.map(|(rows, dim)| Some(rng.gradient(rows, dim, 3000)));
             pair.step(&grads);
@@ -134,10 +116,7 @@ fn values_larger_than_one_binding_equal_their_twin() {
 #[test]
 fn a_table_of_300_megabytes_equals_the_same_rows_in_small_tables() {
     // More than the 128 MiB that a binding holds on a default WebGPU device.
-    let limits = Limits {
-        max_storage_buffer_binding_size: 128 << 20,
-        ..gpus()[0].device.limits()
-    };
+    let limits = Limits { max_storage_buffer_binding_size: 128 << 20, ..gpus()[0].device.limits() };
     let gpu = device_with(limits);
     let on = (gpu, Tuning::for_adapter(&gpu.info));
     let (rows, dim, nnz, part) = (1_200_000, 64, 20_000, 100_000);
@@ -179,9 +158,7 @@ fn a_table_of_300_megabytes_equals_the_same_rows_in_small_tables() {
 fn two_hundred_tables_in_one_step_equal_two_hundred_steps() {
     for on in variants() {
         let mut rng = Rng(151);
-        let shapes: Vec<_> = (0..200)
-            .map(|_| (1 + rng.below(90), 1 + rng.below(9)))
-            .collect();
+        let shapes: Vec<_> = (0..200).map(|_| (1 + rng.below(90), 1 + rng.below(9))).collect();
         let options = vec![AdamOptions::default(); 200];
         let grads: Vec<_> = shapes
             .iter()

@@ -1,0 +1,113 @@
+//! A trace under way on the CPU twin.
+
+use super::Trace;
+use super::replay::Outcome;
+use crate::reference::{self, Gradient, Table};
+use crate::{AdamOptions, Error, GroupState, ParamState, StateDict};
+use std::collections::BTreeMap;
+
+/// Tables and options of a trace's parameters.
+pub(super) struct Twin<'a> {
+    trace: &'a Trace,
+    tables: BTreeMap<&'a str, Table<f32>>,
+    options: Vec<AdamOptions>,
+}
+
+impl<'a> Twin<'a> {
+    pub fn new(trace: &'a Trace, start: Option<&StateDict>) -> Result<Self, Error> {
+        let mut tables = BTreeMap::new();
+        for name in trace.recipe.params.keys() {
+            let table = Table::new(trace.initial(name)?.to_vec(), trace.dim(name)?);
+            tables.insert(name.as_str(), table);
+        }
+        let options = trace.recipe.groups.iter().map(|group| group.options).collect();
+        let mut twin = Self { trace, tables, options };
+        if let Some(start) = start {
+            twin.load(start)?;
+        }
+        Ok(twin)
+    }
+
+    /// Parameters in torch's order: through the groups. Each with its group.
+    fn numbered(&self) -> impl Iterator<Item = (&'a str, usize)> + use<'a> {
+        let groups = self.trace.recipe.groups.iter().enumerate();
+        groups.flat_map(|(group, recipe)| recipe.params.iter().map(move |p| (p.as_str(), group)))
+    }
+
+    fn load(&mut self, start: &StateDict) -> Result<(), Error> {
+        let unfit = |what: &str| Error::StateMismatch {
+            what: what.into(),
+            expected: "the parameters and groups of the trace".into(),
+            found: "others".into(),
+        };
+        if start.param_groups.len() != self.options.len() {
+            return Err(unfit("groups"));
+        }
+        self.options = start.param_groups.iter().map(|group| group.options).collect();
+        let numbers = start.param_groups.iter().flat_map(|group| &group.params);
+        for ((name, _), number) in self.numbered().zip(numbers) {
+            let (Some(state), Some(table)) = (start.state.get(number), self.tables.get_mut(name))
+            else {
+                continue;
+            };
+            if state.exp_avg.len() != table.param.len() {
+                return Err(unfit(name));
+            }
+            table.step = state.step;
+            table.exp_avg.clone_from(&state.exp_avg);
+            table.exp_avg_sq.clone_from(&state.exp_avg_sq);
+        }
+        Ok(())
+    }
+
+    pub fn step(&mut self, k: usize) -> Result<(), Error> {
+        let step = &self.trace.recipe.steps[k];
+        for set in &step.set {
+            self.options[set.group] = set.apply(self.options[set.group]);
+        }
+        for (name, group) in self.numbered() {
+            if !step.grads.iter().any(|named| named == name) {
+                continue;
+            }
+            let (indices, values) = self.trace.grad(k, name)?;
+            let grad = Gradient { indices: indices.to_vec(), values: values.to_vec() };
+            if let Some(table) = self.tables.get_mut(name) {
+                reference::step(table, &grad, &self.options[group]);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn outcomes(&self) -> impl Iterator<Item = (&'a str, Outcome)> {
+        self.tables.iter().map(|(&name, table)| {
+            let moments = (table.exp_avg.clone(), table.exp_avg_sq.clone());
+            let moments = (table.step > 0).then_some(moments);
+            (name, Outcome { param: table.param.clone(), moments })
+        })
+    }
+
+    pub fn state_dict(&self) -> StateDict {
+        let mut dict = StateDict::default();
+        for options in &self.options {
+            let mut group = GroupState::new(*options, Vec::new());
+            group.param_names = Some(Vec::new());
+            dict.param_groups.push(group);
+        }
+        for (number, (name, group)) in self.numbered().enumerate() {
+            let group = &mut dict.param_groups[group];
+            group.params.push(number);
+            group.param_names.get_or_insert_default().push(name.to_string());
+            let Some(table) = self.tables.get(name).filter(|table| table.step > 0) else {
+                continue;
+            };
+            let state = ParamState {
+                step: table.step,
+                shape: self.trace.recipe.params[name].clone(),
+                exp_avg: table.exp_avg.clone(),
+                exp_avg_sq: table.exp_avg_sq.clone(),
+            };
+            dict.state.insert(number, state);
+        }
+        dict
+    }
+}

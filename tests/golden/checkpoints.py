@@ -1,0 +1,119 @@
+"""Checkpoints that torch wrote, each with a trace that continues from it.
+
+`<name>.pt` is `torch.save(optimizer.state_dict())` after some steps, and
+`<name>.safetensors` the trace of further steps, whose initial values are the parameters at
+that point. Written by the version of torch in requirements.txt:
+
+    python tests/golden/checkpoints.py            # writes tests/golden/checkpoints/
+"""
+
+import argparse
+import json
+import pathlib
+
+import torch
+from safetensors.torch import save_file
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOLERANCE = {"rtol": 2e-6, "atol": 1e-7}
+
+
+def gradient(param, generator, nnz):
+    """A sparse gradient without repeated rows, so that torch's sums have one order."""
+    rows = torch.randperm(param.shape[0], generator=generator)[:nnz]
+    values = torch.randn(nnz, *param.shape[1:], generator=generator)
+    return torch.sparse_coo_tensor(rows[None], values, param.shape)
+
+
+def make(shapes, groups, named, generator):
+    params = {f"p{i}": torch.nn.Parameter(torch.randn(*shape, generator=generator))
+              for i, shape in enumerate(shapes)}
+    members = []
+    for options, names in groups:
+        held = [(name, params[name]) if named else params[name] for name in names]
+        members.append({**options, "params": held})
+    return params, torch.optim.SparseAdam(members)
+
+
+def age(state_dict):
+    """The state dict as older versions of torch wrote it."""
+    for group in state_dict["param_groups"]:
+        del group["maximize"]
+    for state in state_dict["state"].values():
+        state["step"] = torch.tensor(float(state["step"]))
+    return state_dict
+
+
+def continue_trace(params, optimizer, groups, generator, steps):
+    tensors = {f"initial/{name}": p.detach().clone() for name, p in params.items()}
+    recipe = {"version": 1,
+              "params": {name: list(p.shape) for name, p in params.items()},
+              "groups": [{"lr": g["lr"], "betas": list(g["betas"]), "eps": g["eps"],
+                          "maximize": g["maximize"], "params": names}
+                         for g, (_, names) in zip(optimizer.param_groups, groups)],
+              "steps": [], "expect": [0, steps - 1], "tolerance": TOLERANCE,
+              "source": f"torch {torch.__version__.split('+')[0]} cpu"}
+    for k in range(steps):
+        for name, p in params.items():
+            p.grad = gradient(p, generator, 1 + p.shape[0] // 3)
+            tensors[f"step/{k}/{name}/indices"] = p.grad._indices()[0].clone()
+            tensors[f"step/{k}/{name}/values"] = p.grad._values().clone()
+        recipe["steps"].append({"grads": list(params)})
+        optimizer.step()
+        if k in recipe["expect"]:
+            for name, p in params.items():
+                state = optimizer.state[p]
+                tensors[f"expected/{k}/{name}/param"] = p.detach().clone()
+                tensors[f"expected/{k}/{name}/exp_avg"] = state["exp_avg"].clone()
+                tensors[f"expected/{k}/{name}/exp_avg_sq"] = state["exp_avg_sq"].clone()
+    return tensors, recipe
+
+
+CASES = {
+    # name: shapes, groups (options, params), named, aged
+    "plain": ([(40, 8)], [({}, ["p0"])], False, False),
+    "old": ([(30, 5), (7,)], [({"lr": 0.01}, ["p0", "p1"])], False, True),
+    "named_groups": ([(40, 8), (25, 3), (12, 2, 3)],
+                     [({"lr": 0.02, "maximize": True}, ["p1"]),
+                      ({"betas": (0.8, 0.95)}, ["p0", "p2"])], True, False),
+}
+
+
+def write(name, out, seed, steps=6):
+    shapes, groups, named, aged = CASES[name]
+    generator = torch.Generator().manual_seed(seed)
+    params, optimizer = make(shapes, groups, named, generator)
+    for _ in range(steps):
+        for p in params.values():
+            p.grad = gradient(p, generator, 1 + p.shape[0] // 2)
+        optimizer.step()
+    saved = optimizer.state_dict()
+    torch.save(age(saved) if aged else saved, out / f"{name}.pt")
+    if aged:  # aging replaced the counters, which the optimizer shares
+        for state in optimizer.state.values():
+            state["step"] = int(state["step"])
+        for group in optimizer.param_groups:
+            group.setdefault("maximize", False)
+    tensors, recipe = continue_trace(params, optimizer, groups, generator, steps)
+    save_file(tensors, out / f"{name}.safetensors", {"trace": json.dumps(recipe)})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=pathlib.Path, default=HERE / "checkpoints")
+    parser.add_argument("--seed", type=int, default=7)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    args.out.mkdir(exist_ok=True)
+    for name in CASES:
+        write(name, args.out, args.seed)
+    # A pickle that names a function to call, and one that is no optimizer's state.
+    class Hostile:
+        def __reduce__(self):
+            return (print, ("called",))
+    torch.save({"state": {}, "param_groups": Hostile()}, args.out / "hostile.pt")
+    torch.save({"weight": torch.zeros(3)}, args.out / "not_a_state.pt")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+//! Checkpoint files: what torch wrote, what we wrote, and thousands that are broken.
+
+use super::harness::{Rng, gpus};
+use sparse_adam::trace::Trace;
+use sparse_adam::{AdamOptions, Error, GroupState, ParamState, StateDict};
+use std::path::{Path, PathBuf};
+
+fn torch_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/checkpoints").join(name)
+}
+
+/// A folder of this test's own, emptied.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn dict() -> StateDict {
+    let mut rng = Rng(1);
+    let mut dict = StateDict::default();
+    for (number, shape) in [vec![6, 4], vec![5], vec![3, 2, 2]].into_iter().enumerate() {
+        let values = shape.iter().product::<u32>() as usize;
+        let (exp_avg, exp_avg_sq) = (rng.floats(values), rng.floats(values));
+        dict.state.insert(number, ParamState { step: 7, shape, exp_avg, exp_avg_sq });
+    }
+    let mut named = GroupState::new(AdamOptions::default(), vec![0, 1]);
+    named.param_names = Some(vec!["a".into(), "b".into()]);
+    dict.param_groups.push(named);
+    let options = AdamOptions { lr: 0.25, maximize: true, ..AdamOptions::default() };
+    dict.param_groups.push(GroupState::new(options, vec![2]));
+    dict
+}
+
+#[test]
+fn a_saved_state_loads_as_it_was() {
+    let path = folder("saved").join("state.safetensors");
+    dict().save(&path).unwrap();
+    assert_eq!(StateDict::load(&path).unwrap(), dict());
+    // Saving again replaces the file, and leaves nothing else behind.
+    let mut changed = dict();
+    changed.state.get_mut(&0).unwrap().step = 8;
+    changed.save(&path).unwrap();
+    assert_eq!(StateDict::load(&path).unwrap(), changed);
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_save_that_fails_leaves_the_old_file() {
+    let path = folder("failed").join("state.safetensors");
+    dict().save(&path).unwrap();
+    let mut wrong = dict();
+    wrong.state.get_mut(&0).unwrap().shape = vec![5, 5];
+    assert!(matches!(wrong.save(&path), Err(Error::InvalidFile { .. })));
+    assert_eq!(StateDict::load(&path).unwrap(), dict());
+    let nowhere = path.with_file_name("missing").join("state.safetensors");
+    assert!(matches!(dict().save(&nowhere), Err(Error::Io { .. })));
+    assert!(matches!(StateDict::load(&nowhere), Err(Error::Io { .. })));
+}
+
+#[test]
+fn what_torch_saved_continues_as_in_torch() {
+    for name in ["plain", "old", "named_groups"] {
+        let start = StateDict::load_pytorch(torch_file(&format!("{name}.pt"))).unwrap();
+        let file = torch_file(&format!("{name}.safetensors"));
+        let trace = Trace::parse(&std::fs::read(file).unwrap()).unwrap();
+        let tolerance = trace.recipe.tolerance;
+        let (compared, _) = trace.replay_reference_from(tolerance, Some(&start)).unwrap();
+        assert!(compared.iter().all(|c| c.within), "{name} on the twin: {compared:?}");
+        for gpu in gpus() {
+            let replay = trace.replay_from(gpu, None, tolerance, Some(&start));
+            let (compared, _) = pollster::block_on(replay).unwrap();
+            assert!(compared.iter().all(|c| c.within), "{name}: {compared:?}");
+            // Without the state it does not: the test can fail.
+            let without = trace.replay(gpu, None, tolerance);
+            let compared = pollster::block_on(without).unwrap();
+            assert!(compared.iter().any(|c| !c.within), "{name} tells nothing");
+        }
+    }
+}
+
+#[test]
+fn pickles_that_are_no_state_are_refused() {
+    for name in ["hostile.pt", "not_a_state.pt", "plain.safetensors"] {
+        let error = StateDict::load_pytorch(torch_file(name)).unwrap_err();
+        assert!(matches!(error, Error::InvalidFile { .. }), "{name}: {error}");
+    }
+}
+
+/// Whether reading failed in order: with an error that says so.
+fn refused(result: Result<StateDict, Error>, what: &str) -> bool {
+    match result {
+        Ok(_) => false,
+        Err(Error::InvalidFile { .. } | Error::Io { .. }) => true,
+        Err(other) => panic!("{what}: {other}"),
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_is_refused() {
+    let bytes = dict().to_safetensors().unwrap();
+    for length in 0..bytes.len() {
+        let read = StateDict::from_safetensors(&bytes[..length]);
+        assert!(refused(read, "cut"), "cut at {length} of {}", bytes.len());
+    }
+    let longer = [&bytes[..], &[0]].concat();
+    assert!(refused(StateDict::from_safetensors(&longer), "longer"));
+}
+
+#[test]
+fn a_file_with_any_bit_flipped_is_refused() {
+    let bytes = dict().to_safetensors().unwrap();
+    for bit in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(refused(StateDict::from_safetensors(&flipped), "flipped"), "bit {bit}");
+    }
+}
+
+#[test]
+fn altered_headers_are_refused() {
+    let bytes = dict().to_safetensors().unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap().trim_end();
+    let data = &bytes[8 + length..];
+    let with_header = |header: &str| {
+        let size = (header.len() as u64).to_le_bytes();
+        [&size[..], header.as_bytes(), data].concat()
+    };
+    assert!(StateDict::from_safetensors(&with_header(header)).is_ok());
+    let changes = [
+        // Huge sizes, shapes that do not multiply, another type.
+        ("[6,4]", "[6,4000000000]"),
+        ("[6,4]", "[18446744073709551615,18446744073709551615]"),
+        ("[6,4]", "[4,6]"),
+        ("\"F32\"", "\"F64\""),
+        ("\"F32\"", "\"I32\""),
+        // Missing, stray, repeated tensors.
+        ("state.0.exp_avg_sq", "state.0.exp_avg_cube"),
+        ("state.0.exp_avg_sq", "state.0.exp_avg"),
+        ("state.2.exp_avg_sq", "state.1.exp_avg_sq"),
+        // Hyperparameters and counts.
+        ("\\\"lr\\\":0.25", "\\\"lr\\\":NaN"),
+        ("\\\"lr\\\":0.25", "\\\"lr\\\":0.26"),
+        ("\\\"lr\\\":0.25", "\\\"lr\\\":0.25,\\\"lr\\\":0.25"),
+        ("\\\"step\\\":7", "\\\"step\\\":-7"),
+        ("\\\"step\\\":7", "\\\"step\\\":8"),
+        ("\\\"step\\\":7", "\\\"stop\\\":7"),
+        ("\\\"maximize\\\":true", "\\\"maximize\\\":false"),
+        ("\\\"params\\\":[2]", "\\\"params\\\":[-2]"),
+        ("param_groups", "param_group"),
+    ];
+    for (from, to) in changes {
+        let altered = header.replacen(from, to, 1);
+        assert_ne!(altered, header, "{from} is not in the header");
+        let read = StateDict::from_safetensors(&with_header(&altered));
+        assert!(refused(read, from), "{from} -> {to} was accepted");
+    }
+}
+
+/// A seeded change of a file: cut, flips, overwritten stretches, numbers blown up.
+fn mutate(bytes: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let mut mutated = bytes.to_vec();
+    for _ in 0..1 + rng.below(4) {
+        if mutated.is_empty() {
+            break;
+        }
+        let at = rng.below(mutated.len());
+        match rng.below(5) {
+            0 => mutated.truncate(at),
+            1 => mutated[at] ^= 1 << rng.below(8),
+            2 => mutated[at] = rng.next() as u8,
+            3 => {
+                let end = (at + 8).min(mutated.len());
+                mutated[at..end].fill(0xff);
+            }
+            _ => {
+                let from = rng.below(mutated.len());
+                let length = rng.below(64).min(mutated.len() - from.max(at));
+                let copied = mutated[from..from + length].to_vec();
+                mutated[at..at + length].copy_from_slice(&copied);
+            }
+        }
+    }
+    mutated
+}
+
+#[test]
+fn thousands_of_mutated_safetensors_neither_panic_nor_load_wrong() {
+    let bytes = dict().to_safetensors().unwrap();
+    let mut rng = Rng(2);
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        match StateDict::from_safetensors(&mutate(&bytes, &mut rng)) {
+            Ok(read) => {
+                assert_eq!(read, dict());
+                accepted += 1;
+            }
+            read => assert!(refused(read, "mutated")),
+        }
+    }
+    // Copies onto themselves and the like.
+    assert!(accepted < 2_000, "{accepted} of 20,000 were accepted");
+}
+
+#[test]
+fn thousands_of_mutated_pickles_neither_panic_nor_run() {
+    let folder = folder("pickles");
+    let mut rng = Rng(3);
+    for name in ["plain.pt", "old.pt", "named_groups.pt"] {
+        let bytes = std::fs::read(torch_file(name)).unwrap();
+        let whole = StateDict::load_pytorch(torch_file(name)).unwrap();
+        let path = folder.join(name);
+        let mut unharmed = 0;
+        for _ in 0..1_500 {
+            std::fs::write(&path, mutate(&bytes, &mut rng)).unwrap();
+            match StateDict::load_pytorch(&path) {
+                Ok(read) => unharmed += u32::from(read == whole),
+                read => assert!(refused(read, name)),
+            }
+        }
+        assert!(unharmed < 1_500, "nothing was mutated");
+    }
+}
