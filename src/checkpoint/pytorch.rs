@@ -88,7 +88,7 @@ fn moment(what: &str, tensors: &Tensors) -> Result<(Vec<u32>, Vec<f32>), Error> 
 fn group_state(what: &str, group: &Dict) -> Result<GroupState, Error> {
     let known = ["lr", "betas", "eps", "maximize", "initial_lr", "params", "param_names"];
     only(what, group, &known)?;
-    let betas = match &*list(what, field(group, "betas")?)? {
+    let betas = match list(what, field(group, "betas")?)? {
         [beta1, beta2] => (number(what, beta1)?, number(what, beta2)?),
         other => return Err(invalid(what, format!("{} betas, not 2", other.len()))),
     };
@@ -149,9 +149,7 @@ fn number(what: &str, value: &PickleValue) -> Result<f64, Error> {
 
 /// A value in a few words: a hostile one may be large.
 fn kind(value: &PickleValue) -> String {
-    let mut text = format!("{value:?}");
-    text.truncate(text.floor_char_boundary(60));
-    text
+    format!("{value:?}").chars().take(60).collect()
 }
 
 fn only(what: &str, dict: &Dict, known: &[&str]) -> Result<(), Error> {

@@ -5,6 +5,9 @@ use sparse_adam::{
 };
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, DeviceDescriptor, Limits, Queue};
 
+/// Whether an error is the expected one.
+type Expected = fn(&Error) -> bool;
+
 struct Noop {
     device: Device,
     queue: Queue,
@@ -79,7 +82,7 @@ fn bad_parameters_are_refused_and_named() {
     let shapeless = Param::new("p", &pool, []);
     let empty = Param::new("p", &pool, [0, 4]);
     let again = noop.param("good");
-    let cases: [(Param, fn(&Error) -> bool); 6] = [
+    let cases: [(Param, Expected); 6] = [
         (small, |e| matches!(e, Error::BufferTooSmall { expected: 160, found: 156, .. })),
         (unusable, |e| matches!(e, Error::MissingUsage { .. })),
         (misaligned, |e| matches!(e, Error::Misaligned { found: 4, .. })),
@@ -164,7 +167,7 @@ fn bad_gradients_are_refused_and_the_old_one_stays() {
     let pool = noop.storage(2048);
     let (indices, values) = (noop.storage(12), noop.storage(48));
     let usage = noop.buffer(48, BufferUsages::UNIFORM);
-    let cases: [(SparseGrad, fn(&Error) -> bool); 6] = [
+    let cases: [(SparseGrad, Expected); 6] = [
         (SparseGrad::new(&indices, &values, 4), |e| {
             matches!(e, Error::BufferTooSmall { expected: 16, found: 12, .. })
         }),

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs all of them. Fails where something cannot run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*" >&2; }
+
+command -v cargo >/dev/null || {
+    echo "cargo is missing: install Rust (https://rustup.rs) and run this again." >&2
+    exit 1
+}
+step "drivers"
+scripts/drivers.sh
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
+
+step "formatting and lints"
+cargo fmt --check
+cargo clippy --release --all-targets -- -D warnings
+
+step "tests, on every adapter present"
+cargo test --release --lib --bins --tests --examples
+cargo test --release --doc
+
+step "PyTorch, both ways"
+python=$(scripts/torch.sh | tail -n 1)
+"$python" tests/golden/generate.py --check
+"$python" tests/golden/round_trip.py target/release/examples/replay
+
+step "traces with other seeds and shapes, replayed once"
+fresh=$(mktemp -d)
+trap 'rm -rf "$fresh"' EXIT
+"$python" tests/golden/generate.py --seed 20260 --out "$fresh" >/dev/null
+for trace in "$fresh"/*.safetensors; do
+    target/release/examples/replay "$trace" | tail -n 1 | sed "s|^|$(basename "$trace"): |"
+    target/release/examples/replay "$trace" --reference | tail -n 1 | sed "s|^|$(basename "$trace"): |"
+done
+
+step "the package"
+cargo package --allow-dirty --no-verify --quiet
+echo "all tests passed"
