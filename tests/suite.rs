@@ -2,6 +2,7 @@
 //! fails where there is none.
 
 mod suite {
+    mod bags;
     mod embedding;
     mod errors;
     mod files;
