@@ -10,6 +10,9 @@ override LANES: u32 = 1u;
 /// Sorted positions a workgroup, at most MAX_TILE.
 override TILE: u32 = 64u;
 
+/// Stretches that tiles are dealt out to in turn; 1 for neighbouring workgroups side by side.
+override SPREAD: u32 = 1u;
+
 const MAX_TILE: u32 = 256u;
 
 struct UpdateConfig {
@@ -52,6 +55,25 @@ fn is_head(position: u32) -> bool {
         return false;
     }
     return config.unique == 1u || position == config.first || key_at(position - 1u) != key;
+}
+
+// The tile of a workgroup. A CPU adapter gives each of its threads a stretch of neighbouring
+// workgroups; sorted rows of one window are neighbours too, and must not all go to one thread.
+fn tile_of(workgroup: u32) -> u32 {
+    let tiles = (config.end - config.first + TILE - 1u) / TILE;
+    let stretch = (tiles + SPREAD - 1u) / SPREAD;
+    return (workgroup % stretch) * SPREAD + workgroup / stretch;
+}
+
+// Whether the tile at `start` may hold rows of the window: sorted keys tell by its ends.
+fn meets_window(start: u32) -> bool {
+    if (start >= config.end) {
+        return false;
+    }
+    let lowest = key_at(start);
+    let highest = key_at(min(start + TILE, config.end) - 1u);
+    let window_end = config.window_key + config.window_rows;
+    return config.unique == 1u || (lowest < window_end && highest >= config.window_key);
 }
 
 // Adds the chunks of a run after its first: of each level, those of the level's first group.
@@ -111,8 +133,9 @@ fn main(
         atomicStore(&head_count, 0u);
     }
     workgroupBarrier();
-    let start = config.first + linear_workgroup(workgroup, grid) * TILE;
-    for (var i = local; i < TILE; i += WORKGROUP) {
+    let start = config.first + tile_of(linear_workgroup(workgroup, grid)) * TILE;
+    let positions = select(0u, TILE, meets_window(start));
+    for (var i = local; i < positions; i += WORKGROUP) {
         if (is_head(start + i)) {
             heads[atomicAdd(&head_count, 1u)] = start + i;
         }

@@ -27,6 +27,8 @@ pub struct Tuning {
     pub workgroup: u32,
     /// Sorted positions a workgroup of update, at most 256.
     pub update_tile: u32,
+    /// Stretches that the tiles of update are dealt out to in turn; 1 keeps neighbours together.
+    pub update_spread: u32,
 }
 
 impl Tuning {
@@ -37,6 +39,7 @@ impl Tuning {
         max_lanes: 1,
         workgroup: 8,
         update_tile: 64,
+        update_spread: 16,
     };
 
     /// For GPUs.
@@ -46,6 +49,7 @@ impl Tuning {
         max_lanes: 32,
         workgroup: 256,
         update_tile: 64,
+        update_spread: 1,
     };
 
     /// The numbers for an adapter, from its type.
@@ -68,6 +72,7 @@ impl Tuning {
             ("tuning.max_lanes", self.max_lanes, self.workgroup),
             ("tuning.workgroup", self.workgroup, 256),
             ("tuning.update_tile", self.update_tile, 256),
+            ("tuning.update_spread", self.update_spread, 1024),
         ];
         for (field, found, limit) in checks {
             let power = matches!(field, "tuning.max_lanes" | "tuning.workgroup");

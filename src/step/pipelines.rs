@@ -61,7 +61,9 @@ impl Kernel {
                 vec![workgroup, lanes, weighted, ("OF_ENTRIES", number(self.of_entries))]
             }
             Stage::Update(..) => {
-                vec![workgroup, lanes, weighted, ("TILE", f64::from(tuning.update_tile))]
+                let tile = ("TILE", f64::from(tuning.update_tile));
+                let spread = ("SPREAD", f64::from(tuning.update_spread));
+                vec![workgroup, lanes, weighted, tile, spread]
             }
             _ => vec![workgroup],
         }

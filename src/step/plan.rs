@@ -219,7 +219,7 @@ pub(crate) fn plan(
             sources,
             entries: Grid::over(step.nnz.div_ceil(tuning.workgroup), device),
             levels: levels(*step, &mut words, device, tuning),
-            update: Grid::over(step.nnz.div_ceil(tuning.update_tile), device),
+            update: Grid::over(update_workgroups(step.nnz, tuning), device),
         });
         key_base = sentinel + 1;
     }
@@ -229,6 +229,11 @@ pub(crate) fn plan(
     let histogram = 4 * sort.histogram_words;
     limit("bytes of the sort's histogram", histogram, device.max_binding, shrink)?;
     Ok(Plan { tables, sort, pairs: count as u32, sorted_words: words })
+}
+
+/// One a tile, in as many stretches as the tiles are dealt out to.
+fn update_workgroups(nnz: u32, tuning: &Tuning) -> u32 {
+    nnz.div_ceil(tuning.update_tile).next_multiple_of(tuning.update_spread)
 }
 
 fn limit(what: &str, found: u64, limit: u64, remedy: &'static str) -> Result<(), Error> {

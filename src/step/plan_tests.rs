@@ -84,6 +84,18 @@ fn grids_fold_past_the_axis_limit() {
 }
 
 #[test]
+fn update_has_a_workgroup_for_every_tile_of_every_stretch() {
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        for nnz in [1, 63, 64, 65, 1025, 99_999] {
+            let plan = plan(&[step(10, 1, nnz)], DEVICE, &tuning).unwrap();
+            let workgroups = plan.tables[0].update.x * plan.tables[0].update.y;
+            let stretch = nnz.div_ceil(tuning.update_tile).div_ceil(tuning.update_spread);
+            assert!(workgroups >= stretch * tuning.update_spread);
+        }
+    }
+}
+
+#[test]
 fn serial_tiles_never_loop_past_what_drivers_run() {
     let plan = plan(&[step(10, 1, 9_000_000)], DEVICE, &Tuning::CPU).unwrap();
     assert!(plan.sort.tile_size <= 32_768);
