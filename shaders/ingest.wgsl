@@ -1,19 +1,6 @@
-// ingest: turns an index list into (key, value row) pairs.
-//
-// One invocation an entry. An entry that names no row of the table, that lies beyond the
-// entry count, or whose value row does not exist, gets the table's sentinel key: it sorts
-// behind the table's rows and no later stage writes for it. The first and third kind are
-// counted in the status.
+// ingest: turns an index list into (key, value row) pairs. One invocation an entry.
 
 override WORKGROUP: u32 = 64u;
-
-struct EntryCount {
-    /// Entries of the gradient; those beyond it are ignored.
-    entries: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
 
 @group(0) @binding(0) var<uniform> config: EntriesConfig;
 @group(0) @binding(1) var<uniform> count: EntryCount;
@@ -22,47 +9,6 @@ struct EntryCount {
 @group(0) @binding(4) var<storage, read_write> pairs: array<vec2<u32>>;
 @group(0) @binding(5) var<storage, read_write> status: Status;
 
-const NO_ROW: u32 = 0xffffffffu;
-
-// The index at `at`, or NO_ROW where it does not fit in 32 bits or is negative.
-fn load_index(at: u32) -> u32 {
-    if (config.index_format == 2u) {
-        let low = indices[2u * at];
-        let high = indices[2u * at + 1u];
-        return select(NO_ROW, low, high == 0u);
-    }
-    let index = indices[at];
-    let negative = config.index_format == 1u && (index >> 31u) == 1u;
-    return select(index, NO_ROW, negative);
-}
-
-fn axis_size(axis: u32) -> u32 {
-    if (axis == 0u) {
-        return config.axis_size_0;
-    }
-    return select(config.axis_size_2, config.axis_size_1, axis == 1u);
-}
-
-// The row that an entry names: its sparse axes flattened, first axis slowest.
-fn row_of(entry: u32) -> u32 {
-    var row = 0u;
-    for (var axis = 0u; axis < config.axes; axis++) {
-        let index = load_index(axis * config.capacity + entry);
-        if (index >= axis_size(axis)) {
-            return NO_ROW;
-        }
-        row = row * axis_size(axis) + index;
-    }
-    return row;
-}
-
-fn value_row_of(entry: u32, row: u32) -> u32 {
-    if (config.value_source == VALUES_BY_MAP) {
-        return value_map[entry];
-    }
-    return select(entry, row, config.value_source == VALUES_BY_ROW);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -70,25 +16,7 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let entry = linear_workgroup(workgroup, grid) * WORKGROUP + local;
-    if (entry >= config.capacity) {
-        return;
+    if (entry < config.capacity) {
+        pairs[config.first + entry] = take_entry(entry);
     }
-    var key = config.sentinel;
-    var payload = 0u;
-    if (entry < count.entries) {
-        let row = row_of(entry);
-        let value_row = value_row_of(entry, row);
-        if (row == NO_ROW) {
-            atomicAdd(&status.out_of_range, 1u);
-        } else if (value_row >= config.value_rows) {
-            atomicAdd(&status.bad_value_row, 1u);
-        } else {
-            key = config.key_base + row;
-            payload = config.value_base + value_row;
-            if (config.weighted == 1u) {
-                payload = config.entry_base + entry;
-            }
-        }
-    }
-    pairs[config.first + entry] = vec2<u32>(key, payload);
 }

@@ -6,7 +6,7 @@ use crate::step::pipelines::Gather;
 use crate::step::plan::{DeviceShape, TableStep, columns, rows_a_window, windows};
 use crate::step::scratch::{create_uniform, try_create};
 use crate::step::shaders::{Reach, Width};
-use crate::{Duplicates, Error, Param, Region, SparseGrad, Status, Tuning};
+use crate::{Duplicates, Error, NonFinite, Param, Region, SparseGrad, Status, Tuning};
 use wgpu::{Buffer, Device};
 
 /// First and second moments of a table, and its step count.
@@ -132,6 +132,7 @@ impl Table {
             sorted: !promised,
             once: promised || matches!(first.source, ValueSource::Row),
             weighted: self.weighted(),
+            plain: self.grads.len() == 1 && first.non_finite == NonFinite::Applied,
         })
     }
 

@@ -38,8 +38,8 @@ impl Tuning {
         digit_bits: 10,
         max_lanes: 1,
         workgroup: 8,
-        update_tile: 64,
-        update_spread: 16,
+        update_tile: 16,
+        update_spread: 4,
     };
 
     /// For GPUs.

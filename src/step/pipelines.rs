@@ -49,14 +49,17 @@ impl Kernel {
         Self { lanes, weighted, of_entries, ..Self::of(Stage::Partial(width, reach)) }
     }
 
-    /// The stage's overrides. The wide sort's sizes are fixed in its files.
+    /// The stage's overrides. The wide sorts' sizes are fixed in their files.
     pub fn constants(self, tuning: &Tuning) -> Vec<(&'static str, f64)> {
         let number = |flag: bool| f64::from(u8::from(flag));
         let workgroup = ("WORKGROUP", f64::from(tuning.workgroup));
         let lanes = ("LANES", f64::from(self.lanes));
         let weighted = ("WEIGHTED", number(self.weighted));
         match self.stage {
-            Stage::SortWideHistogram | Stage::SortWideScan | Stage::SortWideScatter => vec![],
+            Stage::IngestSmall
+            | Stage::SortWideHistogram
+            | Stage::SortWideScan
+            | Stage::SortWideScatter => vec![],
             Stage::Partial(..) => {
                 vec![workgroup, lanes, weighted, ("OF_ENTRIES", number(self.of_entries))]
             }
@@ -108,7 +111,7 @@ const LAYOUTS: [(&str, &[Bound], usize); 12] = {
 fn layout_number(stage: Stage) -> usize {
     let wide = |reach| usize::from(reach == Reach::Wide);
     match stage {
-        Stage::Ingest => 0,
+        Stage::Ingest | Stage::IngestSmall => 0,
         Stage::Source => 1,
         Stage::SortSerialHistogram | Stage::SortWideHistogram => 2,
         Stage::SortSerialScan | Stage::SortWideScan => 3,
@@ -147,6 +150,9 @@ impl Pipelines {
         });
         let mut pipelines = Self { layouts: layouts.collect(), made: HashMap::new() };
         pipelines.prepare(device, tuning, Kernel::of(Stage::Ingest));
+        if tuning.sort == SortForm::Wide {
+            pipelines.prepare(device, tuning, Kernel::of(Stage::IngestSmall));
+        }
         for stage in sort_stages(tuning.sort) {
             pipelines.prepare(device, tuning, Kernel::of(stage));
         }

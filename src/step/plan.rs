@@ -9,6 +9,8 @@ use crate::{Error, SortForm, Tuning};
 /// and so on. Part of the numerics contract: it is the same on every adapter.
 pub const CHUNK: u32 = 64;
 
+/// Most entries that `ingest_small` takes.
+pub(crate) const SMALL: u32 = 1024;
 /// Pairs of a tile of the wide sort.
 const WIDE_TILE: u32 = 2048;
 /// Bounds of the serial sort: no loop of more than 32,768 turns (some drivers stop at 65,535).
@@ -122,6 +124,8 @@ pub(crate) struct TableStep {
     pub once: bool,
     /// Whether its entries have weights.
     pub weighted: bool,
+    /// Whether its pairs come from one gradient and nothing looks at them before the sort.
+    pub plain: bool,
 }
 
 /// What a step will do.
@@ -130,6 +134,8 @@ pub(crate) struct Plan {
     /// In the order of the tables asked for.
     pub tables: Vec<TablePlan>,
     pub sort: SortPlan,
+    /// Whether `ingest_small` takes the place of ingest and sort.
+    pub small: bool,
     /// Pairs of all tables, sorted or not.
     pub pairs: u32,
     /// Words of the buffer of sorted pairs and partial sums.
@@ -225,10 +231,17 @@ pub(crate) fn plan(
     }
     let shrink = "set smaller gradients, or request a larger max_storage_buffer_binding_size";
     limit("bytes of sorted pairs and chunk sums", 4 * words, device.max_binding, shrink)?;
-    let sort = sort(sorted, keys, device, tuning);
+    let small = is_small(steps, tuning);
+    let sort = sort(if small { 0 } else { sorted }, keys, device, tuning);
     let histogram = 4 * sort.histogram_words;
     limit("bytes of the sort's histogram", histogram, device.max_binding, shrink)?;
-    Ok(Plan { tables, sort, pairs: count as u32, sorted_words: words })
+    Ok(Plan { tables, sort, small, pairs: count as u32, sorted_words: words })
+}
+
+/// A CPU adapter's serial sort is faster than a bitonic one even so: it has no small form.
+fn is_small(steps: &[TableStep], tuning: &Tuning) -> bool {
+    let fits = |step: &TableStep| step.sorted && step.plain && step.nnz <= SMALL;
+    tuning.sort == SortForm::Wide && matches!(steps, [step] if fits(step))
 }
 
 /// One a tile, in as many stretches as the tiles are dealt out to.

@@ -13,7 +13,7 @@ fn table(rows: u32, dim: u32) -> Geometry {
 
 fn step(rows: u32, dim: u32, nnz: u32) -> TableStep {
     let geometry = table(rows, dim);
-    TableStep { geometry, nnz, sorted: true, once: false, weighted: false }
+    TableStep { geometry, nnz, sorted: true, once: false, weighted: false, plain: false }
 }
 
 #[test]
@@ -54,6 +54,18 @@ fn digits_cover_exactly_the_bits_that_the_keys_need() {
         }
         assert_eq!(shift, (rows + 1).next_power_of_two().ilog2());
     }
+}
+
+#[test]
+fn one_small_plain_gradient_is_sorted_as_it_comes_in() {
+    let plain = TableStep { plain: true, ..step(1000, 4, SMALL) };
+    let small = |steps: &[TableStep], tuning| plan(steps, DEVICE, tuning).unwrap();
+    let planned = small(&[plain], &Tuning::GPU);
+    assert!(planned.small && planned.sort.passes.is_empty() && planned.pairs == SMALL);
+    assert!(!small(&[plain], &Tuning::CPU).small);
+    assert!(!small(&[plain, plain], &Tuning::GPU).small);
+    assert!(!small(&[TableStep { nnz: SMALL + 1, ..plain }], &Tuning::GPU).small);
+    assert!(!small(&[TableStep { sorted: false, ..plain }], &Tuning::GPU).small);
 }
 
 #[test]

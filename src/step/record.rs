@@ -239,7 +239,8 @@ impl Recorder {
             _ => self.absent(0),
         };
         let status = Region::from(&live.table.status);
-        self.ingest(pass, live, stretch, &config, [map.clone(), pairs.clone(), status.clone()]);
+        let bound = [map.clone(), pairs.clone(), status.clone()];
+        self.ingest(pass, plan, live, stretch, &config, bound);
         if live.asked.weighted {
             let (slot, offset) = self.slot(&config);
             let weights = grad.weights.clone().unwrap_or_else(|| self.absent(1));
@@ -259,6 +260,7 @@ impl Recorder {
     fn ingest(
         &mut self,
         pass: &mut ComputePass<'_>,
+        plan: &Plan,
         live: Live<'_>,
         stretch: Stretch<'_>,
         config: &EntriesConfig,
@@ -271,8 +273,12 @@ impl Recorder {
             None => self.slot(&EntryCount { entries: grad.nnz, ..Default::default() }),
         };
         let bound = bindings([slot, count, grad.indices.clone(), map, pairs, status], &[]);
-        let grid = Grid::over(grad.nnz.div_ceil(self.tuning.workgroup), self.shape);
-        self.dispatch(pass, Kernel::of(Stage::Ingest), bound, &[offset, count_offset], grid);
+        let (stage, workgroups) = match plan.small {
+            true => (Stage::IngestSmall, 1),
+            false => (Stage::Ingest, grad.nnz.div_ceil(self.tuning.workgroup)),
+        };
+        let grid = Grid::over(workgroups, self.shape);
+        self.dispatch(pass, Kernel::of(stage), bound, &[offset, count_offset], grid);
     }
 
     fn sort(&mut self, pass: &mut ComputePass<'_>, plan: &Plan) {

@@ -45,6 +45,7 @@ impl Reach {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     Ingest,
+    IngestSmall,
     Source,
     Inspect(Width, Reach),
     SortSerialHistogram,
@@ -63,6 +64,7 @@ const SORT: &str = include_str!("../../shaders/shared/sort.wgsl");
 const RUNS: &str = include_str!("../../shaders/shared/runs.wgsl");
 const ADAM: &str = include_str!("../../shaders/shared/adam.wgsl");
 const ENTRIES: &str = include_str!("../../shaders/shared/entries.wgsl");
+const TAKE_ENTRY: &str = include_str!("../../shaders/shared/take_entry.wgsl");
 const STATUS: &str = include_str!("../../shaders/shared/status.wgsl");
 
 /// `sparse_adam::<name>` and the text of `shaders/<name>.wgsl`.
@@ -77,6 +79,7 @@ impl Stage {
     fn file(self) -> (&'static str, &'static str) {
         match self {
             Self::Ingest => stage!("ingest"),
+            Self::IngestSmall => stage!("ingest_small"),
             Self::Source => stage!("source"),
             Self::Inspect(..) => stage!("inspect"),
             Self::SortSerialHistogram => stage!("sort_serial_histogram"),
@@ -99,7 +102,8 @@ impl Stage {
     /// The stage's complete WGSL.
     pub fn source(self) -> String {
         let shared: &[&str] = match self {
-            Self::Ingest => &[GRID, ENTRIES, STATUS],
+            Self::Ingest => &[GRID, ENTRIES, STATUS, TAKE_ENTRY],
+            Self::IngestSmall => &[ENTRIES, STATUS, TAKE_ENTRY],
             Self::Source => &[GRID, ENTRIES],
             Self::Inspect(width, reach) => {
                 &[width.fragment(), reach.fragment(), GRID, ENTRIES, STATUS]

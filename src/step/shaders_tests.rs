@@ -9,8 +9,9 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 use std::mem::offset_of;
 
-const SIMPLE: [Stage; 9] = [
+const SIMPLE: [Stage; 10] = [
     Stage::Ingest,
+    Stage::IngestSmall,
     Stage::Source,
     Stage::SortSerialHistogram,
     Stage::SortSerialScan,
@@ -229,21 +230,22 @@ fn status_lies_as_the_shaders_count_it() {
     assert_eq!(size_of::<crate::Status>() as u32, span);
 }
 
+/// The value of a u32 constant of a stage.
+fn constant(stage: Stage, name: &str) -> u32 {
+    let module = parse(stage);
+    let found = module.constants.iter().find(|(_, held)| held.name.as_deref() == Some(name));
+    let (_, found) = found.unwrap_or_else(|| panic!("no constant {name}"));
+    match module.global_expressions[found.init] {
+        naga::Expression::Literal(naga::Literal::U32(value)) => value,
+        ref other => panic!("{name} is {other:?}"),
+    }
+}
+
 #[test]
 fn shared_constants_agree() {
-    let module = parse(Stage::Update(Width::Scalar, Reach::Narrow));
-    let value = |name: &str| {
-        let (_, constant) = module
-            .constants
-            .iter()
-            .find(|(_, constant)| constant.name.as_deref() == Some(name))
-            .unwrap_or_else(|| panic!("no constant {name}"));
-        match module.global_expressions[constant.init] {
-            naga::Expression::Literal(naga::Literal::U32(value)) => value,
-            ref other => panic!("{name} is {other:?}"),
-        }
-    };
+    let value = |name| constant(Stage::Update(Width::Scalar, Reach::Narrow), name);
     assert_eq!(value("CHUNK"), CHUNK);
+    assert_eq!(constant(Stage::IngestSmall, "SMALL"), crate::step::plan::SMALL);
     for tuning in [Tuning::CPU, Tuning::GPU] {
         assert!(tuning.update_tile <= value("MAX_TILE"));
     }

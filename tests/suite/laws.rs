@@ -16,7 +16,7 @@ fn options(rng: &mut Rng) -> AdamOptions {
 #[test]
 fn gpu_equals_twin() {
     let dims = [1, 2, 3, 4, 7, 8, 16, 37, 64, 100, 132, 260];
-    let sizes = [1, 2, 63, 64, 65, 200, 1023, 4097];
+    let sizes = [1, 2, 63, 64, 65, 200, 1023, 1024, 1025, 4097];
     for on in variants() {
         for (seed, &dim) in dims.iter().enumerate() {
             let mut rng = Rng(seed as u64);
@@ -297,5 +297,18 @@ fn two_axes_are_one_row() {
             assert_eq!(bits(&param.read::<f32>(gpu)), bits(&twin.param));
         }
         assert_eq!(pollster::block_on(optimizer.status(id)).unwrap().out_of_range, 1);
+    }
+}
+
+#[test]
+fn a_small_step_takes_three_dispatches_on_a_gpu() {
+    for (gpu, _) in variants() {
+        let mut rng = Rng(81);
+        let mut pair = Pair::single((gpu, sparse_adam::Tuning::GPU), 5000, 8, &mut rng);
+        for nnz in [1, 2, 3, 64, 500, 1000, 1024] {
+            pair.step(&[Some(rng.gradient(5000, 8, nnz))]);
+            assert!(pair.optimizer.dispatches() <= 3, "{nnz}: {}", pair.optimizer.dispatches());
+        }
+        pair.assert_equal("small steps");
     }
 }

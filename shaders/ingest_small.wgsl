@@ -1,0 +1,80 @@
+// ingest_small: ingest and sort in one, for a step of one gradient of at most SMALL entries.
+//
+// One workgroup. A bitonic sort (Batcher 1968) of the keys with the entry as the lower half of
+// the order, so equal keys keep the order of their entries as in a stable sort.
+
+override WORKGROUP: u32 = 256u;
+
+const SMALL: u32 = 1024u;
+
+@group(0) @binding(0) var<uniform> config: EntriesConfig;
+@group(0) @binding(1) var<uniform> count: EntryCount;
+@group(0) @binding(2) var<storage, read_write> indices: array<u32>;
+@group(0) @binding(3) var<storage, read_write> value_map: array<u32>;
+@group(0) @binding(4) var<storage, read_write> pairs: array<vec2<u32>>;
+@group(0) @binding(5) var<storage, read_write> status: Status;
+
+/// Key and entry of each place. The pair itself waits in `pairs` until the order is known.
+var<workgroup> keys: array<u32, SMALL>;
+var<workgroup> entries: array<u32, SMALL>;
+
+// Whether the pair at `a` belongs behind the one at `b`.
+fn is_behind(a: u32, b: u32) -> bool {
+    return keys[a] > keys[b] || (keys[a] == keys[b] && entries[a] > entries[b]);
+}
+
+fn exchange(a: u32, b: u32) {
+    let key = keys[a];
+    let entry = entries[a];
+    keys[a] = keys[b];
+    entries[a] = entries[b];
+    keys[b] = key;
+    entries[b] = entry;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(local_invocation_index) local: u32) {
+    var size = 1u;
+    while (size < config.capacity) {
+        size *= 2u;
+    }
+    var payloads: array<u32, 4>;
+    for (var place = local; place < size; place += WORKGROUP) {
+        // Places past the last entry go behind everything, the sentinel too.
+        var pair = vec2<u32>(0xffffffffu, 0u);
+        if (place < config.capacity) {
+            pair = take_entry(place);
+            pairs[config.first + place] = pair;
+        }
+        keys[place] = pair.x;
+        entries[place] = place;
+    }
+    for (var run = 2u; run <= size; run *= 2u) {
+        for (var reach = run / 2u; reach > 0u; reach /= 2u) {
+            workgroupBarrier();
+            for (var i = local; i < size / 2u; i += WORKGROUP) {
+                let low = 2u * i - (i & (reach - 1u));
+                let ascending = (low & run) == 0u;
+                if (is_behind(low, low + reach) == ascending) {
+                    exchange(low, low + reach);
+                }
+            }
+        }
+    }
+    storageBarrier();
+    workgroupBarrier();
+    for (var i = 0u; i < 4u; i++) {
+        let place = local + i * WORKGROUP;
+        if (place < config.capacity) {
+            payloads[i] = pairs[config.first + entries[place]].y;
+        }
+    }
+    storageBarrier();
+    workgroupBarrier();
+    for (var i = 0u; i < 4u; i++) {
+        let place = local + i * WORKGROUP;
+        if (place < config.capacity) {
+            pairs[config.first + place] = vec2<u32>(keys[place], payloads[i]);
+        }
+    }
+}
