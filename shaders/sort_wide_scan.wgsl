@@ -8,20 +8,6 @@ override WORKGROUP: u32 = 256u;
 
 var<workgroup> sums: array<u32, 256>;
 
-// Inclusive prefix sum of `sums[0..WORKGROUP]` (Hillis and Steele 1986).
-fn scan_sums(local: u32) {
-    for (var reach = 1u; reach < WORKGROUP; reach *= 2u) {
-        workgroupBarrier();
-        var sum = sums[local];
-        if (local >= reach) {
-            sum += sums[local - reach];
-        }
-        workgroupBarrier();
-        sums[local] = sum;
-    }
-    workgroupBarrier();
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,

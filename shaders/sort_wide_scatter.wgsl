@@ -19,20 +19,6 @@ var<workgroup> masks: array<atomic<u32>, 2048>;
 var<workgroup> places: array<u32, 256>;
 var<workgroup> sums: array<u32, 256>;
 
-// Inclusive prefix sum of `sums` over WORKGROUP = 256 digits.
-fn scan_sums(local: u32) {
-    for (var reach = 1u; reach < WORKGROUP; reach *= 2u) {
-        workgroupBarrier();
-        var sum = sums[local];
-        if (local >= reach) {
-            sum += sums[local - reach];
-        }
-        workgroupBarrier();
-        sums[local] = sum;
-    }
-    workgroupBarrier();
-}
-
 fn load_places(tile: u32, local: u32) {
     var total = 0u;
     var before = 0u;

@@ -6,6 +6,7 @@
 mod checkpoint;
 mod error;
 mod grad;
+mod groups;
 #[cfg(feature = "headless")]
 pub mod headless;
 mod hooks;
@@ -16,6 +17,7 @@ mod param;
 mod readback;
 pub mod reference;
 mod region;
+mod resources;
 mod state_dict;
 mod status;
 mod step;
@@ -27,10 +29,11 @@ mod tuning;
 pub use error::Error;
 pub use grad::{Duplicates, IndexFormat, NonFinite, SparseGrad};
 pub use hooks::HookId;
-pub use optimizer::{GroupId, ParamId, Resources, SparseAdam};
+pub use optimizer::{GroupId, ParamId, SparseAdam};
 pub use options::{AdamOptions, ParamGroup};
 pub use param::Param;
 pub use region::Region;
+pub use resources::Resources;
 pub use state_dict::{GroupState, ParamState, StateDict};
 pub use status::Status;
 pub use step::plan::CHUNK;

@@ -14,29 +14,6 @@ pub struct ParamId(pub(crate) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(pub(crate) usize);
 
-/// What an optimizer holds on the device, and what it has made in its life.
-///
-/// In a steady state (the same tables, buffers and entry counts as in the step before) a step
-/// makes nothing but, once in 1,024 changed slots, a chunk of uniforms and its bind groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Resources {
-    /// Bytes of moments: `8 * rows * dim` a parameter that has had a gradient.
-    pub state_bytes: u64,
-    /// Bytes of scratch, which grows in powers of two to what the largest step needs: `16` an
-    /// entry, `4 * dim / 63` more an entry for long runs, `8` more where there are weights,
-    /// the sort's histogram, and the value rows of accumulated gradients.
-    pub scratch_bytes: u64,
-    /// Bytes of the current chunk of uniforms.
-    pub uniform_bytes: u64,
-    /// Chunks of uniforms made so far.
-    pub uniform_chunks: u64,
-    /// Bind groups made so far.
-    pub bind_groups: u64,
-    /// Pipelines made so far.
-    pub pipelines: usize,
-}
-
 /// Hyperparameters of a group of tables. Which tables are its members, the tables know.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
@@ -292,58 +269,6 @@ impl SparseAdam {
         Ok(())
     }
 
-    /// The hyperparameters of a group.
-    ///
-    /// # Errors
-    /// [`Error::UnknownGroup`].
-    pub fn options(&self, group: GroupId) -> Result<AdamOptions, Error> {
-        self.check_group(group)?;
-        Ok(self.groups[group.0].options)
-    }
-
-    /// Changes the hyperparameters of a group for the steps recorded from now on.
-    ///
-    /// # Errors
-    /// [`Error::UnknownGroup`], [`Error::InvalidOption`].
-    pub fn set_options(&mut self, group: GroupId, options: AdamOptions) -> Result<(), Error> {
-        self.check_group(group)?;
-        options.validate()?;
-        self.groups[group.0].options = options;
-        Ok(())
-    }
-
-    /// Changes the learning rate of a group.
-    ///
-    /// # Errors
-    /// [`Error::UnknownGroup`], [`Error::InvalidOption`].
-    pub fn set_lr(&mut self, group: GroupId, lr: f64) -> Result<(), Error> {
-        let options = self.options(group)?;
-        self.set_options(group, AdamOptions { lr, ..options })
-    }
-
-    /// The groups, in the order in which they were added.
-    pub fn groups(&self) -> impl ExactSizeIterator<Item = GroupId> + use<> {
-        (0..self.groups.len()).map(GroupId)
-    }
-
-    /// The parameters of a group, in the order in which they were added.
-    ///
-    /// # Errors
-    /// [`Error::UnknownGroup`].
-    pub fn group_params(&self, group: GroupId) -> Result<Vec<ParamId>, Error> {
-        self.check_group(group)?;
-        let members = (0..self.tables.len()).filter(|&table| self.tables[table].group == group.0);
-        Ok(members.map(ParamId).collect())
-    }
-
-    /// The group of a parameter.
-    ///
-    /// # Errors
-    /// [`Error::UnknownParam`].
-    pub fn group_of(&self, param: ParamId) -> Result<GroupId, Error> {
-        Ok(GroupId(self.table(param)?.group))
-    }
-
     /// The parameter of a name.
     pub fn param(&self, name: &str) -> Option<ParamId> {
         self.tables.iter().position(|table| table.name == name).map(ParamId)
@@ -373,23 +298,6 @@ impl SparseAdam {
         self.recorder.dispatches
     }
 
-    /// What the library holds on the device and has made so far.
-    pub fn resources(&self) -> Resources {
-        let moments = self.tables.iter().filter_map(|table| table.state.as_ref());
-        let state_bytes = moments.flat_map(|state| &state.moments).map(wgpu::Buffer::size).sum();
-        let gathered = self.tables.iter().filter_map(|table| table.extras.gathered.as_ref());
-        let gathered: u64 = gathered.map(wgpu::Buffer::size).sum();
-        let scratch_bytes = self.recorder.scratch.bytes() + gathered;
-        Resources {
-            state_bytes,
-            scratch_bytes,
-            uniform_bytes: self.recorder.uniforms.bytes(),
-            uniform_chunks: self.recorder.uniforms.chunks(),
-            bind_groups: self.recorder.bind_groups.created(),
-            pipelines: self.recorder.pipelines.created(),
-        }
-    }
-
     /// The sizes in use.
     pub fn tuning(&self) -> &Tuning {
         &self.recorder.tuning
@@ -398,14 +306,6 @@ impl SparseAdam {
     pub(crate) fn table(&self, param: ParamId) -> Result<&Table, Error> {
         let expected = self.tables.len();
         self.tables.get(param.0).ok_or(Error::UnknownParam { expected, found: param.0 })
-    }
-
-    fn check_group(&self, group: GroupId) -> Result<(), Error> {
-        let expected = self.groups.len();
-        if group.0 < expected {
-            return Ok(());
-        }
-        Err(Error::UnknownGroup { expected, found: group.0 })
     }
 }
 

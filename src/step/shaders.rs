@@ -61,6 +61,7 @@ pub enum Stage {
 
 const GRID: &str = include_str!("../../shaders/shared/grid.wgsl");
 const SORT: &str = include_str!("../../shaders/shared/sort.wgsl");
+const SCAN: &str = include_str!("../../shaders/shared/scan.wgsl");
 const RUNS: &str = include_str!("../../shaders/shared/runs.wgsl");
 const ADAM: &str = include_str!("../../shaders/shared/adam.wgsl");
 const ENTRIES: &str = include_str!("../../shaders/shared/entries.wgsl");
@@ -109,8 +110,9 @@ impl Stage {
                 &[width.fragment(), reach.fragment(), GRID, ENTRIES, STATUS]
             }
             Self::SortSerialHistogram | Self::SortSerialScan | Self::SortSerialScatter => &[SORT],
-            Self::SortWideScan => &[SORT],
-            Self::SortWideHistogram | Self::SortWideScatter => &[GRID, SORT],
+            Self::SortWideHistogram => &[GRID, SORT],
+            Self::SortWideScan => &[SORT, SCAN],
+            Self::SortWideScatter => &[GRID, SORT, SCAN],
             Self::Repeats => &[GRID, STATUS],
             Self::Partial(width, reach) => &[width.fragment(), reach.fragment(), GRID, RUNS],
             Self::Update(width, reach) => &[width.fragment(), reach.fragment(), GRID, RUNS, ADAM],

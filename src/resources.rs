@@ -1,0 +1,45 @@
+//! What the library holds on the device.
+
+use crate::SparseAdam;
+
+/// What an optimizer holds on the device, and what it has made in its life.
+///
+/// In a steady state (the same tables, buffers and entry counts as in the step before) a step
+/// makes nothing but, once in 1,024 changed slots, a chunk of uniforms and its bind groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resources {
+    /// Bytes of moments: `8 * rows * dim` a parameter that has had a gradient.
+    pub state_bytes: u64,
+    /// Bytes of scratch, which grows in powers of two to what the largest step needs: `16` an
+    /// entry, `4 * dim / 63` more an entry for long runs, `8` more where there are weights,
+    /// the sort's histogram, and the value rows of accumulated gradients.
+    pub scratch_bytes: u64,
+    /// Bytes of the current chunk of uniforms.
+    pub uniform_bytes: u64,
+    /// Chunks of uniforms made so far.
+    pub uniform_chunks: u64,
+    /// Bind groups made so far.
+    pub bind_groups: u64,
+    /// Pipelines made so far.
+    pub pipelines: usize,
+}
+
+impl SparseAdam {
+    /// What the library holds on the device and has made so far.
+    pub fn resources(&self) -> Resources {
+        let moments = self.tables.iter().filter_map(|table| table.state.as_ref());
+        let state_bytes = moments.flat_map(|state| &state.moments).map(wgpu::Buffer::size).sum();
+        let gathered = self.tables.iter().filter_map(|table| table.extras.gathered.as_ref());
+        let gathered: u64 = gathered.map(wgpu::Buffer::size).sum();
+        let scratch_bytes = self.recorder.scratch.bytes() + gathered;
+        Resources {
+            state_bytes,
+            scratch_bytes,
+            uniform_bytes: self.recorder.uniforms.bytes(),
+            uniform_chunks: self.recorder.uniforms.chunks(),
+            bind_groups: self.recorder.bind_groups.created(),
+            pipelines: self.recorder.pipelines.created(),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The stages that make pairs of one gradient's entries.
+
+use super::{Live, Recorder, Stretch};
+use crate::grad::ValueSource;
+use crate::step::bind::bindings;
+use crate::step::layout::{EntriesConfig, EntryCount, InspectConfig, Source};
+use crate::step::pipelines::Kernel;
+use crate::step::plan::{Grid, Plan};
+use crate::step::shaders::Stage;
+use crate::{NonFinite, Region};
+use wgpu::ComputePass;
+
+impl Recorder {
+    /// The stages that make pairs of one gradient's entries: ingest, source, inspect.
+    pub(super) fn entries(
+        &mut self,
+        pass: &mut ComputePass<'_>,
+        plan: &Plan,
+        live: Live<'_>,
+        stretch: Stretch<'_>,
+    ) {
+        let grad = stretch.grad;
+        let config = entries_config(live, stretch);
+        let grid = Grid::over(grad.nnz.div_ceil(self.tuning.workgroup), self.shape);
+        // A promised table's pairs are written where they stay.
+        let passes = if live.asked.sorted { plan.sort.passes.len() } else { 0 };
+        let pairs = self.pairs(passes);
+        let map = match &grad.source {
+            ValueSource::Map { map, .. } => map.clone(),
+            _ => self.absent(0),
+        };
+        let status = Region::from(&live.table.status);
+        let bound = [map.clone(), pairs.clone(), status.clone()];
+        self.ingest(pass, plan, live, stretch, &config, bound);
+        if live.asked.weighted {
+            let (slot, offset) = self.slot(&config);
+            let weights = grad.weights.clone().unwrap_or_else(|| self.absent(1));
+            let bound = [slot, map.clone(), weights, Region::from(&self.scratch.sorted)];
+            self.dispatch(pass, Kernel::of(Stage::Source), bindings(bound, &[]), &[offset], grid);
+        }
+        if grad.non_finite != NonFinite::Applied {
+            let Source { columns, rows_a_window, .. } = live.source;
+            let config =
+                InspectConfig { entries: config, columns, rows_a_window, ..Default::default() };
+            let (slot, offset) = self.slot(&config);
+            let bound = self.with_values([slot, pairs, map, status], live);
+            self.dispatch(pass, Kernel::inspect(live.gather), bound, &[offset], grid);
+        }
+    }
+
+    fn ingest(
+        &mut self,
+        pass: &mut ComputePass<'_>,
+        plan: &Plan,
+        live: Live<'_>,
+        stretch: Stretch<'_>,
+        config: &EntriesConfig,
+        [map, pairs, status]: [Region; 3],
+    ) {
+        let grad = stretch.grad;
+        let (slot, offset) = self.slot(config);
+        let (count, count_offset) = match grad.count {
+            Some(_) => (Region::from(&live.table.extras.counts[stretch.number]), 0),
+            None => self.slot(&EntryCount { entries: grad.nnz, ..Default::default() }),
+        };
+        let bound = bindings([slot, count, grad.indices.clone(), map, pairs, status], &[]);
+        let (stage, workgroups) = match plan.small {
+            true => (Stage::IngestSmall, 1),
+            false => (Stage::Ingest, grad.nnz.div_ceil(self.tuning.workgroup)),
+        };
+        let grid = Grid::over(workgroups, self.shape);
+        self.dispatch(pass, Kernel::of(stage), bound, &[offset, count_offset], grid);
+    }
+}
+
+fn entries_config(live: Live<'_>, stretch: Stretch<'_>) -> EntriesConfig {
+    let Stretch { grad, entry_base, value_base, .. } = stretch;
+    let geometry = live.table.geometry;
+    EntriesConfig {
+        first: live.at.first + entry_base,
+        capacity: grad.nnz,
+        key_base: live.at.key_base,
+        sentinel: live.at.sentinel,
+        index_format: grad.format as u32,
+        axes: geometry.sparse_dim,
+        axis_size_0: geometry.axes[0],
+        axis_size_1: geometry.axes[1],
+        axis_size_2: geometry.axes[2],
+        value_source: match grad.source {
+            ValueSource::Entry => 0,
+            ValueSource::Map { .. } => 1,
+            ValueSource::Row => 2,
+        },
+        value_base,
+        value_rows: grad.value_rows(geometry),
+        weighted: live.asked.weighted.into(),
+        entry_base,
+        sources: live.at.sources,
+        skip_non_finite: (grad.non_finite == NonFinite::Skipped).into(),
+        has_weights: grad.weights.is_some().into(),
+        ..Default::default()
+    }
+}
