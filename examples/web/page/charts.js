@@ -11,6 +11,9 @@ function draw(name, attributes, text) {
   return made;
 }
 
+/** A share of a whole as text, with a decimal where it is small. */
+export const percentage = (share) => `${(100 * share).toFixed(share < 0.095 ? 1 : 0)} %`;
+
 /** Horizontal bars: `[{label, share}]`, share of a whole in 0..; the longest fits. */
 export function bars(into, entries) {
   const most = Math.max(1, ...entries.map((entry) => entry.share));
@@ -18,18 +21,20 @@ export function bars(into, entries) {
     const bar = element('div', { className: 'bar' });
     bar.style.width = `${(100 * share) / most}%`;
     const track = element('div', { className: 'track' }, bar);
-    return [element('div', {}, label), track, element('div', { className: 'number' }, `${(100 * share).toFixed(0)} %`)];
+    return [element('div', {}, label), track, element('div', { className: 'number' }, percentage(share))];
   });
   const box = element('div', { className: 'bars' }, ...cells);
   // The table beside it says the same in words.
   box.setAttribute('role', 'img');
-  box.setAttribute('aria-label', entries.map(({ label, share }) => `${label}: ${(100 * share).toFixed(0)} percent`).join(', '));
+  box.setAttribute('aria-label', entries.map(({ label, share }) => `${label}: ${percentage(share)}`).join(', '));
   into.replaceChildren(box);
 }
 
 /** A curve of `[x, y]` from x = 0 to `end`, y > 0, on a logarithmic axis. */
 export function curve(into, points, end) {
-  const [width, height, left, bottom, top] = [600, 240, 44, 26, 8];
+  // As wide as it is shown, so that its text has the size of all small text.
+  const width = Math.max(280, into.clientWidth);
+  const [height, left, bottom, top] = [240, 44, 40, 8];
   const values = points.map((point) => point[1]);
   const [low, high] = [Math.min(...values) * 0.9, Math.max(...values) * 1.1];
   const x = (value) => left + ((width - left - 8) * value) / end;
@@ -43,20 +48,21 @@ export function curve(into, points, end) {
   }
   const step = Math.max(1, Math.ceil(end / 10));
   for (let epoch = 0; epoch <= end; epoch += step) {
-    chart.append(draw('text', { x: x(epoch), y: height - 8, 'text-anchor': 'middle' }, String(epoch)));
+    chart.append(draw('text', { x: x(epoch), y: height - bottom + 16, 'text-anchor': 'middle' }, String(epoch)));
   }
-  chart.append(draw('text', { x: width - 8, y: height - 8, 'text-anchor': 'end' }, end % step === 0 ? '' : 'epochs'));
+  chart.append(draw('text', { x: (left + width) / 2, y: height - 6, 'text-anchor': 'middle' }, 'epochs'));
   const path = points.map((point) => `${x(point[0]).toFixed(1)},${y(point[1]).toFixed(1)}`).join(' ');
   chart.append(draw('polyline', { class: 'line', points: path }));
   into.replaceChildren(chart);
 }
 
-/** 1, 2 and 5 times powers of ten between two values. */
+/** Round numbers between two values: 1, 2 and 5 times powers of ten, more where they are near. */
 function ticks(low, high) {
   const found = [];
+  const digits = high / low > 8 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
-    for (const digit of [1, 2, 5]) {
-      const tick = Number((digit * 10 ** power).toPrecision(1));
+    for (const digit of digits) {
+      const tick = Number((digit * 10 ** power).toPrecision(2));
       if (tick >= low && tick <= high) found.push(tick);
     }
   }

@@ -1,10 +1,10 @@
 // The benchmark's cases, its table and its bars.
 
-import { bars } from './charts.js';
+import { bars, percentage } from './charts.js';
 import { breathe, byId, element, row, Running } from './dom.js';
 
 const SIZES = {
-  tiny: { rows: 10_000, dim: 32, nnz: [512, 4_096], copy: 4 << 20 },
+  tiny: { rows: 10_000, dim: 32, nnz: [512, 4_096], copy: 16 << 20 },
   small: { rows: 100_000, dim: 64, nnz: [1_024, 65_536], copy: 32 << 20 },
   large: { rows: 500_000, dim: 64, nnz: [1_024, 65_536, 262_144], copy: 128 << 20 },
 };
@@ -20,7 +20,7 @@ function line(timed) {
   const digits = (value, count) => ({ number: value.toFixed(count) });
   const made = row([
     timed.distribution, timed.nnz, digits(timed.step_ms_median, 3), digits(timed.step_ms_min, 3),
-    digits(timed.gbps, 1), { number: `${(100 * timed.fraction_of_copy).toFixed(0)} %` }, verdict,
+    digits(timed.gbps, 1), { number: percentage(timed.fraction_of_copy) }, verdict,
   ]);
   made.dataset.ok = timed.ok;
   return made;
@@ -53,9 +53,9 @@ export async function runTimes(session, results) {
     const best = Math.max(...timed.map((each) => each.fraction_of_copy));
     running.say(
       wrong === 0
-        ? `Copy: ${copy.toFixed(1)} GB/s. Best step: ${(100 * best).toFixed(0)} % of it.`
+        ? `Copy: ${copy.toFixed(1)} GB/s. Best step: ${percentage(best)} of it.`
         : `${wrong} of ${timed.length} cases differ from the CPU; their times mean nothing.`,
-      wrong === 0,
+      wrong === 0 ? undefined : false,
     );
   } finally {
     running.stop();

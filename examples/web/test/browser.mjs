@@ -204,21 +204,34 @@ async function withWebGpu(address) {
   await close();
 }
 
+/** Three ways of having no WebGPU, and what each is told. */
+const WITHOUT = [
+  { name: 'a browser without WebGPU', script: () => Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }), says: /has no WebGPU/ },
+  { name: 'a browser that finds no GPU', script: () => {}, says: /found no GPU/ },
+  { name: 'a page that is not from https', host: 'elsewhere.test', script: () => {}, says: /only to pages from https/ },
+];
+
 async function withoutWebGpu(address) {
-  const { page, errors, close } = await browse(['--disable-features=WebGPU,WebGPUService', '--disable-blink-features=WebGPU'], address, { viewport: PHONE });
-  await test('without WebGPU it says what is missing', async () => {
-    await page.waitForSelector('#missing:visible', { timeout: MINUTES });
-    assert.match(await text(page, 'missing'), /WebGPU is missing/);
-    assert.match(await text(page, 'missing'), /cargo run --release --example conformance/);
-    assert.equal(await page.locator('button:visible').count(), 0);
-    assert.equal(await page.locator('[role=alert]:visible').count(), 1);
-    await noOverflow(page);
-    await shoot(page, 'phone-without-webgpu');
-    await page.setViewportSize(DESKTOP);
-    await shoot(page, 'desktop-without-webgpu');
-    assert.deepEqual(errors, []);
-  });
-  await close();
+  for (const { name, script, host, says } of WITHOUT) {
+    await test(`${name} is told what is missing`, async () => {
+      const flags = ['--disable-features=WebGPUService', '--host-resolver-rules=MAP elsewhere.test 127.0.0.1'];
+      const { page, errors, close } = await browse(flags, 'about:blank', { viewport: PHONE });
+      await page.addInitScript(script);
+      await page.goto(host ? address.replace('127.0.0.1', host) : address);
+      await page.waitForSelector('#missing:visible', { timeout: MINUTES });
+      const said = await text(page, 'missing');
+      assert.match(said, /WebGPU is missing/);
+      assert.match(said, says);
+      assert.match(said, /cargo run --release --example conformance/);
+      assert.equal(await page.locator('button:visible').count(), 0);
+      await noOverflow(page);
+      await shoot(page, `phone-${name.replaceAll(' ', '-')}`);
+      await page.setViewportSize(DESKTOP);
+      await shoot(page, `desktop-${name.replaceAll(' ', '-')}`);
+      assert.deepEqual(errors, []);
+      await close();
+    });
+  }
 }
 
 mkdirSync(shots, { recursive: true });
