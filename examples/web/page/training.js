@@ -16,6 +16,7 @@ export class Training {
       this.search();
     });
     byId('search-word').addEventListener('input', () => this.suggest());
+    new ResizeObserver(() => this.draw()).observe(byId('train-chart'));
   }
 
   /** Trains until the epochs are done or `pause` is called. */
@@ -60,10 +61,16 @@ export class Training {
     const took = performance.now() - start;
     this.batches = Math.max(1, Math.min(200, Math.round((this.batches * LOOK_MS) / took)));
     this.points.push([look.epochs, look.loss]);
-    curve(byId('train-chart'), this.points, Math.max(end, Math.ceil(look.epochs)));
+    this.draw();
     const rate = `${(look.pairs_per_second / 1000).toFixed(0)}k pairs/s`;
     this.running.show(look.epochs / end, `epoch ${(Math.floor(look.epochs) + 1)}, step ${look.steps.toLocaleString('en')}, loss ${look.loss.toFixed(3)}, ${rate}`);
     return look;
+  }
+
+  draw() {
+    const [epochs] = this.points.at(-1) ?? [];
+    if (epochs === undefined) return;
+    curve(byId('train-chart'), this.points, Math.max(Number(byId('train-epochs').value), Math.ceil(epochs)));
   }
 
   /** The trainer does one thing at a time: training and searching take turns. */

@@ -135,6 +135,11 @@ async function withWebGpu(address) {
     const points = () => page.evaluate(() => document.querySelector('#train-chart polyline').getAttribute('points').split(' ').length);
     await page.waitForFunction(() => document.querySelector('#train-chart polyline').getAttribute('points').split(' ').length >= 12, null, { timeout: 3 * MINUTES });
     await shoot(page, 'desktop-training');
+    await page.setViewportSize(PHONE);
+    await page.waitForTimeout(200);
+    await noOverflow(page);
+    await shoot(page, 'phone-training');
+    await page.setViewportSize(DESKTOP);
     assert.equal(await text(page, 'train-run'), 'Pause');
     await page.click('#train-run');
     await page.waitForFunction(() => document.querySelector('#train-verdict').textContent.startsWith('Paused'), null, { timeout: MINUTES });
@@ -177,6 +182,7 @@ async function withWebGpu(address) {
       const least = await page.evaluate(lowestContrast);
       assert.ok(least.ratio >= 4.5, `${colorScheme}: contrast ${least.ratio.toFixed(2)} of "${least.text}"`);
       await page.setViewportSize(PHONE);
+      await page.waitForTimeout(200);
       await noOverflow(page);
       await shoot(page, `phone-done-${colorScheme}`);
       await page.setViewportSize(DESKTOP);
