@@ -52,22 +52,14 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     } else {
         print(&report);
     }
-    Ok(if report.ok {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn traces(args: &Args) -> Result<Vec<(String, Trace)>, Box<dyn Error>> {
     let mut traces = Vec::new();
     for entry in std::fs::read_dir(&args.traces)? {
         let path = entry?.path();
-        let name = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if path.extension().is_some_and(|end| end == "safetensors") {
             traces.push((name, Trace::parse(&std::fs::read(&path)?)?));
         }
@@ -92,39 +84,19 @@ async fn run(seed: u64, traces: &[(String, Trace)]) -> Result<Report, Box<dyn Er
                 checks.push(check_trace(name, trace, &gpu, tuning).await);
             }
         }
-        adapters.push(AdapterReport {
-            adapter: Adapter::of(&gpu),
-            checks,
-        });
+        adapters.push(AdapterReport { adapter: Adapter::of(&gpu), checks });
     }
     let all = adapters.iter().flat_map(|report| &report.checks);
     let passed = all.clone().filter(|check| check.ok).count();
     let failed = all.count() - passed;
-    Ok(Report {
-        seed,
-        adapters,
-        passed,
-        failed,
-        ok: failed == 0,
-    })
+    Ok(Report { seed, adapters, passed, failed, ok: failed == 0 })
 }
 
 fn print(report: &Report) {
     for (number, AdapterReport { adapter, .. }) in report.adapters.iter().enumerate() {
-        let Adapter {
-            name,
-            backend,
-            driver,
-            exact,
-            tuning,
-            limits,
-        } = adapter;
+        let Adapter { name, backend, driver, exact, tuning, limits } = adapter;
         println!("adapter {number}: {name}, {backend}, {driver}");
-        let held = if *exact {
-            "the twin's bits"
-        } else {
-            "near the twin"
-        };
+        let held = if *exact { "the twin's bits" } else { "near the twin" };
         println!("    held to {held}; sorts {tuning} by itself");
         for (limit, value) in limits {
             println!("    {limit:38} {value:>14}");
@@ -134,12 +106,7 @@ fn print(report: &Report) {
     print_table(&report.adapters);
     for AdapterReport { adapter, checks } in &report.adapters {
         for check in checks.iter().filter(|check| !check.ok) {
-            let Check {
-                name,
-                tuning,
-                wrong,
-                ..
-            } = check;
+            let Check { name, tuning, wrong, .. } = check;
             println!(
                 "{}, {}, {tuning}: {name}: {}",
                 adapter.name,
@@ -165,10 +132,7 @@ fn print_table(adapters: &[AdapterReport]) {
     for line in &first[..first.len() / tunings.len()] {
         let kind = format!("{:?}", line.kind).to_lowercase();
         print!("{kind:7} {:40}", line.name);
-        for column in adapters
-            .iter()
-            .flat_map(|report| tunings.map(|tuning| (report, tuning)))
-        {
+        for column in adapters.iter().flat_map(|report| tunings.map(|tuning| (report, tuning))) {
             print!("{:>10}", cell(column.0, column.1, line));
         }
         println!();

@@ -59,17 +59,12 @@ impl Adapter {
         Self {
             name: info.name.clone(),
             backend: info.backend.to_string(),
-            driver: format!("{} {}", info.driver, info.driver_info)
-                .trim()
-                .to_string(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
             exact: is_exact(info),
             tuning: tuning_name(&Tuning::for_adapter(info)),
             limits: vec![
                 ("max_buffer_size", limits.max_buffer_size),
-                (
-                    "max_storage_buffer_binding_size",
-                    limits.max_storage_buffer_binding_size,
-                ),
+                ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
                 (
                     "max_storage_buffers_per_shader_stage",
                     limits.max_storage_buffers_per_shader_stage.into(),
@@ -106,15 +101,9 @@ pub fn is_exact(info: &AdapterInfo) -> bool {
 /// steps of a law, whose values are about 1.
 pub fn bound(info: &AdapterInfo) -> Tolerance {
     if is_exact(info) {
-        return Tolerance {
-            rtol: 0.0,
-            atol: 0.0,
-        };
+        return Tolerance { rtol: 0.0, atol: 0.0 };
     }
-    Tolerance {
-        rtol: 2e-6,
-        atol: 1e-6,
-    }
+    Tolerance { rtol: 2e-6, atol: 1e-6 }
 }
 
 /// `serial` or `wide`: the name of a tuning's sort.

@@ -155,9 +155,9 @@ impl Gpu {
             let _ = sender.send(());
         });
         self.wait()?;
-        receiver.await.map_err(|error| Error::DeviceLost {
-            reason: format!("waiting for it: {error}"),
-        })
+        receiver
+            .await
+            .map_err(|error| Error::DeviceLost { reason: format!("waiting for it: {error}") })
     }
 
     /// Reads a region back, after everything submitted so far.

@@ -38,11 +38,7 @@ pub struct Check {
 impl Check {
     /// The largest distance in units in the last place.
     pub fn max_ulp(&self) -> u64 {
-        self.tensors
-            .iter()
-            .map(|tensor| tensor.max_ulp)
-            .max()
-            .unwrap_or(0)
+        self.tensors.iter().map(|tensor| tensor.max_ulp).max().unwrap_or(0)
     }
 }
 
@@ -60,18 +56,10 @@ impl Finding {
             if !found.within {
                 self.fail(format!("{}: off by up to {:e}", found.name, found.max_abs));
             }
-            let kind = found
-                .name
-                .rsplit('/')
-                .next()
-                .unwrap_or_default()
-                .to_string();
+            let kind = found.name.rsplit('/').next().unwrap_or_default().to_string();
             match self.tensors.iter_mut().find(|tensor| tensor.name == kind) {
                 Some(tensor) => tensor.widen(&found),
-                None => self.tensors.push(Comparison {
-                    name: kind,
-                    ..found
-                }),
+                None => self.tensors.push(Comparison { name: kind, ..found }),
             }
         }
     }

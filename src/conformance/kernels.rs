@@ -10,18 +10,11 @@ use crate::reference::Gradient;
 use crate::trace::{Comparison, Tolerance};
 use crate::{AdamOptions, Duplicates, Error, IndexFormat, NonFinite};
 
-const ONLY_SUMS: AdamOptions = AdamOptions {
-    lr: 1e-3,
-    betas: (0.0, 0.999),
-    eps: 1e-8,
-    maximize: false,
-};
+const ONLY_SUMS: AdamOptions =
+    AdamOptions { lr: 1e-3, betas: (0.0, 0.999), eps: 1e-8, maximize: false };
 
 pub(super) async fn order(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
-    for (case, shape) in [(1, 1), (70, 3), (5000, 4), (70_000, 1)]
-        .into_iter()
-        .enumerate()
-    {
+    for (case, shape) in [(1, 1), (70, 3), (5000, 4), (70_000, 1)].into_iter().enumerate() {
         let mut random = on.random(case as u64);
         let (rows, dim) = shape;
         let grad = Gradient {
@@ -32,10 +25,7 @@ pub(super) async fn order(on: Setting<'_>, finding: &mut Finding) -> Result<(), 
         pair.step(0, &grad)?;
         let (found, _) = pair.table(0).await?;
         let expected = &pair.twins[0].exp_avg;
-        let exact = Tolerance {
-            rtol: 0.0,
-            atol: 0.0,
-        };
+        let exact = Tolerance { rtol: 0.0, atol: 0.0 };
         let name = format!("{rows} x {dim}/exp_avg");
         finding.compare(vec![Comparison::new(name, &found.exp_avg, expected, exact)]);
     }
@@ -54,18 +44,8 @@ async fn sums(
     pair.step(0, grad)?;
     let (found, _) = pair.table(0).await?;
     let expected = &pair.twins[0].exp_avg;
-    let name = format!(
-        "{} x {}, {} entries/exp_avg",
-        shape.0,
-        shape.1,
-        grad.indices.len()
-    );
-    finding.compare(vec![Comparison::new(
-        name,
-        &found.exp_avg,
-        expected,
-        on.bound,
-    )]);
+    let name = format!("{} x {}, {} entries/exp_avg", shape.0, shape.1, grad.indices.len());
+    finding.compare(vec![Comparison::new(name, &found.exp_avg, expected, on.bound)]);
     Ok(())
 }
 
@@ -73,13 +53,8 @@ pub(super) async fn short_sums(on: Setting<'_>, finding: &mut Finding) -> Result
     for (case, dim) in [1, 4, 7, 64, 132].into_iter().enumerate() {
         let mut random = on.random(case as u64);
         let rows = 500;
-        let indices = (0..3000)
-            .map(|entry| (entry * 7 + case as i64) % rows)
-            .collect();
-        let grad = Gradient {
-            indices,
-            values: random.floats(3000 * dim),
-        };
+        let indices = (0..3000).map(|entry| (entry * 7 + case as i64) % rows).collect();
+        let grad = Gradient { indices, values: random.floats(3000 * dim) };
         sums(on, (rows as usize, dim), &grad, &mut random, finding).await?;
     }
     Ok(())
@@ -91,10 +66,7 @@ pub(super) async fn long_sums(on: Setting<'_>, finding: &mut Finding) -> Result<
     for (case, (rows, dim, nnz)) in cases.into_iter().enumerate() {
         let mut random = on.random(case as u64);
         let indices = (0..nnz).map(|_| random.below(rows) as i64).collect();
-        let grad = Gradient {
-            indices,
-            values: random.floats(nnz * dim),
-        };
+        let grad = Gradient { indices, values: random.floats(nnz * dim) };
         sums(on, (rows, dim), &grad, &mut random, finding).await?;
     }
     Ok(())
@@ -109,10 +81,7 @@ pub(super) async fn update(on: Setting<'_>, finding: &mut Finding) -> Result<(),
         for _ in 0..8 {
             let mut indices = random.permutation(rows);
             indices.truncate(200);
-            let grad = Gradient {
-                indices,
-                values: random.floats(200 * dim),
-            };
+            let grad = Gradient { indices, values: random.floats(200 * dim) };
             pair.step(0, &grad)?;
         }
         pair.compare(finding).await?;
@@ -128,9 +97,7 @@ pub(super) async fn inspect(on: Setting<'_>, finding: &mut Finding) -> Result<()
         for (entry, value) in [(5, f32::NAN), (6, f32::INFINITY), (70, f32::NEG_INFINITY)] {
             grad.values[entry * dim + dim - 1] = value;
         }
-        let set = pair
-            .gradient(&grad, IndexFormat::U32)
-            .non_finite(NonFinite::Skipped);
+        let set = pair.gradient(&grad, IndexFormat::U32).non_finite(NonFinite::Skipped);
         let mut same = Gradient::default();
         for (&index, row) in grad.indices.iter().zip(grad.values.chunks(dim)) {
             if row.iter().all(|value| value.is_finite()) {
@@ -149,20 +116,11 @@ pub(super) async fn repeats(on: Setting<'_>, finding: &mut Finding) -> Result<()
     let mut random = on.random(0);
     let mut pair = Pair::single(on, (50, 4), &mut random)?;
     let indices = vec![4, 9, 4, -1, 7, 9, 4, -1];
-    let grad = Gradient {
-        values: random.floats(4 * indices.len()),
-        indices,
-    };
-    let set = pair
-        .gradient(&grad, IndexFormat::I32)
-        .duplicates(Duplicates::NoneChecked);
+    let grad = Gradient { values: random.floats(4 * indices.len()), indices };
+    let set = pair.gradient(&grad, IndexFormat::I32).duplicates(Duplicates::NoneChecked);
     pair.step_as(0, set, &grad)?;
     pair.compare(finding).await?;
     let status = pair.status(0).await?;
-    finding.equal(
-        "repeated, out of range",
-        (status.repeated, status.out_of_range),
-        (3, 2),
-    );
+    finding.equal("repeated, out of range", (status.repeated, status.out_of_range), (3, 2));
     Ok(())
 }

@@ -49,7 +49,7 @@ pub enum Law {
     Accumulated,
     /// A promise of uniqueness, beside a sorted table and alone.
     Promise,
-    /// The state dict read back is the twin's state.
+    /// The state dict, saved and loaded into a new optimizer, goes on as if nothing had happened.
     StateDict,
 }
 
@@ -100,7 +100,7 @@ impl Law {
             Self::GpuCount => "the entry count is on the GPU",
             Self::Accumulated => "accumulated gradients",
             Self::Promise => "a promise of uniqueness",
-            Self::StateDict => "the state dict",
+            Self::StateDict => "the state dict, saved and loaded",
         }
     }
 
@@ -119,12 +119,7 @@ impl Law {
 
     /// Checks it on inputs that `seed` decides. What the adapter refuses is in the check too.
     pub async fn check(self, gpu: &Gpu, tuning: Tuning, seed: u64) -> Check {
-        let on = Setting {
-            gpu,
-            tuning,
-            bound: bound(&gpu.info),
-            seed,
-        };
+        let on = Setting { gpu, tuning, bound: bound(&gpu.info), seed };
         let mut finding = Finding::default();
         if let Err(error) = self.find(on, &mut finding).await {
             finding.fail(error.to_string());

@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::pair::{Pair, Setting, Shape};
 use super::random::Random;
 use crate::reference::{Gradient, Table};
-use crate::{AdamOptions, Error, IndexFormat};
+use crate::{AdamOptions, Error, IndexFormat, StateDict};
 use wgpu::CommandEncoderDescriptor;
 
 pub(super) async fn twin(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
@@ -54,10 +54,7 @@ pub(super) async fn out_of_range(on: Setting<'_>, finding: &mut Finding) -> Resu
         (IndexFormat::I64, [-1, 1 << 32]),
         (IndexFormat::I64, [100, i64::MIN]),
     ];
-    let tables = [
-        ((100, 3), AdamOptions::default()),
-        ((5, 2), AdamOptions::default()),
-    ];
+    let tables = [((100, 3), AdamOptions::default()), ((5, 2), AdamOptions::default())];
     for (case, (format, outside)) in outside.into_iter().enumerate() {
         let mut random = on.random(case as u64);
         let mut pair = Pair::new(on, &tables, &mut random)?;
@@ -70,10 +67,7 @@ pub(super) async fn out_of_range(on: Setting<'_>, finding: &mut Finding) -> Resu
         pair.submit()?;
         pair.compare(finding).await?;
         finding.equal("refused", pair.status(0).await?, refused);
-        finding.holds(
-            "the other table refused something",
-            pair.status(1).await?.is_clean(),
-        );
+        finding.holds("the other table refused something", pair.status(1).await?.is_clean());
     }
     Ok(())
 }
@@ -87,17 +81,9 @@ pub(super) async fn untouched(on: Setting<'_>, finding: &mut Finding) -> Result<
     pair.step(0, &grad)?;
     let (after, _) = pair.table(0).await?;
     let even = |values: &[f32]| -> Vec<u32> {
-        values
-            .chunks(dim)
-            .step_by(2)
-            .flatten()
-            .map(|value| value.to_bits())
-            .collect()
+        values.chunks(dim).step_by(2).flatten().map(|value| value.to_bits()).collect()
     };
-    finding.holds(
-        "a row not named has other bits",
-        even(&before) == even(&after.param),
-    );
+    finding.holds("a row not named has other bits", even(&before) == even(&after.param));
     finding.holds("no row changed", before != after.param);
     pair.compare(finding).await
 }
@@ -114,10 +100,7 @@ pub(super) async fn repeatable(on: Setting<'_>, finding: &mut Finding) -> Result
     let grad = on.random(0).gradient(shape, 5000);
     let first = after(on, shape, &grad).await?;
     for _ in 0..3 {
-        finding.holds(
-            "other bits the next time",
-            after(on, shape, &grad).await? == first,
-        );
+        finding.holds("other bits the next time", after(on, shape, &grad).await? == first);
     }
     Ok(())
 }
@@ -126,30 +109,18 @@ pub(super) async fn invariant(on: Setting<'_>, finding: &mut Finding) -> Result<
     let (shape, row) = ((400, 24), 123);
     let dim = shape.1;
     let mut random = on.random(0);
-    let alone = Gradient {
-        indices: vec![row; 700],
-        values: random.floats(700 * dim),
-    };
+    let alone = Gradient { indices: vec![row; 700], values: random.floats(700 * dim) };
     let crowd = in_a_crowd(&alone, shape, &mut random);
     let expected = after(on, shape, &alone).await?;
-    let tables = [
-        (shape, AdamOptions::default()),
-        ((77, 3), AdamOptions::default()),
-    ];
+    let tables = [(shape, AdamOptions::default()), ((77, 3), AdamOptions::default())];
     let mut pair = Pair::new(on, &tables, &mut on.random(1000))?;
     pair.set(0, &crowd)?;
     pair.set(1, &random.gradient((77, 3), 900))?;
     pair.submit()?;
     let (found, _) = pair.table(0).await?;
     let of_row = |values: &[f32]| values[row as usize * dim..][..dim].to_vec();
-    finding.holds(
-        "param has other bits",
-        of_row(&found.param) == of_row(&expected.param),
-    );
-    finding.holds(
-        "exp_avg has other bits",
-        of_row(&found.exp_avg) == of_row(&expected.exp_avg),
-    );
+    finding.holds("param has other bits", of_row(&found.param) == of_row(&expected.param));
+    finding.holds("exp_avg has other bits", of_row(&found.exp_avg) == of_row(&expected.exp_avg));
     let (found, expected) = (of_row(&found.exp_avg_sq), of_row(&expected.exp_avg_sq));
     finding.holds("exp_avg_sq has other bits", found == expected);
     Ok(())
@@ -172,17 +143,11 @@ fn in_a_crowd(alone: &Gradient<f32>, (rows, dim): Shape, random: &mut Random) ->
 
 pub(super) async fn one_encoder(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
     let (shape, random) = ((200, 9), &mut on.random(0));
-    let steps = [
-        (random.gradient(shape, 300), 0.1),
-        (random.gradient(shape, 150), 0.002),
-    ];
+    let steps = [(random.gradient(shape, 300), 0.1), (random.gradient(shape, 150), 0.002)];
     let mut separate = Pair::single(on, shape, &mut on.random(1000))?;
     let mut together = Pair::single(on, shape, &mut on.random(1000))?;
     let label = Some("two steps");
-    let mut encoder = on
-        .gpu
-        .device
-        .create_command_encoder(&CommandEncoderDescriptor { label });
+    let mut encoder = on.gpu.device.create_command_encoder(&CommandEncoderDescriptor { label });
     for (grad, lr) in &steps {
         for pair in [&mut separate, &mut together] {
             let group = pair.optimizer.group_of(pair.ids[0])?;
@@ -203,18 +168,11 @@ pub(super) async fn empty(on: Setting<'_>, finding: &mut Finding) -> Result<(), 
     pair.submit()?;
     finding.equal("counted without a gradient", pair.table(0).await?.0.step, 0);
     pair.step(0, &Gradient::default())?;
-    let nowhere = Gradient {
-        indices: vec![-1; 300],
-        values: vec![1.0; 1200],
-    };
+    let nowhere = Gradient { indices: vec![-1; 300], values: vec![1.0; 1200] };
     let set = pair.gradient(&nowhere, IndexFormat::I32);
     pair.step_as(0, set, &nowhere)?;
     pair.compare(finding).await?;
-    finding.equal(
-        "counted with empty gradients",
-        pair.table(0).await?.0.step,
-        2,
-    );
+    finding.equal("counted with empty gradients", pair.table(0).await?.0.step, 2);
     Ok(())
 }
 
@@ -230,29 +188,28 @@ pub(super) async fn state_dict(on: Setting<'_>, finding: &mut Finding) -> Result
         pair.submit()?;
     }
     pair.compare(finding).await?;
-    let dict = pair.optimizer.state_dict().await?;
-    finding.equal(
-        "parameters with state",
-        dict.state.keys().copied().collect(),
-        vec![0, 1],
-    );
-    for (number, state) in &dict.state {
-        let (table, _) = pair.table(*number).await?;
-        let same = (state.step, &state.exp_avg, &state.exp_avg_sq)
-            == (table.step, &table.exp_avg, &table.exp_avg_sq);
-        finding.holds("the dict and the table differ", same);
+    let saved = pair.optimizer.state_dict().await?;
+    finding.equal("parameters with state", saved.state.keys().copied().collect(), vec![0, 1]);
+    for (number, state) in &saved.state {
         let (rows, dim) = shapes[*number];
         finding.equal("shape", &*state.shape, &[rows as u32, dim as u32]);
     }
-    let options: Vec<_> = dict
-        .param_groups
-        .iter()
-        .map(|group| group.options)
-        .collect();
-    finding.equal(
-        "options",
-        options,
-        tables.map(|(_, options)| options).to_vec(),
-    );
-    Ok(())
+    let options: Vec<_> = saved.param_groups.iter().map(|group| group.options).collect();
+    finding.equal("options", options, tables.map(|(_, options)| options).to_vec());
+    load_and_go_on(pair, &saved, shapes[0], &mut random, finding).await
+}
+
+/// A saved state in an optimizer that knew nothing: the next step is as if nothing had happened.
+async fn load_and_go_on(
+    mut pair: Pair<'_>,
+    saved: &StateDict,
+    shape: Shape,
+    random: &mut Random,
+    finding: &mut Finding,
+) -> Result<(), Error> {
+    pair.restart(saved)?;
+    let loaded = pair.optimizer.state_dict().await?;
+    finding.holds("the dict loaded is not the dict saved", loaded == *saved);
+    pair.step(0, &random.gradient(shape, 60))?;
+    pair.compare(finding).await
 }

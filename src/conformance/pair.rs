@@ -7,7 +7,7 @@ use crate::reference::{self, Gradient, Table};
 use crate::trace::{Comparison, Tolerance};
 use crate::{
     AdamOptions, Error, IndexFormat, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
-    Status, Tuning,
+    StateDict, Status, Tuning,
 };
 use bytemuck::Pod;
 
@@ -110,22 +110,30 @@ impl<'a> Pair<'a> {
         let guarded = Guarded::new(self.on.gpu, &values);
         let name = format!("p{}", self.ids.len());
         let param = Param::new(name, guarded.region.clone(), [rows as u32, dim as u32]);
-        let AdamOptions {
-            lr,
-            betas,
-            eps,
-            maximize,
-        } = options;
-        let group = ParamGroup::new([param])
-            .lr(lr)
-            .betas(betas)
-            .eps(eps)
-            .maximize(maximize);
+        let AdamOptions { lr, betas, eps, maximize } = options;
+        let group = ParamGroup::new([param]).lr(lr).betas(betas).eps(eps).maximize(maximize);
         let group = self.optimizer.add_param_group(group)?;
         self.ids.extend(self.optimizer.group_params(group)?);
         self.params.push(guarded);
         self.twins.push(Table::new(values, dim));
         self.options.push(options);
+        Ok(())
+    }
+
+    /// A new optimizer over the same parameters, with the state and the options of `dict`.
+    pub fn restart(&mut self, dict: &StateDict) -> Result<(), Error> {
+        let (device, queue) = (&self.on.gpu.device, &self.on.gpu.queue);
+        let defaults = AdamOptions::default();
+        let mut optimizer = SparseAdam::with_tuning(device, queue, defaults, self.on.tuning)?;
+        self.ids.clear();
+        for (number, (param, twin)) in self.params.iter().zip(&self.twins).enumerate() {
+            let shape = [twin.rows() as u32, twin.dim as u32];
+            let param = Param::new(format!("p{number}"), param.region.clone(), shape);
+            let group = optimizer.add_param_group(ParamGroup::new([param]))?;
+            self.ids.extend(optimizer.group_params(group)?);
+        }
+        optimizer.load_state_dict(dict)?;
+        self.optimizer = optimizer;
         Ok(())
     }
 

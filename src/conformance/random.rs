@@ -46,19 +46,13 @@ impl Random {
             _ => self.below(rows) as i64,
         };
         let indices = (0..nnz).map(|_| index()).collect();
-        Gradient {
-            indices,
-            values: self.floats(nnz * dim),
-        }
+        Gradient { indices, values: self.floats(nnz * dim) }
     }
 
     pub fn options(&mut self) -> AdamOptions {
         AdamOptions {
             lr: 10f64.powf(f64::from(self.signed()) - 2.0),
-            betas: (
-                0.9 + 0.05 * f64::from(self.signed()),
-                0.99 + 0.009 * f64::from(self.signed()),
-            ),
+            betas: (0.9 + 0.05 * f64::from(self.signed()), 0.99 + 0.009 * f64::from(self.signed())),
             eps: 1e-8,
             maximize: self.below(2) == 1,
         }

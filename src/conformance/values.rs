@@ -15,13 +15,7 @@ fn bags(random: &mut Random, rows: usize, dim: usize, bags: usize) -> (Gradient<
             map.push(bag as u32);
         }
     }
-    (
-        Gradient {
-            indices,
-            values: random.floats(bags * dim),
-        },
-        map,
-    )
+    (Gradient { indices, values: random.floats(bags * dim) }, map)
 }
 
 pub(super) async fn shared_rows(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
@@ -35,21 +29,10 @@ pub(super) async fn shared_rows(on: Setting<'_>, finding: &mut Finding) -> Resul
             let indices = pair.hold(&encode(&bag.indices, IndexFormat::U32));
             let (values, value_map) = (pair.hold(&bag.values), pair.hold(&map));
             let grad = SparseGrad::new(indices, values, map.len() as u32).value_map(value_map, 150);
-            let grad = if weighted {
-                grad.weights(pair.hold(&weights))
-            } else {
-                grad
-            };
+            let grad = if weighted { grad.weights(pair.hold(&weights)) } else { grad };
             let weights = weighted.then_some(&*weights);
             let values = gather_values(&bag.values, dim, &map, weights);
-            pair.step_as(
-                0,
-                grad,
-                &Gradient {
-                    indices: bag.indices,
-                    values,
-                },
-            )?;
+            pair.step_as(0, grad, &Gradient { indices: bag.indices, values })?;
         }
         pair.compare(finding).await?;
     }
@@ -70,14 +53,7 @@ pub(super) async fn dense_rows(on: Setting<'_>, finding: &mut Finding) -> Result
         once.dedup();
         let map: Vec<u32> = once.iter().map(|&row| row as u32).collect();
         let values = gather_values(&dense, dim, &map, None);
-        pair.step_as(
-            0,
-            grad,
-            &Gradient {
-                indices: once,
-                values,
-            },
-        )?;
+        pair.step_as(0, grad, &Gradient { indices: once, values })?;
         pair.compare(finding).await?;
     }
     Ok(())
@@ -114,8 +90,7 @@ pub(super) async fn accumulated(on: Setting<'_>, finding: &mut Finding) -> Resul
         let (values, value_map) = (pair.hold(&bag.values), pair.hold(&map));
         let second = SparseGrad::new(indices, values, map.len() as u32).value_map(value_map, 20);
         pair.optimizer.accumulate_grad(pair.ids[0], second)?;
-        all.values
-            .extend(gather_values(&bag.values, dim, &map, None));
+        all.values.extend(gather_values(&bag.values, dim, &map, None));
         all.indices.extend(bag.indices);
         pair.step_twin(0, &all);
         pair.submit()?;
@@ -127,27 +102,17 @@ pub(super) async fn accumulated(on: Setting<'_>, finding: &mut Finding) -> Resul
 pub(super) async fn promise(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
     let mut random = on.random(0);
     let (wide, narrow) = ((900, 12), (300, 5));
-    let tables = [
-        (wide, AdamOptions::default()),
-        (narrow, AdamOptions::default()),
-    ];
+    let tables = [(wide, AdamOptions::default()), (narrow, AdamOptions::default())];
     let mut pair = Pair::new(on, &tables, &mut random)?;
     let mut indices = random.permutation(900);
     indices[17] = -1;
-    let promised = Gradient {
-        indices,
-        values: random.floats(900 * 12),
-    };
-    let grad = pair
-        .gradient(&promised, IndexFormat::I32)
-        .duplicates(Duplicates::None);
+    let promised = Gradient { indices, values: random.floats(900 * 12) };
+    let grad = pair.gradient(&promised, IndexFormat::I32).duplicates(Duplicates::None);
     pair.set_as(0, grad, &promised)?;
     pair.set(1, &random.gradient(narrow, 1000))?;
     pair.submit()?;
     pair.compare(finding).await?;
-    let grad = pair
-        .gradient(&promised, IndexFormat::I32)
-        .duplicates(Duplicates::None);
+    let grad = pair.gradient(&promised, IndexFormat::I32).duplicates(Duplicates::None);
     pair.step_as(0, grad, &promised)?;
     pair.compare(finding).await?;
     finding.equal("out of range", pair.status(0).await?.out_of_range, 2);

@@ -31,10 +31,7 @@ fn every_stage_and_every_tensor_is_measured() {
 
 #[test]
 fn a_wrong_trace_is_found_and_said() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/golden/maximize.safetensors"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/maximize.safetensors");
     let mut trace = Trace::parse(&std::fs::read(path).unwrap()).unwrap();
     for group in &mut trace.recipe.groups {
         group.options.maximize = !group.options.maximize;

@@ -62,13 +62,7 @@ impl<'a> Bench<'a> {
         let id = optimizer.add_param(Param::new("table", &param, [case.rows, case.dim]))?;
         let (indices, values) = (gpu.upload("indices", indices), gpu.upload("values", rows));
         let grad = SparseGrad::new(&indices, &values, case.nnz);
-        Ok(Self {
-            gpu,
-            optimizer,
-            id,
-            param,
-            grad,
-        })
+        Ok(Self { gpu, optimizer, id, param, grad })
     }
 
     fn step(&mut self) -> Result<(), Error> {

@@ -64,9 +64,7 @@ struct Listed {
 impl Session {
     /// Opens the browser's adapter with all its limits.
     pub async fn open() -> Result<Session, JsError> {
-        Ok(Self {
-            gpu: Gpu::open().await?,
-        })
+        Ok(Self { gpu: Gpu::open().await? })
     }
 
     /// What the adapter is, as `conformance::Adapter`.
@@ -76,18 +74,13 @@ impl Session {
 
     /// The laws in the order of their numbers: `[{"kind","name"}]`.
     pub fn laws() -> Result<String, JsError> {
-        let listed = |law: Law| Listed {
-            kind: law.kind(),
-            name: law.name(),
-        };
+        let listed = |law: Law| Listed { kind: law.kind(), name: law.name() };
         json(Law::ALL.map(listed).as_slice())
     }
 
     /// Checks a law by its number; returns a `conformance::Check`.
     pub async fn law(&self, number: usize, wide: bool, seed: u64) -> Result<String, JsError> {
-        let law = Law::ALL
-            .get(number)
-            .ok_or_else(|| JsError::new("no such law"))?;
+        let law = Law::ALL.get(number).ok_or_else(|| JsError::new("no such law"))?;
         json(&law.check(&self.gpu, tuning(wide), seed).await)
     }
 

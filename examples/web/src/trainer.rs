@@ -68,51 +68,19 @@ impl Trainer {
     /// A fresh embedding of all nouns. `options`: `{"dim","batch","negatives","lr","seed"}`.
     #[wasm_bindgen(constructor)]
     pub fn new(session: &Session, options: &str) -> Result<Trainer, JsError> {
-        let Options {
-            dim,
-            batch,
-            negatives,
-            lr,
-            seed,
-        } = serde_json::from_str(options)?;
+        let Options { dim, batch, negatives, lr, seed } = serde_json::from_str(options)?;
         let (gpu, wordnet) = (session.gpu.clone(), wordnet()?);
-        let defaults = AdamOptions {
-            lr,
-            ..Default::default()
-        };
+        let defaults = AdamOptions { lr, ..Default::default() };
         let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, defaults)?;
-        let shape = Shape {
-            nouns: wordnet.len(),
-            dim,
-            negatives,
-            batch,
-        };
+        let shape = Shape { nouns: wordnet.len(), dim, negatives, batch };
         let mut random = Random::new(seed, Purpose::Initial);
         let count = shape.nouns as usize * dim as usize;
-        let initial: Vec<f32> = (0..count)
-            .map(|_| (INITIAL * random.normal()) as f32)
-            .collect();
+        let initial: Vec<f32> = (0..count).map(|_| (INITIAL * random.normal()) as f32).collect();
         let model = Model::new(&gpu.device, &mut optimizer, shape, &initial)?;
-        let sampler = Sampler {
-            pairs: &wordnet.pairs,
-            nouns: shape.nouns,
-            negatives,
-            batch,
-            seed,
-        };
+        let sampler = Sampler { pairs: &wordnet.pairs, nouns: shape.nouns, negatives, batch, seed };
         let batches = sampler.epoch(0);
         let (epoch, done, steps, ids) = (0, 0, 0, Vec::new());
-        Ok(Self {
-            gpu,
-            optimizer,
-            model,
-            sampler,
-            batches,
-            epoch,
-            done,
-            steps,
-            ids,
-        })
+        Ok(Self { gpu, optimizer, model, sampler, batches, epoch, done, steps, ids })
     }
 
     /// Trains up to `batches` batches, not past the end of an epoch, and looks at the loss.
@@ -125,8 +93,7 @@ impl Trainer {
             }
             let (model, optimizer) = (&self.model, &mut self.optimizer);
             let (queue, ids) = (&self.gpu.queue, &self.ids);
-            self.gpu
-                .submit(|encoder| model.record(queue, optimizer, encoder, ids))?;
+            self.gpu.submit(|encoder| model.record(queue, optimizer, encoder, ids))?;
             pairs += u64::from(drawn);
             self.steps += 1;
         }
@@ -155,10 +122,7 @@ impl Trainer {
             return Ok("null".into());
         };
         let values: Vec<f32> = self.gpu.read(&self.model.embedding).await?;
-        let embedding = Embedding {
-            values: &values,
-            dim: self.model.shape.dim as usize,
-        };
+        let embedding = Embedding { values: &values, dim: self.model.shape.dim as usize };
         let near = evaluate::nearest(embedding, noun, count);
         let name = |noun: u32| wordnet.lemmas[noun as usize].clone();
         let kind_of = wordnet.hypernyms[noun as usize].first();
@@ -171,10 +135,7 @@ impl Trainer {
 
     /// Up to `count` lemmas that start with `start`, shortest first, as JSON.
     pub fn suggest(start: &str, count: usize) -> Result<String, JsError> {
-        let lemmas = wordnet()?
-            .lemmas
-            .iter()
-            .filter(|lemma| lemma.starts_with(start));
+        let lemmas = wordnet()?.lemmas.iter().filter(|lemma| lemma.starts_with(start));
         let mut found: Vec<&String> = lemmas.collect();
         found.sort_by_key(|lemma| (lemma.len(), lemma.as_str()));
         found.dedup();
@@ -189,7 +150,5 @@ fn wordnet() -> Result<&'static WordNet, JsError> {
         // A browser has one thread: nobody else can have set it meanwhile.
         let _ = WORDNET.set(loaded);
     }
-    WORDNET
-        .get()
-        .ok_or_else(|| JsError::new("the nouns could not be loaded"))
+    WORDNET.get().ok_or_else(|| JsError::new("the nouns could not be loaded"))
 }
