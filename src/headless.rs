@@ -4,6 +4,7 @@
 
 use crate::{Error, Region, readback};
 use bytemuck::Pod;
+use futures::channel::oneshot;
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{
     Adapter, AdapterInfo, Backends, Buffer, BufferDescriptor, BufferUsages, CommandEncoder,
@@ -140,6 +141,23 @@ impl Gpu {
         let waited = self.device.poll(PollType::wait_indefinitely());
         let lost = |error: wgpu::PollError| Error::DeviceLost { reason: error.to_string() };
         waited.map(drop).map_err(lost)
+    }
+
+    /// Resolves once the device has done everything submitted so far: what [`Gpu::wait`] cannot
+    /// do in a browser. Natively it waits.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub async fn finished(&self) -> Result<(), Error> {
+        let (sender, receiver) = oneshot::channel();
+        // The receiver is only gone if this future was dropped: then nobody wants to know.
+        self.queue.on_submitted_work_done(move || {
+            let _ = sender.send(());
+        });
+        self.wait()?;
+        receiver
+            .await
+            .map_err(|error| Error::DeviceLost { reason: format!("waiting for it: {error}") })
     }
 
     /// Reads a region back, after everything submitted so far.

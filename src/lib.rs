@@ -4,6 +4,8 @@
 
 #[cfg(feature = "checkpoint")]
 mod checkpoint;
+#[cfg(feature = "headless")]
+pub mod conformance;
 mod error;
 mod grad;
 mod groups;

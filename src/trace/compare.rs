@@ -51,6 +51,14 @@ impl Comparison {
         }
         result
     }
+
+    /// Takes in another comparison: the larger of each difference.
+    pub(crate) fn widen(&mut self, other: &Self) {
+        self.max_abs = self.max_abs.max(other.max_abs);
+        self.max_rel = self.max_rel.max(other.max_rel);
+        self.max_ulp = self.max_ulp.max(other.max_ulp);
+        self.within &= other.within;
+    }
 }
 
 /// An integer that counts f32 in order, both zeros alike.

@@ -1,0 +1,111 @@
+//! sparse-adam in a browser: whether the adapter agrees, how fast it is, and an embedding that
+//! learns while one looks.
+//!
+//! Everything that the page calls is here; it speaks JSON, and nothing in it blocks.
+#![forbid(unsafe_code)]
+
+mod benchmark;
+mod cases;
+mod trainer;
+
+// The native example's own files.
+#[path = "../../wordnet/data.rs"]
+mod data;
+#[allow(dead_code, reason = "only the search is of use here; threads are not")]
+#[path = "../../wordnet/evaluate.rs"]
+mod evaluate;
+#[allow(dead_code, reason = "sizes that only the native example prints")]
+#[path = "../../wordnet/model.rs"]
+mod model;
+#[path = "../../wordnet/random.rs"]
+mod random;
+#[allow(dead_code, reason = "counts that only the native example needs")]
+#[path = "../../wordnet/sampler.rs"]
+mod sampler;
+
+use serde::Serialize;
+use sparse_adam::Tuning;
+use sparse_adam::conformance::{Adapter, Law, check_trace};
+use sparse_adam::headless::Gpu;
+use sparse_adam::trace::Trace;
+use wasm_bindgen::prelude::*;
+
+pub use trainer::Trainer;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = console)]
+    fn error(message: &str);
+    /// Milliseconds; `std` has no clock here.
+    #[wasm_bindgen(js_namespace = performance)]
+    fn now() -> f64;
+}
+
+/// Lets a panic say in the console what it is.
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|panic| error(&panic.to_string())));
+}
+
+/// A device of the browser.
+#[wasm_bindgen]
+pub struct Session {
+    gpu: Gpu,
+}
+
+/// A law, as the page lists it.
+#[derive(Serialize)]
+struct Listed {
+    kind: sparse_adam::conformance::Kind,
+    name: &'static str,
+}
+
+#[wasm_bindgen]
+impl Session {
+    /// Opens the browser's adapter with all its limits.
+    pub async fn open() -> Result<Session, JsError> {
+        Ok(Self { gpu: Gpu::open().await? })
+    }
+
+    /// What the adapter is, as `conformance::Adapter`.
+    pub fn adapter(&self) -> Result<String, JsError> {
+        json(&Adapter::of(&self.gpu))
+    }
+
+    /// The laws in the order of their numbers: `[{"kind","name"}]`.
+    pub fn laws() -> Result<String, JsError> {
+        let listed = |law: Law| Listed { kind: law.kind(), name: law.name() };
+        json(Law::ALL.map(listed).as_slice())
+    }
+
+    /// Checks a law by its number; returns a `conformance::Check`.
+    pub async fn law(&self, number: usize, wide: bool, seed: u64) -> Result<String, JsError> {
+        let law = Law::ALL.get(number).ok_or_else(|| JsError::new("no such law"))?;
+        json(&law.check(&self.gpu, tuning(wide), seed).await)
+    }
+
+    /// Replays a trace from the bytes of its file; returns a `conformance::Check`.
+    pub async fn trace(&self, name: &str, bytes: &[u8], wide: bool) -> Result<String, JsError> {
+        let trace = Trace::parse(bytes)?;
+        json(&check_trace(name, &trace, &self.gpu, tuning(wide)).await)
+    }
+
+    /// The best copy within a buffer of `bytes`, in GB/s, read and written bytes together.
+    pub async fn copy_bandwidth(&self, bytes: u64) -> Result<f64, JsError> {
+        Ok(benchmark::copy_bandwidth(&self.gpu, bytes).await?)
+    }
+
+    /// Checks a case (`cases::Case` as JSON) against the twin, then times it.
+    pub async fn benchmark(&self, case: &str, copy_gbps: f64) -> Result<String, JsError> {
+        let case = serde_json::from_str(case)?;
+        json(&benchmark::run(&self.gpu, &case, copy_gbps).await?)
+    }
+}
+
+fn tuning(wide: bool) -> Tuning {
+    if wide { Tuning::GPU } else { Tuning::CPU }
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, JsError> {
+    Ok(serde_json::to_string(value)?)
+}

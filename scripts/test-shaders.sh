@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Has every kernel in every variant, as naga writes it for Vulkan and for GL ES, judged by validators
+# that are not naga's: spirv-val and glslangValidator.
+#
+#   scripts/test-shaders.sh
+#
+# Metal and HLSL compilers are in no Debian package, and Tint judges the WGSL in scripts/test-web.sh.
+# Its last line is `N passed, N failed`.
+set -euo pipefail
+
+repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+folder="${CARGO_TARGET_DIR:-$repo/target}/shaders"
+
+if ! command -v spirv-val >/dev/null || ! command -v glslangValidator >/dev/null; then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "test-shaders.sh: spirv-val or glslangValidator is missing; install them (Debian: apt-get install spirv-tools glslang-tools)" >&2
+        exit 1
+    fi
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends spirv-tools glslang-tools; } >&2
+fi
+
+rm -rf "$folder"
+mkdir -p "$folder"
+cd "$repo"
+SPARSE_ADAM_SHADERS="$folder" cargo test --quiet "$@" --lib every_kernel_is_written_for_every_target >&2
+
+passed=0
+failed=0
+# judge FILE COMMAND...
+judge() {
+    local said
+    if said="$("${@:2}" "$1" 2>&1)"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED  $(basename "$1")"
+        echo "$said" | head -n 5
+    fi
+}
+for file in "$folder"/*.spv; do judge "$file" spirv-val --target-env vulkan1.1; done
+for file in "$folder"/*.comp; do judge "$file" glslangValidator -S comp; done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

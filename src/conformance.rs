@@ -1,0 +1,126 @@
+//! Whether an adapter agrees: with PyTorch on recorded traces, and with the CPU twin on random
+//! inputs.
+//!
+//! For anyone with an adapter that nobody here has. Everything is async and nothing blocks, so
+//! it also runs in a browser. A [`Law`] makes seeded inputs of its own; traces are the caller's.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), sparse_adam::Error> {
+//! use sparse_adam::{Tuning, conformance, headless::Gpu};
+//! let gpu = Gpu::open().await?;
+//! for law in conformance::Law::ALL {
+//!     let check = law.check(&gpu, Tuning::GPU, 0).await;
+//!     println!("{}: {} ({} ULP)", check.name, check.ok, check.max_ulp());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod finding;
+mod kernels;
+mod law;
+mod laws;
+mod pair;
+mod random;
+mod values;
+
+pub use finding::{Check, Kind};
+pub use law::Law;
+
+use crate::headless::Gpu;
+use crate::trace::{Tolerance, Trace};
+use crate::{SortForm, Tuning};
+use finding::Finding;
+use serde::Serialize;
+use wgpu::{AdapterInfo, DeviceType};
+
+/// What an adapter is, and how large a problem it takes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Adapter {
+    /// Its name; a browser may keep it to itself.
+    pub name: String,
+    /// The API behind it, such as `vulkan`.
+    pub backend: String,
+    /// Its driver and that driver's version, where known.
+    pub driver: String,
+    /// Whether it is held to the twin's bits ([`is_exact`]).
+    pub exact: bool,
+    /// The sort that its own tuning uses: `serial` or `wide`.
+    pub tuning: &'static str,
+    /// The limits that matter here, by wgpu's names.
+    pub limits: Vec<(&'static str, u64)>,
+}
+
+impl Adapter {
+    /// Describes the adapter of an open device, and that device's limits.
+    pub fn of(gpu: &Gpu) -> Self {
+        let info = &gpu.info;
+        let limits = gpu.device.limits();
+        Self {
+            name: info.name.clone(),
+            backend: info.backend.to_string(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+            exact: is_exact(info),
+            tuning: tuning_name(&Tuning::for_adapter(info)),
+            limits: vec![
+                ("max_buffer_size", limits.max_buffer_size),
+                ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
+                (
+                    "max_storage_buffers_per_shader_stage",
+                    limits.max_storage_buffers_per_shader_stage.into(),
+                ),
+                (
+                    "min_storage_buffer_offset_alignment",
+                    limits.min_storage_buffer_offset_alignment.into(),
+                ),
+                (
+                    "max_compute_workgroup_storage_size",
+                    limits.max_compute_workgroup_storage_size.into(),
+                ),
+                (
+                    "max_compute_invocations_per_workgroup",
+                    limits.max_compute_invocations_per_workgroup.into(),
+                ),
+                (
+                    "max_compute_workgroups_per_dimension",
+                    limits.max_compute_workgroups_per_dimension.into(),
+                ),
+            ],
+        }
+    }
+}
+
+/// Whether an adapter is known to round correctly and not to fuse, so that its bits must be the
+/// twin's: the software ones. Others are held to [`bound`].
+pub fn is_exact(info: &AdapterInfo) -> bool {
+    let name = info.name.to_lowercase();
+    info.device_type == DeviceType::Cpu || name.contains("llvmpipe") || name.contains("swiftshader")
+}
+
+/// How near an adapter must come to the twin: its bits, or within `1e-6 + 2e-6 |x|` over the few
+/// steps of a law, whose values are about 1.
+pub fn bound(info: &AdapterInfo) -> Tolerance {
+    if is_exact(info) {
+        return Tolerance { rtol: 0.0, atol: 0.0 };
+    }
+    Tolerance { rtol: 2e-6, atol: 1e-6 }
+}
+
+/// `serial` or `wide`: the name of a tuning's sort.
+pub fn tuning_name(tuning: &Tuning) -> &'static str {
+    match tuning.sort {
+        SortForm::Serial => "serial",
+        SortForm::Wide => "wide",
+    }
+}
+
+/// Replays a trace, within its own tolerance.
+pub async fn check_trace(name: &str, trace: &Trace, gpu: &Gpu, tuning: Tuning) -> Check {
+    let replayed = trace.replay(gpu, Some(tuning), trace.recipe.tolerance);
+    let mut finding = Finding::default();
+    match replayed.await {
+        Ok(comparisons) => finding.compare(comparisons),
+        Err(error) => finding.fail(error.to_string()),
+    }
+    finding.check(Kind::Trace, name, &tuning)
+}

@@ -1,0 +1,126 @@
+//! One stage by itself, as far as a whole step can show it.
+//!
+//! With `beta1 = 0` and moments of 0, a row's `exp_avg` after one step is the sum of its value
+//! rows and nothing else.
+
+use super::finding::Finding;
+use super::pair::{Pair, Setting, Shape};
+use super::random::Random;
+use crate::reference::Gradient;
+use crate::trace::{Comparison, Tolerance};
+use crate::{AdamOptions, Duplicates, Error, IndexFormat, NonFinite};
+
+const ONLY_SUMS: AdamOptions =
+    AdamOptions { lr: 1e-3, betas: (0.0, 0.999), eps: 1e-8, maximize: false };
+
+pub(super) async fn order(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    for (case, shape) in [(1, 1), (70, 3), (5000, 4), (70_000, 1)].into_iter().enumerate() {
+        let mut random = on.random(case as u64);
+        let (rows, dim) = shape;
+        let grad = Gradient {
+            indices: random.permutation(rows),
+            values: (0..rows * dim).map(|value| value as f32).collect(),
+        };
+        let mut pair = Pair::new(on, &[(shape, ONLY_SUMS)], &mut random)?;
+        pair.step(0, &grad)?;
+        let (found, _) = pair.table(0).await?;
+        let expected = &pair.twins[0].exp_avg;
+        let exact = Tolerance { rtol: 0.0, atol: 0.0 };
+        let name = format!("{rows} x {dim}/exp_avg");
+        finding.compare(vec![Comparison::new(name, &found.exp_avg, expected, exact)]);
+    }
+    Ok(())
+}
+
+/// Compares the sums of one step.
+async fn sums(
+    on: Setting<'_>,
+    shape: Shape,
+    grad: &Gradient<f32>,
+    random: &mut Random,
+    finding: &mut Finding,
+) -> Result<(), Error> {
+    let mut pair = Pair::new(on, &[(shape, ONLY_SUMS)], random)?;
+    pair.step(0, grad)?;
+    let (found, _) = pair.table(0).await?;
+    let expected = &pair.twins[0].exp_avg;
+    let name = format!("{} x {}, {} entries/exp_avg", shape.0, shape.1, grad.indices.len());
+    finding.compare(vec![Comparison::new(name, &found.exp_avg, expected, on.bound)]);
+    Ok(())
+}
+
+pub(super) async fn short_sums(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    for (case, dim) in [1, 4, 7, 64, 132].into_iter().enumerate() {
+        let mut random = on.random(case as u64);
+        let rows = 500;
+        let indices = (0..3000).map(|entry| (entry * 7 + case as i64) % rows).collect();
+        let grad = Gradient { indices, values: random.floats(3000 * dim) };
+        sums(on, (rows as usize, dim), &grad, &mut random, finding).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn long_sums(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    // One row of several chunks; many rows about as long as a chunk; chunks of chunks of chunks.
+    let cases = [(1, 4, 300), (40, 5, 2600), (3, 8, 12_000), (1, 1, 280_000)];
+    for (case, (rows, dim, nnz)) in cases.into_iter().enumerate() {
+        let mut random = on.random(case as u64);
+        let indices = (0..nnz).map(|_| random.below(rows) as i64).collect();
+        let grad = Gradient { indices, values: random.floats(nnz * dim) };
+        sums(on, (rows, dim), &grad, &mut random, finding).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn update(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    for (case, dim) in [1, 3, 4, 37, 64, 100, 260].into_iter().enumerate() {
+        let mut random = on.random(case as u64);
+        let rows = 300;
+        let options = random.options();
+        let mut pair = Pair::new(on, &[((rows, dim), options)], &mut random)?;
+        for _ in 0..8 {
+            let mut indices = random.permutation(rows);
+            indices.truncate(200);
+            let grad = Gradient { indices, values: random.floats(200 * dim) };
+            pair.step(0, &grad)?;
+        }
+        pair.compare(finding).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn inspect(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    for (case, dim) in [3, 4, 65].into_iter().enumerate() {
+        let mut random = on.random(case as u64);
+        let mut pair = Pair::single(on, (50, dim), &mut random)?;
+        let mut grad = random.gradient((50, dim), 120);
+        for (entry, value) in [(5, f32::NAN), (6, f32::INFINITY), (70, f32::NEG_INFINITY)] {
+            grad.values[entry * dim + dim - 1] = value;
+        }
+        let set = pair.gradient(&grad, IndexFormat::U32).non_finite(NonFinite::Skipped);
+        let mut same = Gradient::default();
+        for (&index, row) in grad.indices.iter().zip(grad.values.chunks(dim)) {
+            if row.iter().all(|value| value.is_finite()) {
+                same.indices.push(index);
+                same.values.extend(row);
+            }
+        }
+        pair.step_as(0, set, &same)?;
+        pair.compare(finding).await?;
+        finding.equal("entries not finite", pair.status(0).await?.non_finite, 3);
+    }
+    Ok(())
+}
+
+pub(super) async fn repeats(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    let mut random = on.random(0);
+    let mut pair = Pair::single(on, (50, 4), &mut random)?;
+    let indices = vec![4, 9, 4, -1, 7, 9, 4, -1];
+    let grad = Gradient { values: random.floats(4 * indices.len()), indices };
+    let set = pair.gradient(&grad, IndexFormat::I32).duplicates(Duplicates::NoneChecked);
+    pair.step_as(0, set, &grad)?;
+    pair.compare(finding).await?;
+    let status = pair.status(0).await?;
+    finding.equal("repeated, out of range", (status.repeated, status.out_of_range), (3, 2));
+    Ok(())
+}

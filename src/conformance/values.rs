@@ -1,0 +1,120 @@
+//! Laws of gradients whose values are found in other ways than one row an entry.
+
+use super::finding::Finding;
+use super::pair::{Pair, Setting, encode};
+use super::random::Random;
+use crate::reference::{Gradient, gather_values};
+use crate::{AdamOptions, Duplicates, Error, IndexFormat, SparseGrad};
+
+/// Bags of random lengths: an index and a bag's number an entry, and a value row a bag.
+fn bags(random: &mut Random, rows: usize, dim: usize, bags: usize) -> (Gradient<f32>, Vec<u32>) {
+    let (mut indices, mut map) = (Vec::new(), Vec::new());
+    for bag in 0..bags {
+        for _ in 0..random.below(9) {
+            indices.push(random.below(rows) as i64);
+            map.push(bag as u32);
+        }
+    }
+    (Gradient { indices, values: random.floats(bags * dim) }, map)
+}
+
+pub(super) async fn shared_rows(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    let cases = [(8, false), (8, true), (5, false), (5, true), (100, true)];
+    for (case, (dim, weighted)) in cases.into_iter().enumerate() {
+        let mut random = on.random(case as u64);
+        let mut pair = Pair::single(on, (60, dim), &mut random)?;
+        for _ in 0..2 {
+            let (bag, map) = bags(&mut random, 60, dim, 150);
+            let weights = random.floats(map.len());
+            let indices = pair.hold(&encode(&bag.indices, IndexFormat::U32));
+            let (values, value_map) = (pair.hold(&bag.values), pair.hold(&map));
+            let grad = SparseGrad::new(indices, values, map.len() as u32).value_map(value_map, 150);
+            let grad = if weighted { grad.weights(pair.hold(&weights)) } else { grad };
+            let weights = weighted.then_some(&*weights);
+            let values = gather_values(&bag.values, dim, &map, weights);
+            pair.step_as(0, grad, &Gradient { indices: bag.indices, values })?;
+        }
+        pair.compare(finding).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn dense_rows(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    for (case, dim) in [3, 8].into_iter().enumerate() {
+        let (mut random, rows) = (on.random(case as u64), 70);
+        let mut pair = Pair::single(on, (rows, dim), &mut random)?;
+        let dense = random.floats(rows * dim);
+        let named: Vec<i64> = (0..200).map(|_| random.below(rows / 2) as i64).collect();
+        let indices = pair.hold(&encode(&named, IndexFormat::I32));
+        let values = pair.hold(&dense);
+        let grad = SparseGrad::of_rows(indices, values, 200).index_format(IndexFormat::I32);
+        let mut once = named;
+        once.sort_unstable();
+        once.dedup();
+        let map: Vec<u32> = once.iter().map(|&row| row as u32).collect();
+        let values = gather_values(&dense, dim, &map, None);
+        pair.step_as(0, grad, &Gradient { indices: once, values })?;
+        pair.compare(finding).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn gpu_count(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    let mut random = on.random(0);
+    let mut pair = Pair::single(on, (50, 6), &mut random)?;
+    for count in [0u32, 1, 77, 300, 1000] {
+        let full = random.gradient((50, 6), 300);
+        let held = pair.hold(&[count]);
+        let grad = pair.gradient(&full, IndexFormat::U32).count(held);
+        let live = count.min(300) as usize;
+        let same = Gradient {
+            indices: full.indices[..live].to_vec(),
+            values: full.values[..live * 6].to_vec(),
+        };
+        pair.step_as(0, grad, &same)?;
+    }
+    pair.compare(finding).await?;
+    finding.holds("something was refused", pair.status(0).await?.is_clean());
+    Ok(())
+}
+
+pub(super) async fn accumulated(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    for (case, dim) in [4, 7].into_iter().enumerate() {
+        let mut random = on.random(case as u64);
+        let mut pair = Pair::single(on, (60, dim), &mut random)?;
+        let mut all = random.gradient((60, dim), 150);
+        let first = pair.gradient(&all, IndexFormat::I64);
+        pair.optimizer.set_grad(pair.ids[0], first)?;
+        let (bag, map) = bags(&mut random, 60, dim, 20);
+        let indices = pair.hold(&encode(&bag.indices, IndexFormat::U32));
+        let (values, value_map) = (pair.hold(&bag.values), pair.hold(&map));
+        let second = SparseGrad::new(indices, values, map.len() as u32).value_map(value_map, 20);
+        pair.optimizer.accumulate_grad(pair.ids[0], second)?;
+        all.values.extend(gather_values(&bag.values, dim, &map, None));
+        all.indices.extend(bag.indices);
+        pair.step_twin(0, &all);
+        pair.submit()?;
+        pair.compare(finding).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn promise(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    let mut random = on.random(0);
+    let (wide, narrow) = ((900, 12), (300, 5));
+    let tables = [(wide, AdamOptions::default()), (narrow, AdamOptions::default())];
+    let mut pair = Pair::new(on, &tables, &mut random)?;
+    let mut indices = random.permutation(900);
+    indices[17] = -1;
+    let promised = Gradient { indices, values: random.floats(900 * 12) };
+    let grad = pair.gradient(&promised, IndexFormat::I32).duplicates(Duplicates::None);
+    pair.set_as(0, grad, &promised)?;
+    pair.set(1, &random.gradient(narrow, 1000))?;
+    pair.submit()?;
+    pair.compare(finding).await?;
+    let grad = pair.gradient(&promised, IndexFormat::I32).duplicates(Duplicates::None);
+    pair.step_as(0, grad, &promised)?;
+    pair.compare(finding).await?;
+    finding.equal("out of range", pair.status(0).await?.out_of_range, 2);
+    Ok(())
+}
