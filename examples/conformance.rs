@@ -20,6 +20,9 @@ struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Only list the adapters: backend, tab, name
+    #[arg(long)]
+    list: bool,
     /// Seed of the random inputs
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -45,6 +48,12 @@ struct AdapterReport {
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let args = Args::parse();
+    if args.list {
+        for gpu in pollster::block_on(Gpu::open_all())? {
+            println!("{}\t{}", gpu.info.backend.to_str(), gpu.info.name);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let traces = traces(&args)?;
     let report = pollster::block_on(run(args.seed, &traces))?;
     if args.json {

@@ -10,16 +10,27 @@ command -v cargo >/dev/null || {
     exit 1
 }
 step "drivers"
-scripts/drivers.sh
+scripts/drivers.sh all
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
+swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
+wanted=()
+if [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
+    wanted=(llvmpipe SwiftShader)
+    # Beside the machine's own drivers, so that one run sees all adapters.
+    export VK_ADD_DRIVER_FILES="$swiftshader"
+fi
 
 step "formatting and lints"
 cargo fmt --check
 cargo clippy --release --all-targets -- -D warnings
 
-step "tests, on every adapter present"
-cargo test --release --lib --bins --tests --examples
+step "tests without an adapter, examples, documentation"
+cargo test --release --lib --bins --examples
+cargo test --release --test suite -- suite::errors suite::files
 cargo test --release --doc
+
+step "the suite, on every adapter"
+scripts/matrix.sh "${wanted[@]}"
 
 step "PyTorch, both ways"
 python=$(scripts/torch.sh | tail -n 1)
@@ -34,6 +45,12 @@ for trace in "$fresh"/*.safetensors; do
     target/release/examples/replay "$trace" | tail -n 1 | sed "s|^|$(basename "$trace"): |"
     target/release/examples/replay "$trace" --reference | tail -n 1 | sed "s|^|$(basename "$trace"): |"
 done
+
+step "shaders, judged by other validators"
+scripts/test-shaders.sh --release
+
+step "a real browser"
+scripts/test-web.sh
 
 step "the package"
 cargo package --allow-dirty --no-verify --quiet
