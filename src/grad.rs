@@ -132,7 +132,9 @@ impl SparseGrad {
     }
 
     /// The number of entries is the u32 at the start of `count` when the step runs; `nnz`
-    /// becomes the capacity of the buffers. The count's buffer needs
+    /// becomes the capacity of the buffers, and what lies past the count is ignored. Where the
+    /// number of entries varies from step to step, this keeps the steps alike, so that nothing
+    /// is made for them anew. The count's buffer needs
     /// `BufferUsages::COPY_SRC`; its offset must be a multiple of 4.
     pub fn count(mut self, count: impl Into<Region>) -> Self {
         self.count = Some(count.into());

@@ -47,6 +47,21 @@ fn a_saved_state_loads_as_it_was() {
 }
 
 #[test]
+fn hyperparameters_come_back_with_their_bits() {
+    let mut rng = Rng(4);
+    let mut dict = StateDict::default();
+    for number in 0..2_000 {
+        // Any 53 bits, spread over forty powers of two.
+        let exponent = -(rng.below(40) as i32);
+        let lr = (1.0 + (rng.next() >> 12) as f64 / (1u64 << 52) as f64) * 2f64.powi(exponent);
+        let options = AdamOptions { lr, ..AdamOptions::default() };
+        dict.param_groups.push(GroupState::new(options, vec![number]));
+    }
+    let read = StateDict::from_safetensors(&dict.to_safetensors().unwrap()).unwrap();
+    assert_eq!(read, dict);
+}
+
+#[test]
 fn a_save_that_fails_leaves_the_old_file() {
     let path = folder("failed").join("state.safetensors");
     dict().save(&path).unwrap();
