@@ -1,0 +1,104 @@
+//! Criterion benches, for regressions: whole steps at a few sizes, and what recording costs.
+//!
+//!     cargo bench --bench stages
+//!     cargo bench --bench stages -- record
+//!
+//! `examples/headless_bench` has the full table of cases, checked and put beside torch.
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use sparse_adam::headless::Gpu;
+use sparse_adam::{AdamOptions, Error, Param, ParamId, SparseAdam, SparseGrad};
+use std::time::{Duration, Instant};
+use wgpu::CommandEncoderDescriptor;
+
+/// Rows, values a row, entries.
+const STEPS: [[u32; 3]; 4] =
+    [[100_000, 64, 1_024], [100_000, 128, 4_096], [200_000, 37, 16_384], [250_000, 64, 65_536]];
+const TABLES: [u32; 3] = [1, 26, 200];
+/// The tables whose recording is timed.
+const SMALL: [u32; 3] = [1_000, 16, 64];
+
+/// Tables of one size with a gradient each.
+struct Bench<'a> {
+    gpu: &'a Gpu,
+    optimizer: SparseAdam,
+    grads: Vec<(ParamId, SparseGrad)>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(gpu: &'a Gpu, tables: u32, [rows, dim, nnz]: [u32; 3]) -> Result<Self, Error> {
+        let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, AdamOptions::default())?;
+        let ids = gpu.upload("ids", &scattered(rows, nnz));
+        let values = gpu.upload("values", &vec![0.5f32; (nnz * dim) as usize]);
+        let add = |table| {
+            let buffer = gpu.zeroed("table", 4 * u64::from(rows) * u64::from(dim));
+            let param = Param::new(format!("table {table}"), &buffer, [rows, dim]);
+            Ok((optimizer.add_param(param)?, SparseGrad::new(&ids, &values, nnz)))
+        };
+        let grads = (0..tables).map(add).collect::<Result<_, Error>>()?;
+        Ok(Self { gpu, optimizer, grads })
+    }
+
+    /// One step, waited for. Returns how long it took to record.
+    fn step(&mut self) -> Result<Duration, Error> {
+        let descriptor = CommandEncoderDescriptor { label: None };
+        let mut encoder = self.gpu.device.create_command_encoder(&descriptor);
+        let start = Instant::now();
+        for (param, grad) in &self.grads {
+            self.optimizer.set_grad(*param, grad.clone())?;
+        }
+        self.optimizer.step(&mut encoder)?;
+        let recorded = start.elapsed();
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.wait()?;
+        Ok(recorded)
+    }
+}
+
+/// Ids all over the table; some repeat.
+fn scattered(rows: u32, nnz: u32) -> Vec<u32> {
+    let id = |entry: u32| (u64::from(entry.wrapping_mul(0x9e37_79b1)) * u64::from(rows)) >> 32;
+    (0..nnz).map(|entry| id(entry ^ (entry & 4)) as u32).collect()
+}
+
+fn main() -> Result<(), Error> {
+    let gpu = pollster::block_on(Gpu::open())?;
+    eprintln!("adapter: {}", gpu.describe());
+    let mut criterion = Criterion::default().configure_from_args().sample_size(20);
+    steps(&mut criterion, &gpu)?;
+    records(&mut criterion, &gpu)?;
+    criterion.final_summary();
+    Ok(())
+}
+
+/// Whole steps, from recording to the GPU's completion.
+fn steps(criterion: &mut Criterion, gpu: &Gpu) -> Result<(), Error> {
+    let mut group = criterion.benchmark_group("step");
+    for sizes @ [rows, dim, nnz] in STEPS {
+        let mut bench = Bench::new(gpu, 1, sizes)?;
+        bench.step()?;
+        group.throughput(Throughput::Elements(nnz.into()));
+        group.bench_function(format!("{rows} x {dim}, {nnz} entries"), |bencher| {
+            bencher.iter(|| bench.step().expect("the same step worked before"));
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
+/// Host time to set the gradients of all tables and record their step.
+fn records(criterion: &mut Criterion, gpu: &Gpu) -> Result<(), Error> {
+    let mut group = criterion.benchmark_group("record");
+    for tables in TABLES {
+        let mut bench = Bench::new(gpu, tables, SMALL)?;
+        bench.step()?;
+        group.bench_function(BenchmarkId::new("tables", tables), |bencher| {
+            bencher.iter_custom(|steps| {
+                let step = |_| bench.step().expect("the same step worked before");
+                (0..steps).map(step).sum()
+            });
+        });
+    }
+    group.finish();
+    Ok(())
+}

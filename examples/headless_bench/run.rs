@@ -1,0 +1,116 @@
+//! One case: checked, then timed.
+
+use crate::bench::Bench;
+use crate::cases::Case;
+use crate::check::{self, Expected};
+use crate::dump::dump;
+use crate::gpu_clock::GpuClock;
+use indicatif::ProgressBar;
+use sparse_adam::headless::Gpu;
+use std::error::Error;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Timed steps where nothing else is asked for: `STEPS`, but after `PATIENCE` at least `LEAST`.
+const STEPS: u32 = 15;
+const LEAST: u32 = 5;
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Untimed steps after the check, which reads everything back.
+const WARM_UP: u32 = 2;
+/// Steps of the GPU's clock.
+const CLOCKED: u32 = 5;
+
+/// How a case is run.
+pub struct Plan<'a> {
+    /// Timed steps.
+    pub steps: Option<u32>,
+    /// Folder for ids and results.
+    pub dump: Option<&'a Path>,
+    pub bar: &'a ProgressBar,
+}
+
+/// What was measured.
+pub struct Measured {
+    /// Rows named, over all tables.
+    pub unique: u64,
+    pub steps: usize,
+    pub step_ms_median: f64,
+    pub step_ms_min: f64,
+    /// A step among others, none of which is waited for.
+    pub queued_ms: f64,
+    pub record_us_median: f64,
+    pub gpu_ms_median: Option<f64>,
+    pub dispatches: u32,
+    pub exact: bool,
+}
+
+pub fn run(gpu: &Gpu, case: &Case, plan: Plan<'_>) -> Result<Measured, Box<dyn Error>> {
+    plan.bar.set_message("uploading");
+    let mut bench = Bench::new(gpu, case)?;
+    plan.bar.set_message("checking against the CPU twin");
+    let checked = check::check(&mut bench, case)?;
+    if let Some(folder) = plan.dump {
+        dump(folder, case, &bench, &checked)?;
+    }
+    plan.bar.set_message("timing");
+    let times = time(&mut bench, plan.steps)?;
+    let queued = bench.queued_steps(times.whole_ms.len() as u32)?;
+    Ok(Measured {
+        unique: checked.iter().map(|Expected { rows, .. }| rows.len() as u64).sum(),
+        steps: times.whole_ms.len(),
+        step_ms_min: times.whole_ms.iter().copied().fold(f64::INFINITY, f64::min),
+        queued_ms: millis(queued) / times.whole_ms.len() as f64,
+        record_us_median: 1e3 * median(times.record_ms),
+        step_ms_median: median(times.whole_ms),
+        gpu_ms_median: gpu_ms(&mut bench)?,
+        dispatches: bench.optimizer.dispatches(),
+        exact: check::is_exact(&bench),
+    })
+}
+
+struct Times {
+    whole_ms: Vec<f64>,
+    record_ms: Vec<f64>,
+}
+
+fn time(bench: &mut Bench<'_>, steps: Option<u32>) -> Result<Times, Box<dyn Error>> {
+    for _ in 0..WARM_UP {
+        bench.step()?;
+    }
+    let mut times = Times { whole_ms: Vec::new(), record_ms: Vec::new() };
+    let start = Instant::now();
+    for step in 0..steps.unwrap_or(STEPS) {
+        if steps.is_none() && step >= LEAST && start.elapsed() > PATIENCE {
+            break;
+        }
+        let stepped = bench.step()?;
+        times.whole_ms.push(millis(stepped.whole));
+        times.record_ms.push(millis(stepped.record));
+    }
+    Ok(times)
+}
+
+/// None where the adapter has no clock, or one that stands still.
+fn gpu_ms(bench: &mut Bench<'_>) -> Result<Option<f64>, Box<dyn Error>> {
+    let Some(clock) = GpuClock::new(bench.gpu) else {
+        return Ok(None);
+    };
+    let steps = (0..CLOCKED).map(|_| clock.time_ms(|encoder| bench.record(encoder)));
+    let median = median(steps.collect::<Result<_, _>>()?);
+    Ok((median > 0.0).then_some(median))
+}
+
+fn millis(duration: Duration) -> f64 {
+    1e3 * duration.as_secs_f64()
+}
+
+/// The middle of an odd number of values; of an even one, the mean of the two middle ones.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => values[middle],
+        _ => f64::midpoint(values[middle - 1], values[middle]),
+    }
+}

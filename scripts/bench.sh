@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Times this library and torch on the same ids and values, in turns, checks that both computed the
+# same, and writes tables and charts to benches/results.
+#
+#   scripts/bench.sh                        # the standard table, three rounds
+#   scripts/bench.sh --case tiny,medium     # some of it
+#   scripts/bench.sh --rounds 1 --steps 5   # a quick look
+#   scripts/bench.sh --scaling              # the scaling curves too
+#   scripts/bench.sh --out DIR              # elsewhere than benches/results
+#   SPARSE_ADAM_TORCH_CUDA=1 scripts/bench.sh   # torch on the CUDA device as well
+#
+# WGPU_BACKEND and WGPU_ADAPTER_NAME choose the adapter. Leave the machine alone meanwhile.
+set -euo pipefail
+
+repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+rounds=3
+cases=""
+scaling=0
+out="$repo/benches/results"
+steps=()
+
+say() { echo "bench.sh: $*" >&2; }
+
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --case) cases="$2"; shift 2 ;;
+        --rounds) rounds="$2"; shift 2 ;;
+        --steps) steps=(--steps "$2"); shift 2 ;;
+        --out) out="$2"; shift 2 ;;
+        --scaling) scaling=1; shift ;;
+        *) say "unknown option $1; see the head of this file"; exit 2 ;;
+    esac
+done
+
+python="$("$repo/scripts/torch.sh" | tail -n 1)"
+devices=(cpu)
+[ "${SPARSE_ADAM_TORCH_CUDA:-0}" = 1 ] && devices+=(cuda)
+
+cargo build --release --quiet --manifest-path "$repo/Cargo.toml" --example headless_bench
+target="${CARGO_TARGET_DIR:-$repo/target}"
+bench="$target/release/examples/headless_bench"
+
+work="$target/bench"
+rm -rf "$work"
+mkdir -p "$work"
+ours="$work/ours.jsonl"
+peers="$work/peers.jsonl"
+: > "$ours"
+: > "$peers"
+
+ours() { "$bench" --json --dump-ids "$work" "${steps[@]}" "$@"; }
+
+# A peer's exit status 1 says that its results differ; report.py says so at the end.
+peer() {
+    local result
+    result="$("$python" -B "$repo/benches/peers/torch_sparse_adam.py" "${steps[@]}" "$@")" || [ -n "$result" ]
+    echo "$result" >> "$peers"
+}
+
+mapfile -t names < <("$bench" ${cases:+--case "$cases"} --list)
+for round in $(seq "$rounds"); do
+    for name in "${names[@]}"; do
+        say "round $round of $rounds: $name"
+        ours --case "$name" >> "$ours" 2> "$work/log" || { cat "$work/log" >&2; exit 1; }
+        for device in "${devices[@]}"; do
+            peer --case "$work/$name" --device "$device"
+            # Dense Adam does not care which rows a gradient names.
+            case "$name" in
+                *-uniform) peer --case "$work/$name" --device "$device" --optimizer fused-adam ;;
+            esac
+        done
+    done
+done
+
+curves=()
+if [ "$scaling" = 1 ]; then
+    curves=("$work/scaling.jsonl")
+    for curve in nnz rows dim tables duplication; do
+        say "time against $curve"
+        "$bench" --json --scaling "$curve" "${steps[@]}" >> "${curves[0]}" 2> "$work/log" ||
+            { cat "$work/log" >&2; exit 1; }
+    done
+fi
+
+"$python" -B "$repo/benches/peers/report.py" "$out" "$ours" "$peers" "${curves[@]}"
