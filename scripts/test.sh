@@ -46,6 +46,14 @@ for trace in "$fresh"/*.safetensors; do
     target/release/examples/replay "$trace" --reference | tail -n 1 | sed "s|^|$(basename "$trace"): |"
 done
 
+step "training that stops and resumes gives the same bits"
+wordnet() { target/release/examples/wordnet --dim 4 --batch 32768 "$@" | grep fnv1a; }
+whole=$(wordnet --epochs 2)
+wordnet --epochs 1 --save "$fresh/stopped.safetensors" >/dev/null
+resumed=$(wordnet --epochs 2 --resume "$fresh/stopped.safetensors")
+echo "not stopped: $whole; resumed: $resumed"
+[ "$whole" = "$resumed" ]
+
 step "shaders, judged by other validators"
 scripts/test-shaders.sh --release
 

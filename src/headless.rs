@@ -2,7 +2,8 @@
 //!
 //! For tests, examples and benchmarks. The optimizer itself never calls anything here.
 
-use crate::{Error, Region, readback};
+use crate::readback::{self, Wait};
+use crate::{Error, Region};
 use bytemuck::Pod;
 use futures::channel::oneshot;
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
@@ -165,7 +166,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::DeviceLost`].
     pub async fn read<T: Pod>(&self, region: impl Into<Region>) -> Result<Vec<T>, Error> {
-        let read = readback::read(&self.device, &self.queue, &[region.into()]).await?;
+        let read = readback::read(&self.device, &self.queue, &[region.into()], Wait::Block).await?;
         Ok(bytemuck::pod_collect_to_vec(&read[0]))
     }
 }

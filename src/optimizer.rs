@@ -1,6 +1,7 @@
 //! The optimizer: groups, parameters, gradients, the step.
 
 use crate::hooks::Hooks;
+use crate::readback::{self, Wait};
 use crate::step::record::Recorder;
 use crate::table::{State, Table};
 use crate::{AdamOptions, Error, Param, ParamGroup, Region, SparseGrad, Status, Tuning};
@@ -284,12 +285,16 @@ impl SparseAdam {
 
     /// Reads what the GPU refused of a parameter's gradients, in the steps submitted so far.
     ///
+    /// It submits a copy of 16 bytes and never waits: each poll of the future looks whether the
+    /// bytes have arrived. Neither queue nor host is held up.
+    ///
     /// # Errors
     /// [`Error::UnknownParam`], [`Error::DeviceLost`].
     pub async fn status(&self, param: ParamId) -> Result<Status, Error> {
         let status = Region::from(&self.table(param)?.status);
         let recorder = &self.recorder;
-        let read = crate::readback::read(&recorder.device, &recorder.queue, &[status]).await?;
+        let (device, queue) = (&recorder.device, &recorder.queue);
+        let read = readback::read(device, queue, &[status], Wait::Yield).await?;
         Ok(bytemuck::pod_read_unaligned(&read[0]))
     }
 

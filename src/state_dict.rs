@@ -1,7 +1,8 @@
 //! The optimizer's state on the host, in torch's shape.
 
+use crate::readback::{self, Wait};
 use crate::table::{State, Table};
-use crate::{AdamOptions, Error, ParamId, Region, SparseAdam, readback};
+use crate::{AdamOptions, Error, ParamId, Region, SparseAdam};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -198,8 +199,9 @@ impl SparseAdam {
 
     async fn param_state(&self, table: &Table) -> Result<Option<ParamState>, Error> {
         let Some(state) = &table.state else { return Ok(None) };
+        let (device, queue) = (&self.recorder.device, &self.recorder.queue);
         let regions: Vec<_> = state.moments.iter().map(Region::from).collect();
-        let windows = readback::read(&self.recorder.device, &self.recorder.queue, &regions).await?;
+        let windows = readback::read(device, queue, &regions, Wait::Block).await?;
         let dim = table.geometry.dim as usize;
         let values = table.geometry.rows as usize * dim;
         let (mut exp_avg, mut exp_avg_sq) =

@@ -34,7 +34,7 @@ CURVES = {
     "nnz": "entries",
     "rows": "rows of the table",
     "dim": "values a row",
-    "tables": "tables that share the entries",
+    "tables": "tables that share rows and entries",
     "duplication": "entries a row",
 }
 

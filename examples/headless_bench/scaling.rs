@@ -13,7 +13,7 @@ pub enum Scaling {
     Rows,
     /// Values a row, 1 to 512
     Dim,
-    /// Tables that share the entries, 1 to 208
+    /// Tables that share the rows and entries, 1 to 208
     Tables,
     /// Entries a row, 1 to all of them
     Duplication,
@@ -39,7 +39,7 @@ impl Scaling {
                 .into(),
             Self::Tables => [1, 2, 4, 8, 13, 26, 52, 104, 208]
                 .map(|tables| {
-                    let sizes = [10_000, 32, 26 * 4_096];
+                    let sizes = [260_000 / tables, 32, 26 * 4_096];
                     Case { tables, ..case(format!("tables-{tables}"), sizes, uniform) }
                 })
                 .into(),
