@@ -1,6 +1,9 @@
-// ingest: turns an index list into (key, value row) pairs. One invocation an entry.
+// ingest: turns an index list into (key, value row) pairs.
 
 override WORKGROUP: u32 = 64u;
+/// Neighbouring entries that one invocation takes, one after another; more than 1 where a
+/// workgroup costs more than an entry.
+override STRIP: u32 = 1u;
 
 @group(0) @binding(0) var<uniform> config: EntriesConfig;
 @group(0) @binding(1) var<uniform> count: EntryCount;
@@ -15,8 +18,9 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let entry = linear_workgroup(workgroup, grid) * WORKGROUP + local;
-    if (entry < config.capacity) {
+    let start = (linear_workgroup(workgroup, grid) * WORKGROUP + local) * STRIP;
+    let end = min(start + STRIP, config.capacity);
+    for (var entry = start; entry < end; entry++) {
         pairs[config.first + entry] = take_entry(entry);
     }
 }

@@ -44,18 +44,40 @@ fn run_start(first: u32, last: u32, key: u32) -> u32 {
     return low;
 }
 
-fn sum_items(start: u32, items: u32, column: u32, source: Source) -> Lane {
-    if (OF_ENTRIES) {
-        return sum_entries(start, items, column, source);
-    }
+// As sum_at_once, of `items` sums of the level below.
+fn sum_sums(
+    start: u32,
+    items: u32,
+    column: u32,
+    pitch: u32,
+    source: Source,
+) -> array<Lane, MOST_AT_ONCE> {
+    var sums: array<Lane, MOST_AT_ONCE>;
     let width = source.columns * LANE_WIDTH;
     let slot = (start - config.first) / (config.stride / CHUNK);
-    let at = config.sums_below + slot * width + column * LANE_WIDTH;
-    var sum = load_partial(at);
-    for (var i = 1u; i < items; i++) {
-        sum += load_partial(at + i * width);
+    for (var k = 0u; k < AT_ONCE; k++) {
+        let at = min(column + k * pitch, source.columns - 1u);
+        let first = config.sums_below + slot * width + at * LANE_WIDTH;
+        sums[k] = load_partial(first);
+        for (var i = 1u; i < items; i++) {
+            sums[k] += load_partial(first + i * width);
+        }
     }
-    return sum;
+    return sums;
+}
+
+fn sum_items(start: u32, items: u32, column: u32) -> array<Lane, MOST_AT_ONCE> {
+    if (OF_ENTRIES) {
+        return sum_at_once(start, items, column, LANES, config.source);
+    }
+    return sum_sums(start, items, column, LANES, config.source);
+}
+
+fn store_partial(at: u32, sum: Lane) {
+    let words = words_of(sum);
+    for (var i = 0u; i < LANE_WIDTH; i++) {
+        scratch[at + i] = words[i];
+    }
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -64,12 +86,18 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let block = linear_workgroup(workgroup, grid) * (WORKGROUP / LANES) + local / LANES;
+    let a_workgroup = WORKGROUP / LANES;
+    let tiles = (config.blocks + a_workgroup - 1u) / a_workgroup;
+    let block = tile_of(linear_workgroup(workgroup, grid), tiles) * a_workgroup + local / LANES;
     if (block >= config.blocks) {
         return;
     }
     let probe = config.first + block * config.stride;
     let key = key_at(probe);
+    // Most blocks hold no chunk but first ones, and one look tells.
+    if (block == 0u || key_at(probe - 1u) != key) {
+        return;
+    }
     let run = run_start(config.first, probe, key);
     let chunks_before = (probe - run + config.stride - 1u) / config.stride;
     let start = run + chunks_before * config.stride;
@@ -81,11 +109,13 @@ fn main(
     }
     let items = items_in_run(start, config.stride / CHUNK, config.end, key);
     let source = config.source;
-    for (var column = local % LANES; column < source.columns; column += LANES) {
-        let words = words_of(sum_items(start, items, column, source));
-        let at = config.sums + (block * source.columns + column) * LANE_WIDTH;
-        for (var i = 0u; i < LANE_WIDTH; i++) {
-            scratch[at + i] = words[i];
+    for (var first = local % LANES; first < source.columns; first += AT_ONCE * LANES) {
+        var sums = sum_items(start, items, first);
+        for (var k = 0u; k < AT_ONCE; k++) {
+            let column = first + k * LANES;
+            if (column < source.columns) {
+                store_partial(config.sums + (block * source.columns + column) * LANE_WIDTH, sums[k]);
+            }
         }
     }
 }

@@ -29,7 +29,7 @@ pub use law::Law;
 
 use crate::headless::Gpu;
 use crate::trace::{Tolerance, Trace};
-use crate::{SortForm, Tuning};
+use crate::{Form, Tuning};
 use finding::Finding;
 use serde::Serialize;
 use wgpu::{AdapterInfo, DeviceType};
@@ -108,9 +108,9 @@ pub fn bound(info: &AdapterInfo) -> Tolerance {
 
 /// `serial` or `wide`: the name of a tuning's sort.
 pub fn tuning_name(tuning: &Tuning) -> &'static str {
-    match tuning.sort {
-        SortForm::Serial => "serial",
-        SortForm::Wide => "wide",
+    match tuning.form {
+        Form::Serial => "serial",
+        Form::Wide => "wide",
     }
 }
 

@@ -82,7 +82,9 @@ impl Gpu {
         let info = adapter.get_info();
         let descriptor = DeviceDescriptor {
             label: Some("sparse_adam::headless"),
-            required_features: adapter.features() & Features::TIMESTAMP_QUERY,
+            // The second lets CPU adapters move rows eight bytes at a time.
+            required_features: adapter.features()
+                & (Features::TIMESTAMP_QUERY | Features::SHADER_INT64),
             required_limits: limits,
             ..Default::default()
         };

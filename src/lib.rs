@@ -24,6 +24,7 @@ mod state_dict;
 mod status;
 mod step;
 mod table;
+mod timestamps;
 #[cfg(feature = "headless")]
 pub mod trace;
 mod tuning;
@@ -39,4 +40,5 @@ pub use resources::Resources;
 pub use state_dict::{GroupState, ParamState, StateDict};
 pub use status::Status;
 pub use step::plan::CHUNK;
-pub use tuning::{SortForm, Tuning};
+pub use timestamps::{TIMED_STAGES, Timestamps};
+pub use tuning::{Form, Tuning};

@@ -4,7 +4,9 @@ use crate::hooks::Hooks;
 use crate::readback::{self, Wait};
 use crate::step::record::Recorder;
 use crate::table::{State, Table};
-use crate::{AdamOptions, Error, Param, ParamGroup, Region, SparseGrad, Status, Tuning};
+use crate::{
+    AdamOptions, Error, Param, ParamGroup, Region, SparseGrad, Status, Timestamps, Tuning,
+};
 use wgpu::{CommandEncoder, Device, Queue};
 
 /// A parameter of an optimizer.
@@ -242,12 +244,31 @@ impl SparseAdam {
     ) -> Result<T, E> {
         self.call_pre_hooks(encoder)?;
         let value = closure(self, encoder)?;
-        self.record_step(encoder)?;
+        self.record_step(encoder, None)?;
         self.call_post_hooks(encoder)?;
         Ok(value)
     }
 
-    fn record_step(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
+    /// As [`SparseAdam::step`], in a compute pass a stage, with the GPU's clock written before
+    /// and after each. The results are the same; the step is slower by what the passes cost.
+    ///
+    /// # Errors
+    /// As [`SparseAdam::step`]. wgpu reports a query set that is too small.
+    pub fn step_with_timestamps(
+        &mut self,
+        encoder: &mut CommandEncoder,
+        timestamps: Timestamps<'_>,
+    ) -> Result<(), Error> {
+        self.call_pre_hooks(encoder)?;
+        self.record_step(encoder, Some(timestamps))?;
+        self.call_post_hooks(encoder)
+    }
+
+    fn record_step(
+        &mut self,
+        encoder: &mut CommandEncoder,
+        timestamps: Option<Timestamps<'_>>,
+    ) -> Result<(), Error> {
         for table in &mut self.tables {
             table.prepare_extras(&self.recorder.device)?;
         }
@@ -266,7 +287,7 @@ impl SparseAdam {
         }
         let groups = &self.groups;
         let tables = self.tables.iter().map(|table| (table, &groups[table.group].options));
-        self.recorder.record(encoder, tables);
+        self.recorder.record(encoder, tables, timestamps);
         Ok(())
     }
 

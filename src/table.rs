@@ -3,7 +3,7 @@
 use crate::grad::{ValueSource, check_value_bytes};
 use crate::param::Geometry;
 use crate::step::pipelines::Gather;
-use crate::step::plan::{DeviceShape, TableStep, columns, rows_a_window, windows};
+use crate::step::plan::{DeviceShape, TableStep, rows_a_window, windows};
 use crate::step::scratch::{create_uniform, try_create};
 use crate::step::shaders::{Reach, Width};
 use crate::{Duplicates, Error, NonFinite, Param, Region, SparseGrad, Status, Tuning};
@@ -139,10 +139,11 @@ impl Table {
     /// How its gradients are read.
     pub fn gather(&self, device: DeviceShape, tuning: &Tuning) -> Gather {
         let narrow = u64::from(self.rows_a_value_window(device)) >= self.value_rows();
+        let width = Width::of(self.geometry.dim, tuning.wide_words && device.wide_words);
         Gather {
-            width: Width::of(self.geometry.dim),
+            width,
             reach: if narrow { Reach::Narrow } else { Reach::Wide },
-            lanes: tuning.lanes(columns(self.geometry.dim)),
+            lanes: tuning.lanes(width.columns(self.geometry.dim)),
             weighted: self.weighted(),
         }
     }

@@ -3,12 +3,14 @@
 use crate::Error;
 use wgpu::{AdapterInfo, DeviceType};
 
-/// Which form of the radix sort runs.
+/// Which form of the stages runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SortForm {
-    /// One invocation sorts a whole tile, one pair after another: for adapters that are a CPU.
+pub enum Form {
+    /// One invocation does a stretch of work by itself, one piece after another, and owns whole
+    /// rows: for adapters that are a CPU.
     Serial,
-    /// A workgroup of 256 ranks a tile together: for GPUs.
+    /// Workgroups share their work, and neighbouring invocations take neighbouring bytes: for
+    /// GPUs.
     Wide,
 }
 
@@ -16,40 +18,59 @@ pub enum SortForm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Tuning {
-    /// Form of the sort.
-    pub sort: SortForm,
-    /// Most key bits a sort pass handles: up to 8 for [`SortForm::Wide`], 12 for
-    /// [`SortForm::Serial`].
+    /// Form of the stages.
+    pub form: Form,
+    /// Most key bits a sort pass handles: up to 8 for [`Form::Wide`], 12 for [`Form::Serial`].
     pub digit_bits: u32,
-    /// Most lanes of invocations that share one row; a power of two.
+    /// Most lanes of invocations that share one row; a power of two. 1 for [`Form::Serial`].
     pub max_lanes: u32,
     /// Invocations a workgroup in ingest, partial and update; a power of two, at most 256.
     pub workgroup: u32,
-    /// Sorted positions a workgroup of update, at most 256.
+    /// Neighbouring entries that an invocation of ingest takes, at most 1,024.
+    pub ingest_strip: u32,
+    /// Sorted positions a workgroup of update, at most 256. [`Form::Serial`] takes fewer where
+    /// a step is small.
     pub update_tile: u32,
-    /// Stretches that the tiles of update are dealt out to in turn; 1 keeps neighbours together.
-    pub update_spread: u32,
+    /// Stretches that the tiles of partial and of [`Form::Serial`]'s update are dealt out to in
+    /// turn, so that neighbouring tiles go to different threads.
+    pub spread: u32,
+    /// Columns that an invocation of partial sums at once, at most 8.
+    pub sums_at_once: u32,
+    /// Most entries of a step of one gradient that is ingested and sorted in one dispatch: up to
+    /// 1,024 for [`Form::Wide`], 4,096 for [`Form::Serial`].
+    pub small: u32,
+    /// Whether rows are moved as 64-bit numbers where eight f32 divide a row and the device has
+    /// `Features::SHADER_INT64`.
+    pub wide_words: bool,
 }
 
 impl Tuning {
     /// For adapters that are a CPU in disguise (llvmpipe, SwiftShader, WARP).
     pub const CPU: Self = Self {
-        sort: SortForm::Serial,
+        form: Form::Serial,
         digit_bits: 10,
         max_lanes: 1,
         workgroup: 8,
-        update_tile: 16,
-        update_spread: 4,
+        ingest_strip: 32,
+        update_tile: 256,
+        spread: 4,
+        sums_at_once: 8,
+        small: 2048,
+        wide_words: true,
     };
 
     /// For GPUs.
     pub const GPU: Self = Self {
-        sort: SortForm::Wide,
+        form: Form::Wide,
         digit_bits: 8,
         max_lanes: 32,
         workgroup: 256,
+        ingest_strip: 1,
         update_tile: 64,
-        update_spread: 1,
+        spread: 1,
+        sums_at_once: 1,
+        small: 1024,
+        wide_words: false,
     };
 
     /// The numbers for an adapter, from its type.
@@ -63,16 +84,19 @@ impl Tuning {
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
-        let most_digit_bits = match self.sort {
-            SortForm::Serial => 12,
-            SortForm::Wide => 8,
+        let [digit_bits, lanes, small] = match self.form {
+            Form::Serial => [12, 1, 4096],
+            Form::Wide => [8, self.workgroup, 1024],
         };
         let checks = [
-            ("tuning.digit_bits", self.digit_bits, most_digit_bits),
-            ("tuning.max_lanes", self.max_lanes, self.workgroup),
+            ("tuning.digit_bits", self.digit_bits, digit_bits),
+            ("tuning.max_lanes", self.max_lanes, lanes),
             ("tuning.workgroup", self.workgroup, 256),
+            ("tuning.ingest_strip", self.ingest_strip, 1024),
             ("tuning.update_tile", self.update_tile, 256),
-            ("tuning.update_spread", self.update_spread, 1024),
+            ("tuning.spread", self.spread, 1024),
+            ("tuning.sums_at_once", self.sums_at_once, 8),
+            ("tuning.small", self.small, small),
         ];
         for (field, found, limit) in checks {
             let power = matches!(field, "tuning.max_lanes" | "tuning.workgroup");

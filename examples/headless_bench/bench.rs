@@ -3,7 +3,9 @@
 use crate::cases::Case;
 use crate::elements::{initial, values};
 use sparse_adam::headless::Gpu;
-use sparse_adam::{AdamOptions, Duplicates, Error, Param, ParamId, SparseAdam, SparseGrad};
+use sparse_adam::{
+    AdamOptions, Duplicates, Error, Param, ParamId, SparseAdam, SparseGrad, Timestamps,
+};
 use std::time::{Duration, Instant};
 use wgpu::{Buffer, CommandEncoder, CommandEncoderDescriptor};
 
@@ -39,10 +41,23 @@ impl<'a> Bench<'a> {
 
     /// Sets the gradients and records a step.
     pub fn record(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
-        for table in &self.tables {
-            self.optimizer.set_grad(table.param, table.grad.clone())?;
-        }
+        self.set_grads()?;
         self.optimizer.step(encoder)
+    }
+
+    fn set_grads(&mut self) -> Result<(), Error> {
+        let mut tables = self.tables.iter();
+        tables.try_for_each(|table| self.optimizer.set_grad(table.param, table.grad.clone()))
+    }
+
+    /// As [`Bench::record`], with the GPU's clock.
+    pub fn record_timed(
+        &mut self,
+        encoder: &mut CommandEncoder,
+        timestamps: Timestamps<'_>,
+    ) -> Result<(), Error> {
+        self.set_grads()?;
+        self.optimizer.step_with_timestamps(encoder, timestamps)
     }
 
     fn encoder(&self) -> CommandEncoder {

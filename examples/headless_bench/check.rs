@@ -4,7 +4,7 @@ use crate::bench::{Bench, Table};
 use crate::cases::Case;
 use crate::elements::{initial, values};
 use sparse_adam::reference::{self, Gradient};
-use sparse_adam::{AdamOptions, SortForm};
+use sparse_adam::{AdamOptions, Form};
 use std::error::Error;
 
 /// Steps before the check.
@@ -41,7 +41,7 @@ pub fn check(bench: &mut Bench<'_>, case: &Case) -> Result<Vec<Expected>, Box<dy
 /// Whether bits must be equal: on an adapter that is a CPU, nothing fuses and all is rounded
 /// correctly.
 pub fn is_exact(bench: &Bench<'_>) -> bool {
-    bench.optimizer.tuning().sort == SortForm::Serial
+    bench.optimizer.tuning().form == Form::Serial
 }
 
 /// The twin's tables hold only the rows that are named: no other row has a part in a step.

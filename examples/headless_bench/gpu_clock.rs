@@ -1,13 +1,17 @@
-//! The GPU's own time of what an encoder holds, where the adapter has timestamps.
+//! The GPU's own time of each stage of a step, where the adapter has timestamps.
 
 use sparse_adam::Error;
 use sparse_adam::headless::Gpu;
+use sparse_adam::{TIMED_STAGES, Timestamps};
 use wgpu::{
-    Buffer, BufferDescriptor, BufferUsages, CommandEncoder, ComputePassDescriptor,
-    ComputePassTimestampWrites, Features, QuerySet, QuerySetDescriptor, QueryType,
+    Buffer, BufferDescriptor, BufferUsages, CommandEncoder, Features, QuerySet, QuerySetDescriptor,
+    QueryType,
 };
 
-/// Two timestamps, written by empty passes before and after what is timed.
+pub const STAGES: usize = TIMED_STAGES.len();
+const QUERIES: u32 = 2 * STAGES as u32;
+
+/// The clock of one step: two timestamps a stage.
 pub struct GpuClock<'a> {
     gpu: &'a Gpu,
     queries: QuerySet,
@@ -21,44 +25,34 @@ impl<'a> GpuClock<'a> {
             return None;
         }
         let queries = gpu.device.create_query_set(&QuerySetDescriptor {
-            label: Some("clock"),
+            label: Some("stages"),
             ty: QueryType::Timestamp,
-            count: 2,
+            count: QUERIES,
         });
         let resolved = gpu.device.create_buffer(&BufferDescriptor {
-            label: Some("clock"),
-            size: 16,
+            label: Some("stages"),
+            size: 8 * u64::from(QUERIES),
             usage: BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC,
             mapped_at_creation: false,
         });
         Some(Self { gpu, queries, resolved })
     }
 
-    /// Milliseconds of what `record` records.
+    /// Milliseconds of each stage of the step that `record` records.
     pub fn time_ms(
         &self,
-        record: impl FnOnce(&mut CommandEncoder) -> Result<(), Error>,
-    ) -> Result<f64, Error> {
+        record: impl FnOnce(&mut CommandEncoder, Timestamps<'_>) -> Result<(), Error>,
+    ) -> Result<[f64; STAGES], Error> {
         self.gpu.submit(|encoder| {
-            self.stamp(encoder, Some(0), None);
-            record(encoder)?;
-            self.stamp(encoder, None, Some(1));
-            encoder.resolve_query_set(&self.queries, 0..2, &self.resolved, 0);
+            record(encoder, Timestamps { query_set: &self.queries, first: 0 })?;
+            encoder.resolve_query_set(&self.queries, 0..QUERIES, &self.resolved, 0);
             Ok(())
         })?;
         let ticks = pollster::block_on(self.gpu.read::<u64>(&self.resolved))?;
         let period = f64::from(self.gpu.queue.get_timestamp_period());
-        Ok(ticks[1].saturating_sub(ticks[0]) as f64 * period / 1e6)
-    }
-
-    fn stamp(&self, encoder: &mut CommandEncoder, begin: Option<u32>, end: Option<u32>) {
-        drop(encoder.begin_compute_pass(&ComputePassDescriptor {
-            label: Some("clock"),
-            timestamp_writes: Some(ComputePassTimestampWrites {
-                query_set: &self.queries,
-                beginning_of_pass_write_index: begin,
-                end_of_pass_write_index: end,
-            }),
-        }));
+        let ms = |stage: usize| {
+            ticks[2 * stage + 1].saturating_sub(ticks[2 * stage]) as f64 * period / 1e6
+        };
+        Ok(std::array::from_fn(ms))
     }
 }

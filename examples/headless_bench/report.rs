@@ -31,9 +31,13 @@ pub struct Report {
     step_ms_min: f64,
     /// A step of many, submitted one after another without waiting.
     step_ms_queued: f64,
-    /// By the GPU's timestamps.
+    /// By the GPU's timestamps: all stages, and each.
     #[serde(skip_serializing_if = "Option::is_none")]
     gpu_ms_median: Option<f64>,
+    ingest_ms: Option<f64>,
+    sort_ms: Option<f64>,
+    partial_ms: Option<f64>,
+    update_ms: Option<f64>,
     /// Host time of `set_grad` and `step`.
     record_us_median: f64,
     /// What a step must move at least: indices and values once, each named row's parameter and
@@ -49,7 +53,7 @@ pub struct Report {
 }
 
 /// The columns of the CSV.
-const COLUMNS: [&str; 23] = [
+const COLUMNS: [&str; 27] = [
     "case",
     "adapter",
     "backend",
@@ -66,6 +70,10 @@ const COLUMNS: [&str; 23] = [
     "step_ms_min",
     "step_ms_queued",
     "gpu_ms_median",
+    "ingest_ms",
+    "sort_ms",
+    "partial_ms",
+    "update_ms",
     "record_us_median",
     "floor_bytes",
     "gbps",
@@ -79,6 +87,8 @@ impl Report {
     pub fn new(gpu: &Gpu, case: &Case, measured: &Measured, copy_gbps: f64) -> Self {
         let (nnz, dim, unique) = (u64::from(case.nnz), u64::from(case.dim), measured.unique);
         let floor_bytes = nnz * (4 + 4 * dim) + unique * 24 * dim;
+        let stages = measured.stages_ms_median;
+        let stage = |number: usize| stages.map(|ms| rounded(ms[number]));
         let gbps = floor_bytes as f64 / (measured.step_ms_median * 1e6);
         Self {
             case: case.name.clone(),
@@ -96,7 +106,11 @@ impl Report {
             step_ms_median: rounded(measured.step_ms_median),
             step_ms_min: rounded(measured.step_ms_min),
             step_ms_queued: rounded(measured.queued_ms),
-            gpu_ms_median: measured.gpu_ms_median.map(rounded),
+            gpu_ms_median: stages.map(|ms| rounded(ms.iter().sum())),
+            ingest_ms: stage(0),
+            sort_ms: stage(1),
+            partial_ms: stage(2),
+            update_ms: stage(3),
             record_us_median: rounded(measured.record_us_median),
             floor_bytes,
             gbps: rounded(gbps),
@@ -105,6 +119,15 @@ impl Report {
             dispatches: measured.dispatches,
             checked: if measured.exact { "bit-equal" } else { "within 2e-6 and 1e-6" },
         }
+    }
+}
+
+impl Report {
+    /// The stages' times in one cell.
+    fn stages(&self) -> String {
+        let all = [self.ingest_ms, self.sort_ms, self.partial_ms, self.update_ms];
+        let cells: Vec<_> = all.iter().flatten().map(|ms| format!("{ms:.3}")).collect();
+        cells.join(" ")
     }
 }
 
@@ -143,7 +166,8 @@ impl Sink {
         if !self.head_written {
             println!("copy {:.1} GB/s; {}", report.copy_gbps, report.checked);
             println!(
-                "{:16} {:>9} {:>4} {:>9} {:>9} {:>6}  {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>4}",
+                "{:16} {:>9} {:>4} {:>9} {:>9} {:>6}  {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>4}  \
+                 gpu ms: ingest, sort, partial, update",
                 "case",
                 "rows",
                 "dim",
@@ -163,7 +187,7 @@ impl Sink {
         }
         let gpu_ms = report.gpu_ms_median.map_or_else(String::new, |ms| format!("{ms:.3}"));
         println!(
-            "{:16} {:>9} {:>4} {:>9} {:>9} {:>6}  {:>9.3} {:>9.3} {:>9.3} {:>9} {:>9.1} {:>7.1} {:>6.1}% {:>4}",
+            "{:16} {:>9} {:>4} {:>9} {:>9} {:>6}  {:>9.3} {:>9.3} {:>9.3} {:>9} {:>9.1} {:>7.1} {:>6.1}% {:>4}  {}",
             report.case,
             report.rows,
             report.dim,
@@ -178,6 +202,7 @@ impl Sink {
             report.gbps,
             100.0 * report.fraction_of_copy,
             report.dispatches,
+            report.stages(),
         );
     }
 }

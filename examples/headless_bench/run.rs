@@ -4,7 +4,7 @@ use crate::bench::Bench;
 use crate::cases::Case;
 use crate::check::{self, Expected};
 use crate::dump::dump;
-use crate::gpu_clock::GpuClock;
+use crate::gpu_clock::{GpuClock, STAGES};
 use indicatif::ProgressBar;
 use sparse_adam::headless::Gpu;
 use std::error::Error;
@@ -39,7 +39,8 @@ pub struct Measured {
     /// A step among others, none of which is waited for.
     pub queued_ms: f64,
     pub record_us_median: f64,
-    pub gpu_ms_median: Option<f64>,
+    /// By the GPU's timestamps, of each stage.
+    pub stages_ms_median: Option<[f64; STAGES]>,
     pub dispatches: u32,
     pub exact: bool,
 }
@@ -62,7 +63,7 @@ pub fn run(gpu: &Gpu, case: &Case, plan: Plan<'_>) -> Result<Measured, Box<dyn E
         queued_ms: millis(queued) / times.whole_ms.len() as f64,
         record_us_median: 1e3 * median(times.record_ms),
         step_ms_median: median(times.whole_ms),
-        gpu_ms_median: gpu_ms(&mut bench)?,
+        stages_ms_median: stages_ms(&mut bench)?,
         dispatches: bench.optimizer.dispatches(),
         exact: check::is_exact(&bench),
     })
@@ -91,13 +92,15 @@ fn time(bench: &mut Bench<'_>, steps: Option<u32>) -> Result<Times, Box<dyn Erro
 }
 
 /// None where the adapter has no clock, or one that stands still.
-fn gpu_ms(bench: &mut Bench<'_>) -> Result<Option<f64>, Box<dyn Error>> {
+fn stages_ms(bench: &mut Bench<'_>) -> Result<Option<[f64; STAGES]>, Box<dyn Error>> {
     let Some(clock) = GpuClock::new(bench.gpu) else {
         return Ok(None);
     };
-    let steps = (0..CLOCKED).map(|_| clock.time_ms(|encoder| bench.record(encoder)));
-    let median = median(steps.collect::<Result<_, _>>()?);
-    Ok((median > 0.0).then_some(median))
+    let step = |_| clock.time_ms(|encoder, stamps| bench.record_timed(encoder, stamps));
+    let steps: Vec<_> = (0..CLOCKED).map(step).collect::<Result<_, _>>()?;
+    let stage = |stage| median(steps.iter().map(|step| step[stage]).collect());
+    let medians: [f64; STAGES] = std::array::from_fn(stage);
+    Ok((medians.iter().sum::<f64>() > 0.0).then_some(medians))
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -18,7 +18,6 @@ struct Updated {
 
 fn adam(hyper: AdamHyper, param: Lane, exp_avg: Lane, exp_avg_sq: Lane, grad: Lane) -> Updated {
     let m = exp_avg + (grad - exp_avg) * hyper.one_minus_beta1;
-    let v = exp_avg_sq + (grad * grad - exp_avg_sq) * hyper.one_minus_beta2;
-    let direction = m / (sqrt(v) + hyper.eps);
-    return Updated(param - hyper.step_size * direction, m, v);
+    let v = exp_avg_sq + (square(grad) - exp_avg_sq) * hyper.one_minus_beta2;
+    return Updated(param - hyper.step_size * direction(m, v, hyper.eps), m, v);
 }

@@ -29,9 +29,10 @@ struct EntriesConfig {
     skip_non_finite: u32,
     /// 1: this stretch has weights of its own; 0: each is 1.
     has_weights: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
+    /// For ingest_small_serial: bits of a key, and the lists of heads as in HeadsConfig.
+    key_bits: u32,
+    block: u32,
+    lists: u32,
 }
 
 const VALUES_BY_ENTRY: u32 = 0u;

@@ -3,8 +3,8 @@
 // This fragment and values_wide declare the same binding in two ways, so they are the only
 // fragments that own bindings.
 
-@group(0) @binding(4) var<storage, read_write> values: array<Lane>;
+@group(0) @binding(4) var<storage, read_write> values: array<Stored>;
 
 fn load_value(row: u32, column: u32, columns: u32, rows_a_window: u32) -> Lane {
-    return values[row * columns + column];
+    return unpack(values[row * columns + column]);
 }

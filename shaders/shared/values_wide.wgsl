@@ -1,29 +1,29 @@
 // The gradient's value rows `[rows, columns]`, too many bytes for one binding: up to five
 // windows of `rows_a_window` rows.
 
-@group(0) @binding(4) var<storage, read_write> values_0: array<Lane>;
-@group(0) @binding(5) var<storage, read_write> values_1: array<Lane>;
-@group(0) @binding(6) var<storage, read_write> values_2: array<Lane>;
-@group(0) @binding(7) var<storage, read_write> values_3: array<Lane>;
-@group(0) @binding(8) var<storage, read_write> values_4: array<Lane>;
+@group(0) @binding(4) var<storage, read_write> values_0: array<Stored>;
+@group(0) @binding(5) var<storage, read_write> values_1: array<Stored>;
+@group(0) @binding(6) var<storage, read_write> values_2: array<Stored>;
+@group(0) @binding(7) var<storage, read_write> values_3: array<Stored>;
+@group(0) @binding(8) var<storage, read_write> values_4: array<Stored>;
 
 fn load_value(row: u32, column: u32, columns: u32, rows_a_window: u32) -> Lane {
     let at = (row % rows_a_window) * columns + column;
     switch (row / rows_a_window) {
         case 0u: {
-            return values_0[at];
+            return unpack(values_0[at]);
         }
         case 1u: {
-            return values_1[at];
+            return unpack(values_1[at]);
         }
         case 2u: {
-            return values_2[at];
+            return unpack(values_2[at]);
         }
         case 3u: {
-            return values_3[at];
+            return unpack(values_3[at]);
         }
         default: {
-            return values_4[at];
+            return unpack(values_4[at]);
         }
     }
 }

@@ -25,9 +25,9 @@ pub struct EntriesConfig {
     pub sources: u32,
     pub skip_non_finite: u32,
     pub has_weights: u32,
-    pub pad0: u32,
-    pub pad1: u32,
-    pub pad2: u32,
+    pub key_bits: u32,
+    pub block: u32,
+    pub lists: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -129,4 +129,17 @@ pub struct UpdateConfig {
     pub unique: u32,
     pub once: u32,
     pub source: Source,
+    pub block: u32,
+    pub lists: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct HeadsConfig {
+    pub count: u32,
+    pub block: u32,
+    pub lists: u32,
+    pub pad0: u32,
 }

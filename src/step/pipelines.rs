@@ -2,7 +2,7 @@
 
 use super::bind::Layout;
 use super::shaders::{Reach, Stage, WIDE_WINDOWS, Width};
-use crate::{SortForm, Tuning};
+use crate::{Form, Tuning};
 use std::collections::HashMap;
 use wgpu::{
     BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, BufferBindingType,
@@ -40,8 +40,20 @@ impl Kernel {
         Self::of(Stage::Inspect(gather.width, gather.reach))
     }
 
-    pub fn update(Gather { width, reach, lanes, weighted }: Gather) -> Self {
-        Self { lanes, weighted, ..Self::of(Stage::Update(width, reach)) }
+    pub fn update(form: Form, Gather { width, reach, lanes, weighted }: Gather) -> Self {
+        let stage = match form {
+            Form::Serial => Stage::UpdateSerial(width, reach),
+            Form::Wide => Stage::UpdateWide(width, reach),
+        };
+        Self { lanes, weighted, ..Self::of(stage) }
+    }
+
+    pub fn ingest(form: Form, small: bool) -> Self {
+        Self::of(match (small, form) {
+            (false, _) => Stage::Ingest,
+            (true, Form::Serial) => Stage::IngestSmallSerial,
+            (true, Form::Wide) => Stage::IngestSmallWide,
+        })
     }
 
     pub fn partial(gather: Gather, of_entries: bool) -> Self {
@@ -55,19 +67,25 @@ impl Kernel {
         let workgroup = ("WORKGROUP", f64::from(tuning.workgroup));
         let lanes = ("LANES", f64::from(self.lanes));
         let weighted = ("WEIGHTED", number(self.weighted));
+        let spread = ("SPREAD", f64::from(tuning.spread));
         match self.stage {
-            Stage::IngestSmall
+            Stage::IngestSmallSerial
+            | Stage::IngestSmallWide
             | Stage::SortWideHistogram
             | Stage::SortWideScan
             | Stage::SortWideScatter => vec![],
             Stage::Partial(..) => {
-                vec![workgroup, lanes, weighted, ("OF_ENTRIES", number(self.of_entries))]
+                let of_entries = ("OF_ENTRIES", number(self.of_entries));
+                let at_once = ("AT_ONCE", f64::from(tuning.sums_at_once));
+                vec![workgroup, lanes, weighted, of_entries, at_once, spread]
             }
-            Stage::Update(..) => {
-                let tile = ("TILE", f64::from(tuning.update_tile));
-                let spread = ("SPREAD", f64::from(tuning.update_spread));
-                vec![workgroup, lanes, weighted, tile, spread]
+            Stage::UpdateSerial(..) => {
+                vec![workgroup, weighted, spread]
             }
+            Stage::UpdateWide(..) => {
+                vec![workgroup, lanes, weighted, ("TILE", f64::from(tuning.update_tile))]
+            }
+            Stage::Ingest => vec![workgroup, ("STRIP", f64::from(tuning.ingest_strip))],
             _ => vec![workgroup],
         }
     }
@@ -86,7 +104,7 @@ enum Bound {
 const VALUES: u32 = 4;
 
 /// Label, bindings from 0 on, and bindings of values, of each layout.
-const LAYOUTS: [(&str, &[Bound], usize); 12] = {
+const LAYOUTS: [(&str, &[Bound], usize); 13] = {
     use Bound::{Read, ReadWrite, Uniform};
     const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
     const INSPECT: &[Bound] = &[Uniform, ReadWrite, ReadWrite, ReadWrite];
@@ -105,13 +123,14 @@ const LAYOUTS: [(&str, &[Bound], usize); 12] = {
         ("sparse_adam::partial", PARTIAL, WIDE_WINDOWS),
         ("sparse_adam::update", UPDATE, 1),
         ("sparse_adam::update", UPDATE, WIDE_WINDOWS),
+        ("sparse_adam::heads", &[Uniform, ReadWrite], 0),
     ]
 };
 
 fn layout_number(stage: Stage) -> usize {
     let wide = |reach| usize::from(reach == Reach::Wide);
     match stage {
-        Stage::Ingest | Stage::IngestSmall => 0,
+        Stage::Ingest | Stage::IngestSmallSerial | Stage::IngestSmallWide => 0,
         Stage::Source => 1,
         Stage::SortSerialHistogram | Stage::SortWideHistogram => 2,
         Stage::SortSerialScan | Stage::SortWideScan => 3,
@@ -119,17 +138,18 @@ fn layout_number(stage: Stage) -> usize {
         Stage::Repeats => 5,
         Stage::Inspect(_, reach) => 6 + wide(reach),
         Stage::Partial(_, reach) => 8 + wide(reach),
-        Stage::Update(_, reach) => 10 + wide(reach),
+        Stage::UpdateSerial(_, reach) | Stage::UpdateWide(_, reach) => 10 + wide(reach),
+        Stage::Heads => 12,
     }
 }
 
 /// The stages of a sort form: histogram, scan, scatter.
-pub fn sort_stages(form: SortForm) -> [Stage; 3] {
+pub fn sort_stages(form: Form) -> [Stage; 3] {
     match form {
-        SortForm::Serial => {
+        Form::Serial => {
             [Stage::SortSerialHistogram, Stage::SortSerialScan, Stage::SortSerialScatter]
         }
-        SortForm::Wide => [Stage::SortWideHistogram, Stage::SortWideScan, Stage::SortWideScatter],
+        Form::Wide => [Stage::SortWideHistogram, Stage::SortWideScan, Stage::SortWideScatter],
     }
 }
 
@@ -149,11 +169,13 @@ impl Pipelines {
             (number, create_layout(device, number, label, bound, values))
         });
         let mut pipelines = Self { layouts: layouts.collect(), made: HashMap::new() };
-        pipelines.prepare(device, tuning, Kernel::of(Stage::Ingest));
-        if tuning.sort == SortForm::Wide {
-            pipelines.prepare(device, tuning, Kernel::of(Stage::IngestSmall));
+        for small in [false, true] {
+            pipelines.prepare(device, tuning, Kernel::ingest(tuning.form, small));
         }
-        for stage in sort_stages(tuning.sort) {
+        if tuning.form == Form::Serial {
+            pipelines.prepare(device, tuning, Kernel::of(Stage::Heads));
+        }
+        for stage in sort_stages(tuning.form) {
             pipelines.prepare(device, tuning, Kernel::of(stage));
         }
         pipelines
@@ -161,7 +183,7 @@ impl Pipelines {
 
     /// Builds the pipelines that read gradients as `gather` says.
     pub fn prepare_gather(&mut self, device: &Device, tuning: &Tuning, gather: Gather) {
-        self.prepare(device, tuning, Kernel::update(gather));
+        self.prepare(device, tuning, Kernel::update(tuning.form, gather));
         self.prepare(device, tuning, Kernel::partial(gather, true));
         self.prepare(device, tuning, Kernel::partial(gather, false));
     }

@@ -1,16 +1,21 @@
 //! What one step will do: key ranges, sort passes, scratch sizes, dispatch grids. Pure.
 
-use super::shaders::WIDE_WINDOWS;
+use super::shaders::{WIDE_WINDOWS, Width};
 use crate::param::Geometry;
-use crate::{Error, SortForm, Tuning};
+use crate::{Error, Form, Tuning};
 
 /// Fan-in of the tree that sums a row's entries: entries are added one after another in chunks
 /// of `CHUNK` counted from the row's first entry, then the chunk sums in chunks of `CHUNK`,
 /// and so on. Part of the numerics contract: it is the same on every adapter.
 pub const CHUNK: u32 = 64;
 
-/// Most entries that `ingest_small` takes.
-pub(crate) const SMALL: u32 = 1024;
+/// Most entries of a run whose chunks the serial update sums itself: two levels of the tree,
+/// and still a loop that ends soon.
+const INLINE: u32 = 1024;
+/// Sorted positions a list of heads at least, and lists of a step to aim for: enough for every
+/// thread, and long enough to fill SIMD groups.
+const SMALLEST_BLOCK: u32 = 16;
+const BLOCKS: u32 = 32;
 /// Pairs of a tile of the wide sort.
 const WIDE_TILE: u32 = 2048;
 /// Bounds of the serial sort: no loop of more than 32,768 turns (some drivers stop at 65,535).
@@ -28,10 +33,12 @@ pub(crate) struct DeviceShape {
     pub max_workgroups: u32,
     /// Bindings that a gradient's values may span.
     pub value_windows: usize,
+    /// Whether shaders may use 64-bit integers.
+    pub wide_words: bool,
 }
 
 impl DeviceShape {
-    pub fn of(limits: &wgpu::Limits) -> Self {
+    pub fn of(limits: &wgpu::Limits, features: wgpu::Features) -> Self {
         // Backends address storage with 32-bit byte offsets, so 4 GiB is out of reach.
         let max_binding = limits.max_storage_buffer_binding_size.min(u64::from(u32::MAX) & !3);
         Self {
@@ -43,6 +50,7 @@ impl DeviceShape {
                 buffers if buffers >= 3 + WIDE_WINDOWS => WIDE_WINDOWS,
                 _ => 1,
             },
+            wide_words: features.contains(wgpu::Features::SHADER_INT64),
         }
     }
 }
@@ -134,12 +142,24 @@ pub(crate) struct Plan {
     /// In the order of the tables asked for.
     pub tables: Vec<TablePlan>,
     pub sort: SortPlan,
-    /// Whether `ingest_small` takes the place of ingest and sort.
+    /// Lists of run heads, where the form of the update takes them.
+    pub heads: Option<HeadsPlan>,
+    /// Whether one dispatch takes the place of ingest, sort and heads.
     pub small: bool,
     /// Pairs of all tables, sorted or not.
     pub pairs: u32,
-    /// Words of the buffer of sorted pairs and partial sums.
+    /// Words of the buffer of sorted pairs, lists of heads and partial sums.
     pub sorted_words: u64,
+}
+
+/// Lists of run heads, one a block of sorted positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeadsPlan {
+    /// Positions a block.
+    pub block: u32,
+    /// First word of the lists.
+    pub lists: u32,
+    pub grid: Grid,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,6 +196,8 @@ pub(crate) struct SortPlan {
     pub tiles: u32,
     pub tile_size: u32,
     pub passes: Vec<Pass>,
+    /// Bits of the keys.
+    pub key_bits: u32,
     /// Words of the histogram and digit totals.
     pub histogram_words: u64,
     /// Grid of the histogram and scatter dispatches.
@@ -205,8 +227,14 @@ pub(crate) fn plan(
     limit("rows of all tables of a step, plus one a table", keys, u32::MAX.into(), few)?;
     limit("entries of all gradients of a step", count, i32::MAX as u64, few)?;
 
+    let small = is_small(steps, tuning);
     let mut words = 2 * count;
+    if small && tuning.form == Form::Serial {
+        // Where the pairs are while they are sorted.
+        words *= 2;
+    }
     let sorted = steps.iter().filter(|step| step.sorted).map(|step| step.nnz).sum();
+    let heads = heads(sorted, &mut words, device, tuning);
     // Sorted tables come first; the others are not moved.
     let (mut next_sorted, mut next_other, mut key_base) = (0, sorted, 0);
     let mut tables = Vec::with_capacity(steps.len());
@@ -225,28 +253,45 @@ pub(crate) fn plan(
             sources,
             entries: Grid::over(step.nnz.div_ceil(tuning.workgroup), device),
             levels: levels(*step, &mut words, device, tuning),
-            update: Grid::over(update_workgroups(step.nnz, tuning), device),
+            update: Grid::over(update_workgroups(first, step.nnz, heads, tuning), device),
         });
         key_base = sentinel + 1;
     }
     let shrink = "set smaller gradients, or request a larger max_storage_buffer_binding_size";
     limit("bytes of sorted pairs and chunk sums", 4 * words, device.max_binding, shrink)?;
-    let small = is_small(steps, tuning);
     let sort = sort(if small { 0 } else { sorted }, keys, device, tuning);
     let histogram = 4 * sort.histogram_words;
     limit("bytes of the sort's histogram", histogram, device.max_binding, shrink)?;
-    Ok(Plan { tables, sort, small, pairs: count as u32, sorted_words: words })
+    Ok(Plan { tables, sort, heads, small, pairs: count as u32, sorted_words: words })
 }
 
-/// A CPU adapter's serial sort is faster than a bitonic one even so: it has no small form.
 fn is_small(steps: &[TableStep], tuning: &Tuning) -> bool {
-    let fits = |step: &TableStep| step.sorted && step.plain && step.nnz <= SMALL;
-    tuning.sort == SortForm::Wide && matches!(steps, [step] if fits(step))
+    matches!(steps, [step] if step.sorted && step.plain && step.nnz <= tuning.small)
 }
 
-/// One a tile, in as many stretches as the tiles are dealt out to.
-fn update_workgroups(nnz: u32, tuning: &Tuning) -> u32 {
-    nnz.div_ceil(tuning.update_tile).next_multiple_of(tuning.update_spread)
+/// The lists of heads over `sorted` positions; takes their `words`.
+fn heads(sorted: u32, words: &mut u64, device: DeviceShape, tuning: &Tuning) -> Option<HeadsPlan> {
+    if tuning.form == Form::Wide {
+        return None;
+    }
+    let block = (sorted / BLOCKS).next_power_of_two().max(SMALLEST_BLOCK).min(tuning.update_tile);
+    let blocks = sorted.div_ceil(block);
+    // Truncation is harmless: a plan of so many words is refused before it is used.
+    let lists = *words as u32;
+    *words += u64::from(blocks) * u64::from(block + 1);
+    Some(HeadsPlan { block, lists, grid: Grid::over(blocks.div_ceil(tuning.workgroup), device) })
+}
+
+/// One a tile, or one a block, in as many stretches as the blocks are dealt out to. Blocks are
+/// counted from position 0, so a table may have part of its first.
+fn update_workgroups(first: u32, nnz: u32, heads: Option<HeadsPlan>, tuning: &Tuning) -> u32 {
+    match heads {
+        None => nnz.div_ceil(tuning.update_tile),
+        Some(HeadsPlan { block, .. }) => {
+            let blocks = (first + nnz).div_ceil(block) - first / block;
+            blocks.next_multiple_of(tuning.spread)
+        }
+    }
 }
 
 fn limit(what: &str, found: u64, limit: u64, remedy: &'static str) -> Result<(), Error> {
@@ -263,13 +308,19 @@ fn levels(
     device: DeviceShape,
     tuning: &Tuning,
 ) -> Vec<LevelPlan> {
-    let lanes = tuning.lanes(columns(step.geometry.dim));
+    let columns = Width::of(step.geometry.dim, tuning.wide_words && device.wide_words)
+        .columns(step.geometry.dim);
+    let lanes = tuning.lanes(columns);
     let mut levels = Vec::new();
+    if tuning.form == Form::Serial && step.nnz <= INLINE {
+        return levels;
+    }
     let mut stride = CHUNK;
     while stride < step.nnz && !step.once {
         let blocks = step.nnz.div_ceil(stride);
         let groups = tuning.workgroup / lanes;
-        let grid = Grid::over(blocks.div_ceil(groups), device);
+        let workgroups = blocks.div_ceil(groups).next_multiple_of(tuning.spread);
+        let grid = Grid::over(workgroups, device);
         // Truncation is harmless: a plan of so many words is refused before it is used.
         levels.push(LevelPlan { stride, blocks, sums: *words as u32, grid });
         *words += u64::from(blocks) * u64::from(step.geometry.dim);
@@ -278,15 +329,10 @@ fn levels(
     levels
 }
 
-/// Lanes of f32 in a row: four wide where the row divides by four.
-pub(crate) fn columns(dim: u32) -> u32 {
-    if dim.is_multiple_of(4) { dim / 4 } else { dim }
-}
-
 fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) -> SortPlan {
-    let (tile_size, tiles_a_workgroup) = match tuning.sort {
-        SortForm::Wide => (WIDE_TILE, 1),
-        SortForm::Serial => {
+    let (tile_size, tiles_a_workgroup) = match tuning.form {
+        Form::Wide => (WIDE_TILE, 1),
+        Form::Serial => {
             let size = count.div_ceil(SERIAL_TILES);
             (size.clamp(*SERIAL_TILE.start(), *SERIAL_TILE.end()), tuning.workgroup)
         }
@@ -299,23 +345,29 @@ fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) -> SortPlan
         tiles,
         tile_size,
         passes,
+        key_bits: key_bits(keys),
         histogram_words: u64::from(radix) * (u64::from(tiles) + 1),
         tile_grid: Grid::over(tiles.div_ceil(tiles_a_workgroup), device),
     }
 }
 
+/// Bits that `keys` different keys need; at least 1.
+fn key_bits(keys: u64) -> u32 {
+    (u64::BITS - (keys - 1).leading_zeros()).max(1)
+}
+
 /// Splits the bits that `keys` keys need into digits of nearly equal width, lowest first.
 fn passes(keys: u64, device: DeviceShape, tuning: &Tuning) -> Vec<Pass> {
-    let bits = u64::BITS - (keys - 1).leading_zeros();
-    let count = bits.div_ceil(tuning.digit_bits).max(1);
+    let bits = key_bits(keys);
+    let count = bits.div_ceil(tuning.digit_bits);
     let mut shift = 0;
     let mut passes = Vec::with_capacity(count as usize);
     for pass in 0..count {
         let digit_bits = (bits - shift).div_ceil(count - pass);
         let radix = 1 << digit_bits;
-        let scan = match tuning.sort {
-            SortForm::Wide => Grid::over(radix, device),
-            SortForm::Serial => Grid::over(radix.div_ceil(tuning.workgroup), device),
+        let scan = match tuning.form {
+            Form::Wide => Grid::over(radix, device),
+            Form::Serial => Grid::over(radix.div_ceil(tuning.workgroup), device),
         };
         passes.push(Pass { shift, radix, scan });
         shift += digit_bits;

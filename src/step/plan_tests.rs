@@ -5,6 +5,7 @@ const DEVICE: DeviceShape = DeviceShape {
     alignment: 256,
     max_workgroups: 65_535,
     value_windows: 1,
+    wide_words: true,
 };
 
 fn table(rows: u32, dim: u32) -> Geometry {
@@ -22,7 +23,8 @@ fn tables_own_disjoint_keys_and_positions() {
     let ranges: Vec<_> =
         plan.tables.iter().map(|t| (t.first, t.end, t.key_base, t.sentinel)).collect();
     assert_eq!(ranges, [(0, 5, 0, 10), (5, 7, 11, 18), (7, 16, 19, 20)]);
-    assert_eq!((plan.sort.count, plan.sorted_words), (16, 32));
+    // Two words a pair, and one block of heads.
+    assert_eq!((plan.sort.count, plan.sorted_words), (16, 32 + 17));
 }
 
 #[test]
@@ -38,7 +40,7 @@ fn promised_tables_lie_behind_the_sorted_ones() {
 #[test]
 fn weights_take_two_words_an_entry() {
     let weighted = TableStep { weighted: true, ..step(7, 3, 20) };
-    let plan = plan(&[step(10, 4, 5), weighted], DEVICE, &Tuning::CPU).unwrap();
+    let plan = plan(&[step(10, 4, 5), weighted], DEVICE, &Tuning::GPU).unwrap();
     assert_eq!((plan.tables[1].sources, plan.sorted_words), (50, 90));
 }
 
@@ -58,14 +60,49 @@ fn digits_cover_exactly_the_bits_that_the_keys_need() {
 
 #[test]
 fn one_small_plain_gradient_is_sorted_as_it_comes_in() {
-    let plain = TableStep { plain: true, ..step(1000, 4, SMALL) };
-    let small = |steps: &[TableStep], tuning| plan(steps, DEVICE, tuning).unwrap();
-    let planned = small(&[plain], &Tuning::GPU);
-    assert!(planned.small && planned.sort.passes.is_empty() && planned.pairs == SMALL);
-    assert!(!small(&[plain], &Tuning::CPU).small);
-    assert!(!small(&[plain, plain], &Tuning::GPU).small);
-    assert!(!small(&[TableStep { nnz: SMALL + 1, ..plain }], &Tuning::GPU).small);
-    assert!(!small(&[TableStep { sorted: false, ..plain }], &Tuning::GPU).small);
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        let plain = TableStep { plain: true, ..step(1000, 4, tuning.small) };
+        let small = |steps: &[TableStep]| plan(steps, DEVICE, &tuning).unwrap();
+        let planned = small(&[plain]);
+        assert!(planned.small && planned.sort.passes.is_empty());
+        assert_eq!(planned.pairs, tuning.small);
+        assert!(!small(&[plain, plain]).small);
+        assert!(!small(&[TableStep { nnz: tuning.small + 1, ..plain }]).small);
+        assert!(!small(&[TableStep { sorted: false, ..plain }]).small);
+    }
+}
+
+#[test]
+fn lists_of_heads_cover_the_sorted_positions_in_blocks() {
+    assert_eq!(plan(&[step(10, 1, 99)], DEVICE, &Tuning::GPU).unwrap().heads, None);
+    for (nnz, block) in [(1, 16), (600, 32), (5000, 256), (1_000_000, 256)] {
+        let plan = plan(&[step(10, 1, nnz)], DEVICE, &Tuning::CPU).unwrap();
+        let heads = plan.heads.unwrap();
+        assert_eq!((heads.block, heads.lists), (block, 2 * nnz));
+        let invocations = heads.grid.x * heads.grid.y * Tuning::CPU.workgroup;
+        assert!(u64::from(invocations) * u64::from(block) >= u64::from(nnz));
+        assert!(plan.sorted_words >= u64::from(2 * nnz + nnz.div_ceil(block) * (block + 1)));
+    }
+}
+
+#[test]
+fn a_serial_update_visits_every_block_that_a_table_has_part_of() {
+    let steps = [step(10, 1, 5000), step(10, 1, 5000), step(10, 1, 37)];
+    let plan = plan(&steps, DEVICE, &Tuning::CPU).unwrap();
+    let block = plan.heads.unwrap().block;
+    for table in &plan.tables {
+        let blocks = table.end.div_ceil(block) - table.first / block;
+        assert!(table.update.x * table.update.y >= blocks);
+    }
+}
+
+#[test]
+fn a_serial_update_sums_short_steps_itself() {
+    let levels = |nnz| {
+        let plan = plan(&[step(10, 2, nnz)], DEVICE, &Tuning::CPU).unwrap();
+        plan.tables[0].levels.len()
+    };
+    assert_eq!([levels(INLINE), levels(INLINE + 1)], [0, 1]);
 }
 
 #[test]
@@ -101,8 +138,9 @@ fn update_has_a_workgroup_for_every_tile_of_every_stretch() {
         for nnz in [1, 63, 64, 65, 1025, 99_999] {
             let plan = plan(&[step(10, 1, nnz)], DEVICE, &tuning).unwrap();
             let workgroups = plan.tables[0].update.x * plan.tables[0].update.y;
-            let stretch = nnz.div_ceil(tuning.update_tile).div_ceil(tuning.update_spread);
-            assert!(workgroups >= stretch * tuning.update_spread);
+            let tile = plan.heads.map_or(tuning.update_tile, |heads| heads.block);
+            let stretch = nnz.div_ceil(tile).div_ceil(tuning.spread);
+            assert!(workgroups >= stretch * tuning.spread);
         }
     }
 }

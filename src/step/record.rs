@@ -3,13 +3,16 @@
 mod entries;
 
 use super::bind::{BindGroups, Bindings, bindings};
-use super::layout::{AdamHyper, PartialConfig, RepeatsConfig, SortConfig, Source, UpdateConfig};
+use super::layout::{
+    AdamHyper, HeadsConfig, PartialConfig, RepeatsConfig, SortConfig, Source, UpdateConfig,
+};
 use super::pipelines::{Gather, Kernel, Pipelines, sort_stages};
-use super::plan::{DeviceShape, Grid, Plan, TablePlan, TableStep, columns, plan};
+use super::plan::{DeviceShape, Grid, HeadsPlan, Plan, TablePlan, TableStep, plan};
 use super::scratch::{Scratch, ScratchBytes, try_create};
 use super::shaders::{Reach, Stage, WIDE_WINDOWS};
 use super::uniforms::Uniforms;
 use crate::table::Table;
+use crate::timestamps::{Timed, Timestamps};
 use crate::{AdamOptions, Duplicates, Error, NonFinite, Region, SparseGrad, Tuning};
 use wgpu::{Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, Device, Queue};
 
@@ -66,7 +69,7 @@ fn stretches(table: &Table) -> impl Iterator<Item = Stretch<'_>> {
 
 impl Recorder {
     pub fn new(device: &Device, queue: &Queue, tuning: Tuning) -> Result<Self, Error> {
-        let shape = DeviceShape::of(&device.limits());
+        let shape = DeviceShape::of(&device.limits(), device.features());
         let absent_bytes = ABSENT_BYTES * WIDE_WINDOWS as u64;
         Ok(Self {
             device: device.clone(),
@@ -128,6 +131,7 @@ impl Recorder {
         &mut self,
         encoder: &mut CommandEncoder,
         tables: impl Iterator<Item = (&'a Table, &'a AdamOptions)> + Clone,
+        timestamps: Option<Timestamps<'_>>,
     ) {
         self.dispatches = 0;
         self.bind_groups.begin_step();
@@ -141,7 +145,7 @@ impl Recorder {
                 move |(((table, options), at), &asked)| {
                     let gather = table.gather(shape, &tuning);
                     let source = Source {
-                        columns: columns(table.geometry.dim),
+                        columns: gather.width.columns(table.geometry.dim),
                         rows_a_window: table.rows_a_value_window(shape),
                         sources: at.sources,
                         pad0: 0,
@@ -150,11 +154,7 @@ impl Recorder {
                 },
             );
             self.gather_inputs(encoder, live.clone());
-            let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor {
-                label: Some("sparse_adam::step"),
-                timestamp_writes: None,
-            });
-            self.stages(&mut pass, &plan, live);
+            self.stages(encoder, &plan, live, timestamps);
         }
         self.uniforms.flush(&self.queue);
         self.planned = Some((steps, plan));
@@ -184,26 +184,50 @@ impl Recorder {
         }
     }
 
+    /// Records the stages into one pass, or into one each where they are timed.
     fn stages<'a>(
         &mut self,
-        pass: &mut ComputePass<'_>,
+        encoder: &mut CommandEncoder,
         plan: &Plan,
         tables: impl Iterator<Item = Live<'a>> + Clone,
+        timestamps: Option<Timestamps<'_>>,
     ) {
-        for live in tables.clone() {
-            for stretch in stretches(live.table) {
-                self.entries(pass, plan, live, stretch);
+        let label = Some("sparse_adam::step");
+        if let Some(timestamps) = timestamps {
+            for part in Timed::ALL {
+                let timestamp_writes = Some(timestamps.of(part));
+                let descriptor = ComputePassDescriptor { label, timestamp_writes };
+                let mut pass = encoder.begin_compute_pass(&descriptor);
+                self.part(&mut pass, part, plan, tables.clone());
+            }
+        } else {
+            let descriptor = ComputePassDescriptor { label, timestamp_writes: None };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            for part in Timed::ALL {
+                self.part(&mut pass, part, plan, tables.clone());
             }
         }
-        self.sort(pass, plan);
-        for live in tables.clone() {
-            if live.table.grads[0].duplicates == Duplicates::NoneChecked {
-                self.repeats(pass, live);
+    }
+
+    /// Records a part of the step for all tables.
+    fn part<'a>(
+        &mut self,
+        pass: &mut ComputePass<'_>,
+        part: Timed,
+        plan: &Plan,
+        tables: impl Iterator<Item = Live<'a>>,
+    ) {
+        match part {
+            Timed::Ingest => tables.for_each(|live| {
+                stretches(live.table).for_each(|stretch| self.entries(pass, plan, live, stretch));
+            }),
+            Timed::Sort => {
+                self.sort(pass, plan);
+                self.heads(pass, plan);
+                tables.for_each(|live| self.repeats(pass, live));
             }
-            self.partial(pass, live);
-        }
-        for live in tables {
-            self.update(pass, live);
+            Timed::Partial => tables.for_each(|live| self.partial(pass, live)),
+            Timed::Update => tables.for_each(|live| self.update(pass, plan, live)),
         }
     }
 
@@ -219,7 +243,7 @@ impl Recorder {
     }
 
     fn sort(&mut self, pass: &mut ComputePass<'_>, plan: &Plan) {
-        let [histogram, scan, scatter] = sort_stages(self.tuning.sort).map(Kernel::of);
+        let [histogram, scan, scatter] = sort_stages(self.tuning.form).map(Kernel::of);
         let counts = Region::from(&self.scratch.histogram);
         for (left, digit) in (1..=plan.sort.passes.len()).rev().zip(&plan.sort.passes) {
             let config = SortConfig {
@@ -242,7 +266,24 @@ impl Recorder {
         }
     }
 
+    fn heads(&mut self, pass: &mut ComputePass<'_>, plan: &Plan) {
+        let Some(HeadsPlan { block, lists, grid }) = plan.heads else {
+            return;
+        };
+        let count = plan.sort.count;
+        // A small step's ingest has listed them.
+        if plan.small || count == 0 {
+            return;
+        }
+        let (slot, offset) = self.slot(&HeadsConfig { count, block, lists, pad0: 0 });
+        let bound = bindings([slot, Region::from(&self.scratch.sorted)], &[]);
+        self.dispatch(pass, Kernel::of(Stage::Heads), bound, &[offset], grid);
+    }
+
     fn repeats(&mut self, pass: &mut ComputePass<'_>, live: Live<'_>) {
+        if live.table.grads[0].duplicates != Duplicates::NoneChecked {
+            return;
+        }
         let &TablePlan { first, end, sentinel, entries, .. } = live.at;
         let (slot, offset) = self.slot(&RepeatsConfig { first, end, sentinel, pad0: 0 });
         let status = Region::from(&live.table.status);
@@ -272,7 +313,7 @@ impl Recorder {
         }
     }
 
-    fn update(&mut self, pass: &mut ComputePass<'_>, live: Live<'_>) {
+    fn update(&mut self, pass: &mut ComputePass<'_>, plan: &Plan, live: Live<'_>) {
         let Some(state) = &live.table.state else {
             return;
         };
@@ -280,6 +321,8 @@ impl Recorder {
         for (sums, level) in sums.iter_mut().zip(&live.at.levels) {
             *sums = level.sums;
         }
+        let (block, lists) = plan.heads.map_or((0, 0), |heads| (heads.block, heads.lists));
+        let kernel = Kernel::update(self.tuning.form, live.gather);
         for (window, moments) in live.table.windows.iter().zip(&state.moments) {
             let config = UpdateConfig {
                 hyper: AdamHyper::at(live.options, state.step),
@@ -293,12 +336,15 @@ impl Recorder {
                 unique: (!live.asked.sorted).into(),
                 once: live.asked.once.into(),
                 source: live.source,
+                block,
+                lists,
+                ..Default::default()
             };
             let (slot, offset) = self.slot(&config);
             let sorted = Region::from(&self.scratch.sorted);
             let fixed = [slot, window.region.clone(), Region::from(moments), sorted];
             let bound = self.with_values(fixed, live);
-            self.dispatch(pass, Kernel::update(live.gather), bound, &[offset], live.at.update);
+            self.dispatch(pass, kernel, bound, &[offset], live.at.update);
         }
     }
 

@@ -1,21 +1,38 @@
 //! The WGSL of every stage: shared fragments and the stage's own file, joined here.
 
-/// Whether a row is handled one f32 or four at a time.
+/// How many f32 of a row are handled at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Width {
     Scalar,
     Vec4,
+    /// Eight, moved as four u64; needs `Features::SHADER_INT64`.
+    Vec8,
 }
 
 impl Width {
-    pub fn of(dim: u32) -> Self {
-        if dim.is_multiple_of(4) { Self::Vec4 } else { Self::Scalar }
+    /// The widest that divides rows of `dim` f32; `Vec8` only where `wide_words` allows it.
+    pub fn of(dim: u32, wide_words: bool) -> Self {
+        match dim {
+            dim if dim.is_multiple_of(8) && wide_words => Self::Vec8,
+            dim if dim.is_multiple_of(4) => Self::Vec4,
+            _ => Self::Scalar,
+        }
+    }
+
+    /// Lanes of a row of `dim` f32.
+    pub fn columns(self, dim: u32) -> u32 {
+        match self {
+            Self::Scalar => dim,
+            Self::Vec4 => dim / 4,
+            Self::Vec8 => dim / 8,
+        }
     }
 
     fn fragment(self) -> &'static str {
         match self {
             Self::Scalar => include_str!("../../shaders/shared/scalar.wgsl"),
             Self::Vec4 => include_str!("../../shaders/shared/vec4.wgsl"),
+            Self::Vec8 => include_str!("../../shaders/shared/vec8.wgsl"),
         }
     }
 }
@@ -45,7 +62,8 @@ impl Reach {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     Ingest,
-    IngestSmall,
+    IngestSmallSerial,
+    IngestSmallWide,
     Source,
     Inspect(Width, Reach),
     SortSerialHistogram,
@@ -54,15 +72,23 @@ pub enum Stage {
     SortWideHistogram,
     SortWideScan,
     SortWideScatter,
+    Heads,
     Repeats,
     Partial(Width, Reach),
-    Update(Width, Reach),
+    UpdateSerial(Width, Reach),
+    UpdateWide(Width, Reach),
 }
 
 const GRID: &str = include_str!("../../shaders/shared/grid.wgsl");
 const SORT: &str = include_str!("../../shaders/shared/sort.wgsl");
 const SCAN: &str = include_str!("../../shaders/shared/scan.wgsl");
 const RUNS: &str = include_str!("../../shaders/shared/runs.wgsl");
+const HEADS: &str = include_str!("../../shaders/shared/heads.wgsl");
+const LIST_HEADS: &str = include_str!("../../shaders/shared/list_heads.wgsl");
+const SUMS: &str = include_str!("../../shaders/shared/sums.wgsl");
+const TOUCH: &str = include_str!("../../shaders/shared/touch.wgsl");
+const NO_TOUCH: &str = include_str!("../../shaders/shared/no_touch.wgsl");
+const UPDATE_ROW: &str = include_str!("../../shaders/shared/update_row.wgsl");
 const ADAM: &str = include_str!("../../shaders/shared/adam.wgsl");
 const ENTRIES: &str = include_str!("../../shaders/shared/entries.wgsl");
 const TAKE_ENTRY: &str = include_str!("../../shaders/shared/take_entry.wgsl");
@@ -80,7 +106,8 @@ impl Stage {
     fn file(self) -> (&'static str, &'static str) {
         match self {
             Self::Ingest => stage!("ingest"),
-            Self::IngestSmall => stage!("ingest_small"),
+            Self::IngestSmallSerial => stage!("ingest_small_serial"),
+            Self::IngestSmallWide => stage!("ingest_small_wide"),
             Self::Source => stage!("source"),
             Self::Inspect(..) => stage!("inspect"),
             Self::SortSerialHistogram => stage!("sort_serial_histogram"),
@@ -89,9 +116,11 @@ impl Stage {
             Self::SortWideHistogram => stage!("sort_wide_histogram"),
             Self::SortWideScan => stage!("sort_wide_scan"),
             Self::SortWideScatter => stage!("sort_wide_scatter"),
+            Self::Heads => stage!("heads"),
             Self::Repeats => stage!("repeats"),
             Self::Partial(..) => stage!("partial"),
-            Self::Update(..) => stage!("update"),
+            Self::UpdateSerial(..) => stage!("update_serial"),
+            Self::UpdateWide(..) => stage!("update_wide"),
         }
     }
 
@@ -104,7 +133,8 @@ impl Stage {
     pub fn source(self) -> String {
         let shared: &[&str] = match self {
             Self::Ingest => &[GRID, ENTRIES, STATUS, TAKE_ENTRY],
-            Self::IngestSmall => &[ENTRIES, STATUS, TAKE_ENTRY],
+            Self::IngestSmallSerial => &[ENTRIES, STATUS, TAKE_ENTRY, RUNS, HEADS, LIST_HEADS],
+            Self::IngestSmallWide => &[ENTRIES, STATUS, TAKE_ENTRY],
             Self::Source => &[GRID, ENTRIES],
             Self::Inspect(width, reach) => {
                 &[width.fragment(), reach.fragment(), GRID, ENTRIES, STATUS]
@@ -113,9 +143,20 @@ impl Stage {
             Self::SortWideHistogram => &[GRID, SORT],
             Self::SortWideScan => &[SORT, SCAN],
             Self::SortWideScatter => &[GRID, SORT, SCAN],
+            Self::Heads => &[GRID, RUNS, HEADS, LIST_HEADS],
             Self::Repeats => &[GRID, STATUS],
-            Self::Partial(width, reach) => &[width.fragment(), reach.fragment(), GRID, RUNS],
-            Self::Update(width, reach) => &[width.fragment(), reach.fragment(), GRID, RUNS, ADAM],
+            Self::Partial(width, reach) => &[width.fragment(), reach.fragment(), GRID, RUNS, SUMS],
+            Self::UpdateSerial(width, reach) => {
+                let touch = match (width, reach) {
+                    (Width::Scalar, _) | (_, Reach::Wide) => NO_TOUCH,
+                    _ => TOUCH,
+                };
+                let (width, reach) = (width.fragment(), reach.fragment());
+                &[width, reach, GRID, RUNS, SUMS, HEADS, ADAM, touch, UPDATE_ROW]
+            }
+            Self::UpdateWide(width, reach) => {
+                &[width.fragment(), reach.fragment(), GRID, RUNS, SUMS, ADAM, UPDATE_ROW]
+            }
         };
         [&shared.concat(), self.file().1].concat()
     }

@@ -4,14 +4,15 @@
 use super::*;
 use crate::step::layout;
 use crate::step::pipelines::{Gather, Kernel};
-use crate::{CHUNK, Tuning};
+use crate::{CHUNK, Form, Tuning};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 use std::mem::offset_of;
 
-const SIMPLE: [Stage; 10] = [
+const SIMPLE: [Stage; 12] = [
     Stage::Ingest,
-    Stage::IngestSmall,
+    Stage::IngestSmallSerial,
+    Stage::IngestSmallWide,
     Stage::Source,
     Stage::SortSerialHistogram,
     Stage::SortSerialScan,
@@ -19,18 +20,20 @@ const SIMPLE: [Stage; 10] = [
     Stage::SortWideHistogram,
     Stage::SortWideScan,
     Stage::SortWideScatter,
+    Stage::Heads,
     Stage::Repeats,
 ];
 
 /// Every kernel that any table could need, with both tunings' overrides.
 fn kernels() -> Vec<(Kernel, Tuning)> {
     let mut kernels = SIMPLE.map(Kernel::of).to_vec();
-    for width in [Width::Scalar, Width::Vec4] {
+    for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
         for reach in [Reach::Narrow, Reach::Wide] {
             for (lanes, weighted) in [(1, false), (1, true), (8, false), (32, true)] {
                 let gather = Gather { width, reach, lanes, weighted };
                 kernels.push(Kernel::inspect(gather));
-                kernels.push(Kernel::update(gather));
+                kernels.push(Kernel::update(Form::Serial, gather));
+                kernels.push(Kernel::update(Form::Wide, gather));
                 kernels.push(Kernel::partial(gather, true));
                 kernels.push(Kernel::partial(gather, false));
             }
@@ -45,8 +48,24 @@ fn kernels() -> Vec<(Kernel, Tuning)> {
     kernels.into_iter().flat_map(both).collect()
 }
 
-fn validate(module: &Module) -> ModuleInfo {
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+/// Whether the kernel needs 64-bit integers, which GL ES has not.
+fn is_wide_worded(stage: Stage) -> bool {
+    use Stage::{Inspect, Partial, UpdateSerial, UpdateWide};
+    matches!(
+        stage,
+        Inspect(Width::Vec8, _)
+            | Partial(Width::Vec8, _)
+            | UpdateSerial(Width::Vec8, _)
+            | UpdateWide(Width::Vec8, _)
+    )
+}
+
+fn validate(module: &Module, stage: Stage) -> ModuleInfo {
+    let capabilities = match is_wide_worded(stage) {
+        true => Capabilities::SHADER_INT64,
+        false => Capabilities::empty(),
+    };
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     validator.validate(module).unwrap_or_else(|error| panic!("{}", error.emit_to_string("")))
 }
 
@@ -59,7 +78,7 @@ fn parse(stage: Stage) -> Module {
 /// The kernel's module with its overrides filled in.
 fn specialised(kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
     let module = parse(kernel.stage);
-    let info = validate(&module);
+    let info = validate(&module, kernel.stage);
     let constants = kernel.constants(tuning);
     let constants = constants.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
     let entry = Some((ShaderStage::Compute, "main"));
@@ -87,7 +106,8 @@ fn every_kernel_fits_the_smallest_device() {
             kernel.stage,
             Stage::Inspect(_, Reach::Wide)
                 | Stage::Partial(_, Reach::Wide)
-                | Stage::Update(_, Reach::Wide)
+                | Stage::UpdateSerial(_, Reach::Wide)
+                | Stage::UpdateWide(_, Reach::Wide)
         );
         assert!(bound <= if wide { 3 + WIDE_WINDOWS } else { 4 }, "{kernel:?}: {bound}");
         let workgroup = module.entry_points[0].workgroup_size;
@@ -102,12 +122,13 @@ struct Written {
     spirv: Vec<u32>,
     metal: String,
     hlsl: String,
-    glsl: String,
+    /// None where the kernel needs what GL ES has not.
+    glsl: Option<String>,
     wgsl: String,
 }
 
-fn write(module: &Module, info: &ModuleInfo) -> Written {
-    use naga::back::{glsl, hlsl, msl, spv, wgsl};
+fn write(module: &Module, info: &ModuleInfo, with_glsl: bool) -> Written {
+    use naga::back::{hlsl, msl, spv, wgsl};
     let entry = || Some((ShaderStage::Compute, "main".to_string()));
     let spv_options =
         spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
@@ -117,6 +138,13 @@ fn write(module: &Module, info: &ModuleInfo) -> Written {
     let (hlsl_options, mut hlsl) = (hlsl::Options::default(), String::new());
     let pipeline = hlsl::PipelineOptions { entry_point: entry() };
     hlsl::Writer::new(&mut hlsl, &hlsl_options, &pipeline).write(module, info, None).unwrap();
+    let glsl = with_glsl.then(|| write_glsl(module, info));
+    let wgsl = wgsl::write_string(module, info, wgsl::WriterFlags::empty()).unwrap();
+    Written { spirv: spirv.unwrap(), metal: metal.unwrap().0, hlsl, glsl, wgsl }
+}
+
+fn write_glsl(module: &Module, info: &ModuleInfo) -> String {
+    use naga::back::glsl;
     // GLSL ES 3.10 has four storage blocks at least; wide gathers need a larger device.
     let (glsl_options, mut glsl) = (glsl::Options::default(), String::new());
     let pipeline = glsl::PipelineOptions {
@@ -129,8 +157,7 @@ fn write(module: &Module, info: &ModuleInfo) -> Written {
         .unwrap()
         .write()
         .unwrap();
-    let wgsl = wgsl::write_string(module, info, wgsl::WriterFlags::empty()).unwrap();
-    Written { spirv: spirv.unwrap(), metal: metal.unwrap().0, hlsl, glsl, wgsl }
+    glsl
 }
 
 impl Written {
@@ -142,7 +169,9 @@ impl Written {
         save("spv", bytemuck::cast_slice(&self.spirv));
         save("metal", self.metal.as_bytes());
         save("hlsl", self.hlsl.as_bytes());
-        save("comp", self.glsl.as_bytes());
+        if let Some(glsl) = &self.glsl {
+            save("comp", glsl.as_bytes());
+        }
         save("wgsl", self.wgsl.as_bytes());
     }
 }
@@ -153,7 +182,7 @@ fn every_kernel_is_written_for_every_target() {
     let folder = std::env::var_os("SPARSE_ADAM_SHADERS").map(std::path::PathBuf::from);
     for (number, (kernel, tuning)) in kernels().into_iter().enumerate() {
         let (module, info) = specialised(kernel, &tuning);
-        let written = write(&module, &info);
+        let written = write(&module, &info, !is_wide_worded(kernel.stage));
         if let Some(folder) = &folder {
             let stage = format!("{:?}", kernel.stage).replace([' ', ',', '(', ')'], "");
             written.save(folder, &format!("{number:03}-{stage}-{}", kernel.lanes));
@@ -185,7 +214,7 @@ macro_rules! assert_layout {
 
 #[test]
 fn host_structs_lie_as_the_shaders_read_them() {
-    let update = Stage::Update(Width::Vec4, Reach::Narrow);
+    let update = Stage::UpdateSerial(Width::Vec4, Reach::Narrow);
     assert_layout!(
         Stage::Ingest,
         EntriesConfig {
@@ -206,9 +235,9 @@ fn host_structs_lie_as_the_shaders_read_them() {
             sources,
             skip_non_finite,
             has_weights,
-            pad0,
-            pad1,
-            pad2,
+            key_bits,
+            block,
+            lists,
         }
     );
     assert_layout!(Stage::Ingest, EntryCount { entries, pad0, pad1, pad2 });
@@ -220,6 +249,7 @@ fn host_structs_lie_as_the_shaders_read_them() {
         Stage::SortSerialScan,
         SortConfig { count, shift, radix, tiles, tile_size, pad0, pad1, pad2 }
     );
+    assert_layout!(Stage::Heads, HeadsConfig { count, block, lists, pad0 });
     assert_layout!(Stage::Repeats, RepeatsConfig { first, end, sentinel, pad0 });
     assert_layout!(
         Stage::Partial(Width::Scalar, Reach::Narrow),
@@ -241,6 +271,10 @@ fn host_structs_lie_as_the_shaders_read_them() {
             unique,
             once,
             source,
+            block,
+            lists,
+            pad0,
+            pad1,
         }
     );
 }
@@ -276,10 +310,12 @@ fn constant(stage: Stage, name: &str) -> u32 {
 
 #[test]
 fn shared_constants_agree() {
-    let value = |name| constant(Stage::Update(Width::Scalar, Reach::Narrow), name);
+    let value = |name| constant(Stage::UpdateWide(Width::Scalar, Reach::Narrow), name);
     assert_eq!(value("CHUNK"), CHUNK);
-    assert_eq!(constant(Stage::IngestSmall, "SMALL"), crate::step::plan::SMALL);
-    for tuning in [Tuning::CPU, Tuning::GPU] {
-        assert!(tuning.update_tile <= value("MAX_TILE"));
-    }
+    assert!(Tuning::GPU.update_tile <= value("MAX_TILE"));
+    assert!(Tuning::GPU.small <= constant(Stage::IngestSmallWide, "SMALL"));
+    let serial = |name| constant(Stage::UpdateSerial(Width::Scalar, Reach::Narrow), name);
+    assert!(CHUNK < 1 << serial("ENTRIES_BITS"));
+    let partial = constant(Stage::Partial(Width::Scalar, Reach::Narrow), "MOST_AT_ONCE");
+    assert!(Tuning::CPU.sums_at_once <= partial);
 }

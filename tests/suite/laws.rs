@@ -27,7 +27,7 @@ fn gpu_equals_twin() {
                 let nnz = sizes[(seed + 3 * step) % sizes.len()];
                 pair.step(&[Some(rng.gradient(rows, dim, nnz))]);
             }
-            pair.assert_equal(&format!("seed {seed}, {rows} x {dim}, {:?}", on.1.sort));
+            pair.assert_equal(&format!("seed {seed}, {rows} x {dim}, {:?}", on.1.form));
         }
     }
 }

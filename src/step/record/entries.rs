@@ -20,7 +20,7 @@ impl Recorder {
         stretch: Stretch<'_>,
     ) {
         let grad = stretch.grad;
-        let config = entries_config(live, stretch);
+        let config = entries_config(live, stretch, plan);
         let grid = Grid::over(grad.nnz.div_ceil(self.tuning.workgroup), self.shape);
         // A promised table's pairs are written where they stay.
         let passes = if live.asked.sorted { plan.sort.passes.len() } else { 0 };
@@ -64,16 +64,15 @@ impl Recorder {
             None => self.slot(&EntryCount { entries: grad.nnz, ..Default::default() }),
         };
         let bound = bindings([slot, count, grad.indices.clone(), map, pairs, status], &[]);
-        let (stage, workgroups) = match plan.small {
-            true => (Stage::IngestSmall, 1),
-            false => (Stage::Ingest, grad.nnz.div_ceil(self.tuning.workgroup)),
-        };
+        let a_workgroup = self.tuning.workgroup * self.tuning.ingest_strip;
+        let workgroups = if plan.small { 1 } else { grad.nnz.div_ceil(a_workgroup) };
         let grid = Grid::over(workgroups, self.shape);
-        self.dispatch(pass, Kernel::of(stage), bound, &[offset, count_offset], grid);
+        let kernel = Kernel::ingest(self.tuning.form, plan.small);
+        self.dispatch(pass, kernel, bound, &[offset, count_offset], grid);
     }
 }
 
-fn entries_config(live: Live<'_>, stretch: Stretch<'_>) -> EntriesConfig {
+fn entries_config(live: Live<'_>, stretch: Stretch<'_>, plan: &Plan) -> EntriesConfig {
     let Stretch { grad, entry_base, value_base, .. } = stretch;
     let geometry = live.table.geometry;
     EntriesConfig {
@@ -98,6 +97,8 @@ fn entries_config(live: Live<'_>, stretch: Stretch<'_>) -> EntriesConfig {
         sources: live.at.sources,
         skip_non_finite: (grad.non_finite == NonFinite::Skipped).into(),
         has_weights: grad.weights.is_some().into(),
-        ..Default::default()
+        key_bits: plan.sort.key_bits,
+        block: plan.heads.map_or(0, |heads| heads.block),
+        lists: plan.heads.map_or(0, |heads| heads.lists),
     }
 }

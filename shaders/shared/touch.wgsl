@@ -1,0 +1,22 @@
+// Reading one number of each cache line of a row before the row is worked on, so that its
+// misses overlap: a CPU adapter comes to the next line only many instructions later.
+//
+// A stage that uses this declares `config: UpdateConfig`, `param`, `moments` and `values`.
+
+/// f32 of a line of 64 bytes, in lanes.
+const LINE: u32 = 16u / LANE_WIDTH;
+
+fn touch(row: u32, value_row: u32) {
+    let columns = config.source.columns;
+    var touched = values[value_row * columns].x;
+    for (var column = 0u; column < columns; column += LINE) {
+        touched += values[value_row * columns + column].x;
+        touched += param[row * columns + column].x;
+        touched += moments[2u * row * columns + column].x;
+        touched += moments[(2u * row + 1u) * columns + column].x;
+    }
+    // Never: a table that is updated has an end. But no compiler knows, so it must read.
+    if (config.end == 0u) {
+        param[0].x = touched;
+    }
+}

@@ -1,0 +1,50 @@
+// An invocation handles eight neighbouring f32 of a row at a time, and moves them as four u64.
+//
+// For CPU adapters whose device has SHADER_INT64: they move memory number by number, whatever
+// the size of a number.
+
+/// What a binding of rows holds, and what is computed with. A matrix, because it has + and -,
+/// which a struct of two vectors has not.
+alias Stored = vec4<u64>;
+alias Lane = mat2x4<f32>;
+const LANE_WIDTH: u32 = 8u;
+
+fn unpack_half(half: vec2<u64>) -> vec4<f32> {
+    let words = vec4<u32>(u32(half.x), u32(half.x >> 32u), u32(half.y), u32(half.y >> 32u));
+    return bitcast<vec4<f32>>(words);
+}
+
+fn unpack(stored: Stored) -> Lane {
+    return Lane(unpack_half(stored.xy), unpack_half(stored.zw));
+}
+
+fn pack_half(half: vec4<f32>) -> vec2<u64> {
+    let words = bitcast<vec4<u32>>(half);
+    let low = vec2<u64>(u64(words.x), u64(words.z));
+    return low | (vec2<u64>(u64(words.y), u64(words.w)) << vec2<u32>(32u));
+}
+
+fn pack(lane: Lane) -> Stored {
+    return Stored(pack_half(lane[0]), pack_half(lane[1]));
+}
+
+fn square(x: Lane) -> Lane {
+    return Lane(x[0] * x[0], x[1] * x[1]);
+}
+
+// m / (sqrt(v) + eps)
+fn direction(m: Lane, v: Lane, eps: f32) -> Lane {
+    return Lane(m[0] / (sqrt(v[0]) + eps), m[1] / (sqrt(v[1]) + eps));
+}
+
+fn lane_of(words: array<u32, LANE_WIDTH>) -> Lane {
+    let low = vec4<u32>(words[0], words[1], words[2], words[3]);
+    let high = vec4<u32>(words[4], words[5], words[6], words[7]);
+    return Lane(bitcast<vec4<f32>>(low), bitcast<vec4<f32>>(high));
+}
+
+fn words_of(lane: Lane) -> array<u32, LANE_WIDTH> {
+    let low = bitcast<vec4<u32>>(lane[0]);
+    let high = bitcast<vec4<u32>>(lane[1]);
+    return array<u32, LANE_WIDTH>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
+}

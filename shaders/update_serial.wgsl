@@ -1,0 +1,72 @@
+// update_serial: sums the value rows of each run and applies Adam to the row it names, in place.
+//
+// The form for CPU adapters: one invocation a row, no barrier. A workgroup owns a block of
+// sorted positions, whose run heads `heads` has listed, so that no lane of SIMD is idle.
+
+override WORKGROUP: u32 = 8u;
+
+const LANES: u32 = 1u;
+
+@group(0) @binding(0) var<uniform> config: UpdateConfig;
+/// `[rows, columns]` of the window.
+@group(0) @binding(1) var<storage, read_write> param: array<Stored>;
+/// `[rows, 2, columns]`: exp_avg, then exp_avg_sq, of each row of the window.
+@group(0) @binding(2) var<storage, read_write> moments: array<Stored>;
+@group(0) @binding(3) var<storage, read> scratch: array<u32>;
+
+// Whether the block at `start` may hold rows of the window: sorted keys tell by its ends.
+fn meets_window(start: u32) -> bool {
+    let lowest = key_at(max(start, config.first));
+    let highest = key_at(min(start + config.block, config.end) - 1u);
+    let window_end = config.window_key + config.window_rows;
+    return config.unique == 1u || (lowest < window_end && highest >= config.window_key);
+}
+
+// Updates the row of a head, if it is in the window and so in the table: keys are the table's
+// alone. `many` is a constant: whether the run has CHUNK entries or more.
+fn update_listed(head: Head, many: bool) {
+    let row = key_at(head.position) - config.window_key;
+    if (row >= config.window_rows) {
+        return;
+    }
+    touch(row, term_at(head.position, config.source).value_row);
+    if (many && config.once == 0u) {
+        update_row_of_many(head.position, 0u);
+    } else {
+        update_row(head.position, select(head.entries, 1u, config.once == 1u), 0u);
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    // Blocks are counted from position 0, not from the table's first.
+    let block = config.block;
+    let first_block = config.first / block;
+    let blocks = (config.end + block - 1u) / block - first_block;
+    let tile = tile_of(linear_workgroup(workgroup, grid), blocks);
+    let start = (first_block + tile) * block;
+    if (tile >= blocks || !meets_window(start)) {
+        return;
+    }
+    if (config.unique == 1u) {
+        let end = min(start + block, config.end);
+        for (var i = max(start, config.first) + local; i < end; i += WORKGROUP) {
+            update_listed(Head(i, 1u), false);
+        }
+        return;
+    }
+    let list = list_at(start, block, config.lists);
+    let counts = scratch[list];
+    for (var i = local; i < (counts & 0xffffu); i += WORKGROUP) {
+        update_listed(unpack_head(start, scratch[list + 1u + i]), false);
+    }
+    // Runs of many entries get a loop of their own because llvmpipe runs through a branch even
+    // where no lane takes it.
+    for (var i = local; i < (counts >> 16u); i += WORKGROUP) {
+        update_listed(unpack_head(start, scratch[list + block - i]), true);
+    }
+}
