@@ -19,7 +19,7 @@ fn meets_window(start: u32) -> bool {
     let lowest = key_at(max(start, config.first));
     let highest = key_at(min(start + config.block, config.end) - 1u);
     let window_end = config.window_key + config.window_rows;
-    return config.unique == 1u || (lowest < window_end && highest >= config.window_key);
+    return lowest < window_end && highest >= config.window_key;
 }
 
 // Updates the row of a head, if it is in the window and so in the table: keys are the table's
@@ -50,13 +50,6 @@ fn main(
     let tile = tile_of(linear_workgroup(workgroup, grid), blocks);
     let start = (first_block + tile) * block;
     if (tile >= blocks || !meets_window(start)) {
-        return;
-    }
-    if (config.unique == 1u) {
-        let end = min(start + block, config.end);
-        for (var i = max(start, config.first) + local; i < end; i += WORKGROUP) {
-            update_listed(Head(i, 1u), false);
-        }
         return;
     }
     let list = list_at(start, block, config.lists);

@@ -31,7 +31,7 @@ pub enum Duplicates {
     /// It may: the entries of a row are summed.
     #[default]
     Summed,
-    /// The caller promises that it does not, and the sort is skipped. If the promise is broken,
+    /// The caller promises that it does not, which saves GPUs the sort. If the promise is broken,
     /// the row gets one of its updates or a mixture of several, which one is not defined; no
     /// other row is touched.
     None,
@@ -161,6 +161,17 @@ impl SparseGrad {
             ValueSource::Map { rows, .. } => rows,
             ValueSource::Row => table.rows,
         }
+    }
+
+    /// Whether its index list is the common one: 32 bits, one axis, a value row an entry.
+    pub(crate) fn is_plain(&self, table: Geometry) -> bool {
+        // As u32, a negative index must be out of range.
+        let fits = match self.format {
+            IndexFormat::U32 => true,
+            IndexFormat::I32 => table.rows <= 1 << 31,
+            IndexFormat::I64 => false,
+        };
+        fits && table.sparse_dim == 1 && matches!(self.source, ValueSource::Entry)
     }
 
     /// Whether it is read where it is, entry by entry, with nothing else of its kind.

@@ -28,8 +28,8 @@ pub struct Tuning {
     pub workgroup: u32,
     /// Neighbouring entries that an invocation of ingest takes, at most 1,024.
     pub ingest_strip: u32,
-    /// Sorted positions a workgroup of update, at most 256. [`Form::Serial`] takes fewer where
-    /// a step is small.
+    /// Sorted positions a workgroup of update: at most 256 for [`Form::Wide`]; at most 4,096 for
+    /// [`Form::Serial`], which takes fewer where a step is small.
     pub update_tile: u32,
     /// Stretches that the tiles of partial and of [`Form::Serial`]'s update are dealt out to in
     /// turn, so that neighbouring tiles go to different threads.
@@ -52,7 +52,7 @@ impl Tuning {
         max_lanes: 1,
         workgroup: 8,
         ingest_strip: 32,
-        update_tile: 256,
+        update_tile: 1024,
         spread: 4,
         sums_at_once: 8,
         small: 2048,
@@ -84,16 +84,16 @@ impl Tuning {
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
-        let [digit_bits, lanes, small] = match self.form {
-            Form::Serial => [12, 1, 4096],
-            Form::Wide => [8, self.workgroup, 1024],
+        let [digit_bits, lanes, tile, small] = match self.form {
+            Form::Serial => [12, 1, 4096, 4096],
+            Form::Wide => [8, self.workgroup, 256, 1024],
         };
         let checks = [
             ("tuning.digit_bits", self.digit_bits, digit_bits),
             ("tuning.max_lanes", self.max_lanes, lanes),
             ("tuning.workgroup", self.workgroup, 256),
             ("tuning.ingest_strip", self.ingest_strip, 1024),
-            ("tuning.update_tile", self.update_tile, 256),
+            ("tuning.update_tile", self.update_tile, tile),
             ("tuning.spread", self.spread, 1024),
             ("tuning.sums_at_once", self.sums_at_once, 8),
             ("tuning.small", self.small, small),

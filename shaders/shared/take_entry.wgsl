@@ -14,6 +14,10 @@ struct EntryCount {
     pad2: u32,
 }
 
+/// Whether the index list is the common one: 32 bits, one axis, a value row an entry. Where it is
+/// signed, the table has at most 2^31 rows.
+override PLAIN: bool = false;
+
 const NO_ROW: u32 = 0xffffffffu;
 
 // The index at `at`, or NO_ROW where it does not fit in 32 bits or is negative.
@@ -37,6 +41,10 @@ fn axis_size(axis: u32) -> u32 {
 
 // The row that an entry names: its sparse axes flattened, first axis slowest.
 fn row_of(entry: u32) -> u32 {
+    if (PLAIN) {
+        let index = indices[entry];
+        return select(NO_ROW, index, index < config.axis_size_0);
+    }
     var row = 0u;
     for (var axis = 0u; axis < config.axes; axis++) {
         let index = load_index(axis * config.capacity + entry);
@@ -49,6 +57,9 @@ fn row_of(entry: u32) -> u32 {
 }
 
 fn value_row_of(entry: u32, row: u32) -> u32 {
+    if (PLAIN) {
+        return entry;
+    }
     if (config.value_source == VALUES_BY_MAP) {
         return value_map[entry];
     }

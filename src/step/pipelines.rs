@@ -18,6 +18,8 @@ pub struct Kernel {
     pub lanes: u32,
     /// Whether entries have weights.
     pub weighted: bool,
+    /// For the stages that take entries: whether the index list is the common one.
+    pub plain: bool,
     /// For `partial`: whether it sums entries, or the sums of the level below.
     pub of_entries: bool,
 }
@@ -33,7 +35,7 @@ pub struct Gather {
 
 impl Kernel {
     pub fn of(stage: Stage) -> Self {
-        Self { stage, lanes: 1, weighted: false, of_entries: true }
+        Self { stage, lanes: 1, weighted: false, plain: false, of_entries: true }
     }
 
     pub fn inspect(gather: Gather) -> Self {
@@ -48,12 +50,13 @@ impl Kernel {
         Self { lanes, weighted, ..Self::of(stage) }
     }
 
-    pub fn ingest(form: Form, small: bool) -> Self {
-        Self::of(match (small, form) {
+    pub fn ingest(form: Form, small: bool, plain: bool) -> Self {
+        let stage = match (small, form) {
             (false, _) => Stage::Ingest,
             (true, Form::Serial) => Stage::IngestSmallSerial,
             (true, Form::Wide) => Stage::IngestSmallWide,
-        })
+        };
+        Self { plain, ..Self::of(stage) }
     }
 
     pub fn partial(gather: Gather, of_entries: bool) -> Self {
@@ -67,13 +70,11 @@ impl Kernel {
         let workgroup = ("WORKGROUP", f64::from(tuning.workgroup));
         let lanes = ("LANES", f64::from(self.lanes));
         let weighted = ("WEIGHTED", number(self.weighted));
+        let plain = ("PLAIN", number(self.plain));
         let spread = ("SPREAD", f64::from(tuning.spread));
         match self.stage {
-            Stage::IngestSmallSerial
-            | Stage::IngestSmallWide
-            | Stage::SortWideHistogram
-            | Stage::SortWideScan
-            | Stage::SortWideScatter => vec![],
+            Stage::IngestSmallSerial | Stage::IngestSmallWide => vec![plain],
+            Stage::SortWideHistogram | Stage::SortWideScan | Stage::SortWideScatter => vec![],
             Stage::Partial(..) => {
                 let of_entries = ("OF_ENTRIES", number(self.of_entries));
                 let at_once = ("AT_ONCE", f64::from(tuning.sums_at_once));
@@ -85,7 +86,7 @@ impl Kernel {
             Stage::UpdateWide(..) => {
                 vec![workgroup, lanes, weighted, ("TILE", f64::from(tuning.update_tile))]
             }
-            Stage::Ingest => vec![workgroup, ("STRIP", f64::from(tuning.ingest_strip))],
+            Stage::Ingest => vec![workgroup, plain, ("STRIP", f64::from(tuning.ingest_strip))],
             _ => vec![workgroup],
         }
     }
@@ -170,7 +171,7 @@ impl Pipelines {
         });
         let mut pipelines = Self { layouts: layouts.collect(), made: HashMap::new() };
         for small in [false, true] {
-            pipelines.prepare(device, tuning, Kernel::ingest(tuning.form, small));
+            pipelines.prepare(device, tuning, Kernel::ingest(tuning.form, small, true));
         }
         if tuning.form == Form::Serial {
             pipelines.prepare(device, tuning, Kernel::of(Stage::Heads));

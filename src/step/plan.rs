@@ -15,12 +15,16 @@ const INLINE: u32 = 1024;
 /// Sorted positions a list of heads at least, and lists of a step to aim for: enough for every
 /// thread, and long enough to fill SIMD groups.
 const SMALLEST_BLOCK: u32 = 16;
-const BLOCKS: u32 = 32;
+const BLOCKS: u32 = 16;
 /// Pairs of a tile of the wide sort.
 const WIDE_TILE: u32 = 2048;
 /// Bounds of the serial sort: no loop of more than 32,768 turns (some drivers stop at 65,535).
-const SERIAL_TILE: std::ops::RangeInclusive<u32> = 512..=32_768;
-const SERIAL_TILES: u32 = 64;
+const SERIAL_TILE: u32 = 32_768;
+/// Tiles of the serial sort: at least enough for a SIMD group, at most so many; between them as
+/// many as have FULL_TILE pairs, so that counts of digits do not outweigh pairs.
+const FEWEST_TILES: u32 = 8;
+const MOST_TILES: u32 = 64;
+const FULL_TILE: u32 = 2048;
 
 /// What a device allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -333,8 +337,8 @@ fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) -> SortPlan
     let (tile_size, tiles_a_workgroup) = match tuning.form {
         Form::Wide => (WIDE_TILE, 1),
         Form::Serial => {
-            let size = count.div_ceil(SERIAL_TILES);
-            (size.clamp(*SERIAL_TILE.start(), *SERIAL_TILE.end()), tuning.workgroup)
+            let tiles = (count / FULL_TILE).clamp(FEWEST_TILES, MOST_TILES);
+            (count.div_ceil(tiles).clamp(1, SERIAL_TILE), tuning.workgroup)
         }
     };
     let tiles = count.div_ceil(tile_size);
@@ -353,7 +357,7 @@ fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) -> SortPlan
 
 /// Bits that `keys` different keys need; at least 1.
 fn key_bits(keys: u64) -> u32 {
-    (u64::BITS - (keys - 1).leading_zeros()).max(1)
+    (u64::BITS - keys.saturating_sub(1).leading_zeros()).max(1)
 }
 
 /// Splits the bits that `keys` keys need into digits of nearly equal width, lowest first.

@@ -75,7 +75,7 @@ fn one_small_plain_gradient_is_sorted_as_it_comes_in() {
 #[test]
 fn lists_of_heads_cover_the_sorted_positions_in_blocks() {
     assert_eq!(plan(&[step(10, 1, 99)], DEVICE, &Tuning::GPU).unwrap().heads, None);
-    for (nnz, block) in [(1, 16), (600, 32), (5000, 256), (1_000_000, 256)] {
+    for (nnz, block) in [(1, 16), (600, 64), (5000, 512), (1_000_000, 1024)] {
         let plan = plan(&[step(10, 1, nnz)], DEVICE, &Tuning::CPU).unwrap();
         let heads = plan.heads.unwrap();
         assert_eq!((heads.block, heads.lists), (block, 2 * nnz));
@@ -103,6 +103,14 @@ fn a_serial_update_sums_short_steps_itself() {
         plan.tables[0].levels.len()
     };
     assert_eq!([levels(INLINE), levels(INLINE + 1)], [0, 1]);
+}
+
+#[test]
+fn a_step_without_entries_needs_nothing() {
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        let plan = plan(&[], DEVICE, &tuning).unwrap();
+        assert_eq!((plan.pairs, plan.sort.passes.len(), plan.sorted_words), (0, 0, 0));
+    }
 }
 
 #[test]

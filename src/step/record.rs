@@ -92,6 +92,10 @@ impl Recorder {
         let gather = table.gather(self.shape, tuning);
         self.pipelines.prepare_gather(device, tuning, gather);
         for grad in &table.grads {
+            for small in [false, true] {
+                let kernel = Kernel::ingest(tuning.form, small, grad.is_plain(table.geometry));
+                self.pipelines.prepare(device, tuning, kernel);
+            }
             if grad.weights.is_some() {
                 self.pipelines.prepare(device, tuning, Kernel::of(Stage::Source));
             }
@@ -106,15 +110,17 @@ impl Recorder {
 
     /// Plans a step over the tables that have entries and makes room for it.
     pub fn prepare<'a>(&mut self, tables: impl Iterator<Item = &'a Table>) -> Result<(), Error> {
+        let form = self.tuning.form;
         let (mut steps, last) = match self.planned.take() {
             Some((steps, plan)) => (steps, Some(plan)),
             None => (Vec::new(), None),
         };
         // A step like the last one is not planned again, so that it allocates nothing.
-        let plan = match (replace(&mut steps, tables.filter_map(Table::table_step)), last) {
-            (false, Some(last)) => last,
-            _ => plan(&steps, self.shape, &self.tuning)?,
-        };
+        let plan =
+            match (replace(&mut steps, tables.filter_map(|table| table.table_step(form))), last) {
+                (false, Some(last)) => last,
+                _ => plan(&steps, self.shape, &self.tuning)?,
+            };
         let need = ScratchBytes {
             pairs: 8 * u64::from(plan.pairs),
             sorted: 4 * plan.sorted_words,

@@ -39,6 +39,9 @@ fn kernels() -> Vec<(Kernel, Tuning)> {
             }
         }
     }
+    for (form, small) in [(Form::Serial, false), (Form::Serial, true), (Form::Wide, true)] {
+        kernels.push(Kernel::ingest(form, small, true));
+    }
     let tunings = [Tuning::CPU, Tuning::GPU];
     let both = |kernel: Kernel| {
         // A kernel's lanes never exceed its workgroup.

@@ -67,7 +67,8 @@ impl Recorder {
         let a_workgroup = self.tuning.workgroup * self.tuning.ingest_strip;
         let workgroups = if plan.small { 1 } else { grad.nnz.div_ceil(a_workgroup) };
         let grid = Grid::over(workgroups, self.shape);
-        let kernel = Kernel::ingest(self.tuning.form, plan.small);
+        let kernel =
+            Kernel::ingest(self.tuning.form, plan.small, grad.is_plain(live.table.geometry));
         self.dispatch(pass, kernel, bound, &[offset, count_offset], grid);
     }
 }
