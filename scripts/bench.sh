@@ -6,6 +6,7 @@
 #   scripts/bench.sh --case tiny,medium     # some of it
 #   scripts/bench.sh --rounds 1 --steps 5   # a quick look
 #   scripts/bench.sh --scaling              # the scaling curves too
+#   scripts/bench.sh --sorts                # the sort alone too, beside lampshade's
 #   scripts/bench.sh --out DIR              # elsewhere than benches/results
 #   SPARSE_ADAM_TORCH_CUDA=1 scripts/bench.sh   # torch on the CUDA device as well
 #
@@ -16,6 +17,7 @@ repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 rounds=3
 cases=""
 scaling=0
+sorts=0
 out="$repo/benches/results"
 steps=()
 
@@ -28,6 +30,7 @@ while [ $# -gt 0 ]; do
         --steps) steps=(--steps "$2"); shift 2 ;;
         --out) out="$2"; shift 2 ;;
         --scaling) scaling=1; shift ;;
+        --sorts) sorts=1; shift ;;
         *) say "unknown option $1; see the head of this file"; exit 2 ;;
     esac
 done
@@ -39,6 +42,8 @@ devices=(cpu)
 cargo build --release --quiet --manifest-path "$repo/Cargo.toml" --example headless_bench
 target="${CARGO_TARGET_DIR:-$repo/target}"
 bench="$target/release/examples/headless_bench"
+[ "$sorts" = 0 ] ||
+    cargo build --release --quiet --locked --target-dir "$target" --manifest-path "$repo/benches/peers/lampshade/Cargo.toml"
 
 work="$target/bench"
 rm -rf "$work"
@@ -72,14 +77,21 @@ for round in $(seq "$rounds"); do
     done
 done
 
-curves=()
+extras=()
 if [ "$scaling" = 1 ]; then
-    curves=("$work/scaling.jsonl")
+    extras+=("$work/scaling.jsonl")
     for curve in nnz rows dim tables duplication; do
         say "time against $curve"
-        "$bench" --json --scaling "$curve" "${steps[@]}" >> "${curves[0]}" 2> "$work/log" ||
+        "$bench" --json --scaling "$curve" "${steps[@]}" >> "$work/scaling.jsonl" 2> "$work/log" ||
             { cat "$work/log" >&2; exit 1; }
     done
 fi
 
-"$python" -B "$repo/benches/peers/report.py" "$out" "$ours" "$peers" "${curves[@]}"
+if [ "$sorts" = 1 ]; then
+    extras+=("$work/sorts.jsonl")
+    say "the sort alone"
+    "$target/release/sparse-adam-sorts" >> "$work/sorts.jsonl" 2> "$work/log" ||
+        { cat "$work/log" >&2; exit 1; }
+fi
+
+"$python" -B "$repo/benches/peers/report.py" "$out" "$ours" "$peers" "${extras[@]}"

@@ -62,6 +62,10 @@ scripts/test-shaders.sh --release
 step "a real browser"
 scripts/test-web.sh
 
+step "burn"
+# Of the software adapters, burn is tested on llvmpipe.
+env -u VK_ADD_DRIVER_FILES scripts/test-burn.sh
+
 step "the package"
 cargo package --allow-dirty --no-verify --quiet
 echo "all tests passed"

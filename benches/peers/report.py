@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes tables and charts of what headless_bench and its peers printed.
 
-    report.py FOLDER ours.jsonl peers.jsonl [scaling.jsonl]
+    report.py FOLDER ours.jsonl peers.jsonl [scaling.jsonl] [sorts.jsonl]
 
 writes into FOLDER, with names that start with the adapter and the date:
 
@@ -10,6 +10,7 @@ writes into FOLDER, with names that start with the adapter and the date:
     -ratio.svg    whole step, torch's time over ours
     -copy.svg     share of the adapter's copy bandwidth
     -scaling.*    the curves, where there are any
+    -sorts.csv    the sort alone, where it was measured
 
 Exit status 1: a peer computed something else.
 """
@@ -27,8 +28,14 @@ import charts
 COLUMNS = [
     "peer", "device", "version", "threads", "backend", "round", "case", "rows", "dim", "nnz", "unique",
     "tables", "distribution", "bag", "unique_promise", "steps", "step_ms_median", "step_ms_min",
-    "step_ms_queued", "gpu_ms_median", "record_us_median", "dispatches", "floor_bytes", "gbps",
+    "step_ms_queued", "gpu_ms_median", "ingest_ms", "sort_ms", "partial_ms", "update_ms",
+    "record_us_median", "record_allocations", "dispatches", "floor_bytes", "gbps",
     "copy_gbps", "fraction_of_copy", "checked",
+]
+STAGES = ["ingest", "sort", "partial", "update"]
+SORT_COLUMNS = [
+    "peer", "version", "adapter", "backend", "n", "key_bits", "ms_median", "ms_min", "timer",
+    "wall_ms_median", "wall_ms_min", "wall_of", "subgroups", "checked", "error",
 ]
 CURVES = {
     "nnz": "entries",
@@ -62,11 +69,11 @@ def row_of(measurement):
     return row
 
 
-def write_csv(path, measurements):
+def write_csv(path, columns, rows):
     with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(map(row_of, measurements))
+        writer.writerows(rows)
 
 
 def median(measurements, key):
@@ -83,6 +90,7 @@ class Case:
         self.ms = median(ours, "step_ms_median")
         self.gpu_ms = median(ours, "gpu_ms_median")
         self.record_us = median(ours, "record_us_median")
+        self.stages = [median(ours, f"{stage}_ms") for stage in STAGES]
         self.copy_gbps = copy_gbps
         self.share = self.first["floor_bytes"] / (self.ms * 1e6) / copy_gbps
         sparse = [peer for peer in peers if peer["peer"] == "torch sparse-adam"]
@@ -116,8 +124,8 @@ def markdown(cases, heading):
     lines = [
         heading, "",
         "| case | rows x dim | entries | rows named | step ms | torch ms | ratio | torch CUDA ms | ratio "
-        "| torch dense Adam ms | share of copy | record us | dispatches |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| torch dense Adam ms | share of copy | ingest, sort, partial, update ms | record us | dispatches |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for case in cases:
         first = case.first
@@ -127,7 +135,8 @@ def markdown(cases, heading):
             f"{first['unique']:,}", cell(case.ms, 3),
             cell(case.cpu_ms, 3), cell(over(case.cpu_ms, case.ms), 2),
             cell(case.cuda_ms, 3), cell(over(case.cuda_ms, case.ms), 2),
-            cell(case.dense_ms, 1), f"{100 * case.share:.1f}%", cell(case.record_us, 1),
+            cell(case.dense_ms, 1), f"{100 * case.share:.1f}%",
+            ", ".join(cell(stage, 2) for stage in case.stages), cell(case.record_us, 1),
             str(first["dispatches"]),
         ]) + " |")
     return "\n".join(lines) + "\n"
@@ -153,7 +162,7 @@ def write_charts(stem, cases, adapter, peers):
 
 
 def write_scaling(stem, scaling, adapter):
-    write_csv(stem("-scaling.csv"), numbered(scaling))
+    write_csv(stem("-scaling.csv"), COLUMNS, map(row_of, numbered(scaling)))
     panels = []
     for curve, name in CURVES.items():
         points = [m for m in scaling if m["case"].rsplit("-", 1)[0] == curve]
@@ -187,14 +196,17 @@ def main():
         Case([m for m in ours if m["case"] == name], [m for m in peers if m["case"] == name], copy_gbps)
         for name in names
     ]
-    write_csv(stem(".csv"), [*numbered(ours), *numbered(peers)])
+    write_csv(stem(".csv"), COLUMNS, map(row_of, [*numbered(ours), *numbered(peers)]))
     rounds = max(measurement["round"] for measurement in numbered(ours))
     heading = f"{adapter}, {date}: medians over {rounds} {'round' if rounds == 1 else 'rounds'}."
     table = markdown(cases, heading)
     stem(".md").write_text(table)
     write_charts(stem, cases, adapter, peers)
-    if len(sys.argv) > 4:
-        write_scaling(stem, read(sys.argv[4]), adapter)
+    extras = {pathlib.Path(path).name: read(path) for path in sys.argv[4:]}
+    if "scaling.jsonl" in extras:
+        write_scaling(stem, extras["scaling.jsonl"], adapter)
+    if "sorts.jsonl" in extras:
+        write_csv(stem("-sorts.csv"), SORT_COLUMNS, extras["sorts.jsonl"])
     print(table)
     print(f"written: {stem('.csv').name} and what goes with it")
     apart = [peer for peer in peers if peer.get("agreement") and not peer["agreement"]["within"]]

@@ -50,6 +50,17 @@ impl<'a> Bench<'a> {
         tables.try_for_each(|table| self.optimizer.set_grad(table.param, table.grad.clone()))
     }
 
+    /// Heap allocations while a step like those before is recorded, wgpu's included.
+    pub fn record_allocations(&mut self) -> Result<u64, Error> {
+        let mut encoder = self.encoder();
+        let mut recorded = Ok(());
+        let counted = allocation_counter::measure(|| recorded = self.record(&mut encoder));
+        recorded?;
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.wait()?;
+        Ok(counted.count_total)
+    }
+
     /// As [`Bench::record`], with the GPU's clock.
     pub fn record_timed(
         &mut self,

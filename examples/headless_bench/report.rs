@@ -40,6 +40,8 @@ pub struct Report {
     update_ms: Option<f64>,
     /// Host time of `set_grad` and `step`.
     record_us_median: f64,
+    /// Heap allocations while recording, wgpu's included.
+    record_allocations: u64,
     /// What a step must move at least: indices and values once, each named row's parameter and
     /// moments read and written.
     floor_bytes: u64,
@@ -53,7 +55,7 @@ pub struct Report {
 }
 
 /// The columns of the CSV.
-const COLUMNS: [&str; 27] = [
+const COLUMNS: [&str; 28] = [
     "case",
     "adapter",
     "backend",
@@ -75,6 +77,7 @@ const COLUMNS: [&str; 27] = [
     "partial_ms",
     "update_ms",
     "record_us_median",
+    "record_allocations",
     "floor_bytes",
     "gbps",
     "copy_gbps",
@@ -112,6 +115,7 @@ impl Report {
             partial_ms: stage(2),
             update_ms: stage(3),
             record_us_median: rounded(measured.record_us_median),
+            record_allocations: measured.record_allocations,
             floor_bytes,
             gbps: rounded(gbps),
             copy_gbps: rounded(copy_gbps),

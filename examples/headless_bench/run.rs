@@ -41,6 +41,7 @@ pub struct Measured {
     pub record_us_median: f64,
     /// By the GPU's timestamps, of each stage.
     pub stages_ms_median: Option<[f64; STAGES]>,
+    pub record_allocations: u64,
     pub dispatches: u32,
     pub exact: bool,
 }
@@ -64,6 +65,7 @@ pub fn run(gpu: &Gpu, case: &Case, plan: Plan<'_>) -> Result<Measured, Box<dyn E
         record_us_median: 1e3 * median(times.record_ms),
         step_ms_median: median(times.whole_ms),
         stages_ms_median: stages_ms(&mut bench)?,
+        record_allocations: bench.record_allocations()?,
         dispatches: bench.optimizer.dispatches(),
         exact: check::is_exact(&bench),
     })

@@ -300,6 +300,13 @@ fn status_lies_as_the_shaders_count_it() {
     assert_eq!(size_of::<crate::Status>() as u32, span);
 }
 
+#[test]
+fn rows_are_handled_as_wide_as_they_divide() {
+    let widths = |wide_words| [1, 6, 12, 24].map(|dim| Width::of(dim, wide_words));
+    assert_eq!(widths(true), [Width::Scalar, Width::Scalar, Width::Vec4, Width::Vec8]);
+    assert_eq!(widths(false), [Width::Scalar, Width::Scalar, Width::Vec4, Width::Vec4]);
+}
+
 /// The value of a u32 constant of a stage.
 fn constant(stage: Stage, name: &str) -> u32 {
     let module = parse(stage);

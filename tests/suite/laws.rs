@@ -2,7 +2,8 @@
 
 use super::harness::{Pair, Rng, variants};
 use sparse_adam::reference::{self, Gradient, Table};
-use sparse_adam::{AdamOptions, IndexFormat};
+use sparse_adam::{AdamOptions, IndexFormat, TIMED_STAGES, Timestamps};
+use wgpu::{BufferDescriptor, BufferUsages, Features, QuerySetDescriptor, QueryType};
 
 fn options(rng: &mut Rng) -> AdamOptions {
     AdamOptions {
@@ -29,6 +30,83 @@ fn gpu_equals_twin() {
             }
             pair.assert_equal(&format!("seed {seed}, {rows} x {dim}, {:?}", on.1.form));
         }
+    }
+}
+
+/// A gradient whose rows have runs of the given lengths, in no order.
+fn runs(rng: &mut Rng, rows: usize, dim: usize, lengths: &[usize]) -> Gradient<f32> {
+    let mut indices = Vec::new();
+    let mut row = rng.below(3);
+    for &length in lengths {
+        indices.extend(std::iter::repeat_n(row as i64, length));
+        row += 1 + rng.below(rows / lengths.len() - 1);
+    }
+    for last in (1..indices.len()).rev() {
+        indices.swap(last, rng.below(last + 1));
+    }
+    let values = rng.floats(indices.len() * dim);
+    Gradient { indices, values }
+}
+
+#[test]
+fn runs_around_every_border_equal_their_twins() {
+    // Around CHUNK, its multiples and its square, and in steps that take each way: small or
+    // not, with chunks summed in the update or before it. Steps follow each other, so that what
+    // one leaves in the scratch lies under the next.
+    let steps: [&[usize]; 6] = [
+        &[1, 2, 62, 63, 64, 65, 66, 127, 128, 129],
+        &[1; 9],
+        &[191, 192, 193, 1, 1, 300, 64, 64, 64],
+        &[1025, 63, 64, 1, 1, 640],
+        &[4095, 1, 4096, 64, 4097, 63],
+        &[1, 1, 1, 130, 1, 1, 1],
+    ];
+    for on in variants() {
+        for dim in [1, 4, 6, 8, 24] {
+            let mut rng = Rng(700 + dim as u64);
+            let mut pair = Pair::single(on, 700, dim, &mut rng);
+            for lengths in steps {
+                pair.step(&[Some(runs(&mut rng, 700, dim, lengths))]);
+            }
+            pair.assert_equal(&format!("runs, dim {dim}, {:?}", on.1.form));
+        }
+    }
+}
+
+#[test]
+fn a_timed_step_gives_the_same_bits_and_a_clock_that_goes_forward() {
+    for (gpu, tuning) in variants() {
+        if !gpu.device.features().contains(Features::TIMESTAMP_QUERY) {
+            continue;
+        }
+        let mut rng = Rng(91);
+        let mut pair = Pair::single((gpu, tuning), 400, 8, &mut rng);
+        let grad = rng.gradient(400, 8, 5000);
+        pair.set_grad(0, &grad);
+        reference::step(&mut pair.twins[0], &grad, &pair.options[0]);
+        let count = 1 + 2 * TIMED_STAGES.len() as u32;
+        let queries = gpu.device.create_query_set(&QuerySetDescriptor {
+            label: None,
+            ty: QueryType::Timestamp,
+            count,
+        });
+        let resolved = gpu.device.create_buffer(&BufferDescriptor {
+            label: None,
+            size: 8 * u64::from(count - 1),
+            usage: BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        let optimizer = &mut pair.optimizer;
+        gpu.submit(|encoder| {
+            let timestamps = Timestamps { query_set: &queries, first: 1 };
+            optimizer.step_with_timestamps(encoder, timestamps)?;
+            encoder.resolve_query_set(&queries, 1..count, &resolved, 0);
+            Ok(())
+        })
+        .unwrap();
+        let ticks = pollster::block_on(gpu.read::<u64>(&resolved)).unwrap();
+        assert!(ticks.is_sorted(), "{}: {ticks:?}", gpu.describe());
+        pair.assert_equal("a timed step");
     }
 }
 
