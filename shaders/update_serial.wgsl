@@ -23,19 +23,27 @@ fn meets_window(start: u32) -> bool {
 }
 
 // Updates the row of a head, if it is in the window and so in the table: keys are the table's
-// alone. `many` is a constant: whether the run has CHUNK entries or more.
-fn update_listed(head: Head, many: bool) {
+// alone. `kind` is a constant.
+fn update_listed(head: Head, kind: u32) {
     let row = key_at(head.position) - config.window_key;
     if (row >= config.window_rows) {
         return;
     }
     touch(row, term_at(head.position, config.source).value_row);
-    if (many && config.once == 0u) {
-        update_row_of_many(head.position, 0u);
-    } else {
+    if (kind == SINGLE) {
+        update_row(head.position, 1u, 0u);
+    } else if (kind == SEVERAL) {
         update_row(head.position, select(head.entries, 1u, config.once == 1u), 0u);
+    } else if (config.once == 1u) {
+        update_row(head.position, 1u, 0u);
+    } else {
+        update_row_of_many(head.position, 0u);
     }
 }
+
+const SINGLE: u32 = 0u;
+const SEVERAL: u32 = 1u;
+const MANY: u32 = 2u;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -53,13 +61,16 @@ fn main(
         return;
     }
     let list = list_at(start, block, config.lists);
-    let counts = scratch[list];
-    for (var i = local; i < (counts & 0xffffu); i += WORKGROUP) {
-        update_listed(unpack_head(start, scratch[list + 1u + i]), false);
+    let counts = unpack_counts(scratch[list]);
+    // A loop for each kind, because llvmpipe runs through a branch even where no lane takes it,
+    // and through a loop as often as its slowest lane needs.
+    for (var i = local; i < counts.single; i += WORKGROUP) {
+        update_listed(unpack_head(start, scratch[list + 1u + i]), SINGLE);
     }
-    // Runs of many entries get a loop of their own because llvmpipe runs through a branch even
-    // where no lane takes it.
-    for (var i = local; i < (counts >> 16u); i += WORKGROUP) {
-        update_listed(unpack_head(start, scratch[list + block - i]), true);
+    for (var i = local; i < counts.several; i += WORKGROUP) {
+        update_listed(unpack_head(start, scratch[list + block - i]), SEVERAL);
+    }
+    for (var i = local; i < counts.many; i += WORKGROUP) {
+        update_listed(unpack_head(start, scratch[list + block + 1u + i]), MANY);
     }
 }

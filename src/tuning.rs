@@ -73,6 +73,9 @@ impl Tuning {
         wide_words: false,
     };
 
+    /// Largest tile of [`Form::Serial`]'s update.
+    pub(crate) const MOST_TILE: u32 = 4096;
+
     /// The numbers for an adapter, from its type.
     pub fn for_adapter(info: &AdapterInfo) -> Self {
         // A software GL driver does not say that it is a CPU, but its renderer's name does.
@@ -85,7 +88,7 @@ impl Tuning {
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let [digit_bits, lanes, tile, small] = match self.form {
-            Form::Serial => [12, 1, 4096, 4096],
+            Form::Serial => [12, 1, Self::MOST_TILE, 4096],
             Form::Wide => [8, self.workgroup, 256, 1024],
         };
         let checks = [

@@ -5,23 +5,27 @@
 /// The key of no table.
 const NO_KEY: u32 = 0xffffffffu;
 
-/// A list in the making: the block's first position, and the words that come next from the front
-/// and from the back.
+/// A list in the making: the block's first position, its list's first word, its positions, and
+/// what is listed.
 struct List {
     start: u32,
-    front: u32,
-    back: u32,
+    first: u32,
+    block: u32,
+    counts: HeadCounts,
 }
 
 fn list_head(list: List, head: Head) -> List {
     var longer = list;
     let word = pack_head(list.start, head);
-    if (head.entries == CHUNK) {
-        scratch[list.back] = word;
-        longer.back -= 1u;
+    if (head.entries == 1u) {
+        longer.counts.single += 1u;
+        scratch[list.first + longer.counts.single] = word;
+    } else if (head.entries < CHUNK) {
+        scratch[list.first + list.block - list.counts.several] = word;
+        longer.counts.several += 1u;
     } else {
-        scratch[list.front] = word;
-        longer.front += 1u;
+        longer.counts.many += 1u;
+        scratch[list.first + list.block + longer.counts.many] = word;
     }
     return longer;
 }
@@ -31,7 +35,7 @@ fn list_head(list: List, head: Head) -> List {
 fn list_heads(start: u32, block: u32, count: u32, lists: u32) {
     let end = min(start + block, count);
     let first = list_at(start, block, lists);
-    var list = List(start, first + 1u, first + block);
+    var list = List(start, first, block, HeadCounts(0u, 0u, 0u));
     // Of a run that started before the block, nothing is listed.
     var key = NO_KEY;
     if (start > 0u && start < end) {
@@ -55,5 +59,5 @@ fn list_heads(start: u32, block: u32, count: u32, lists: u32) {
         head.entries = items_in_run(head.position, 1u, count, key);
         list = list_head(list, head);
     }
-    scratch[first] = (list.front - first - 1u) | ((first + block - list.back) << 16u);
+    scratch[first] = pack_counts(list.counts);
 }

@@ -282,8 +282,13 @@ fn heads(sorted: u32, words: &mut u64, device: DeviceShape, tuning: &Tuning) -> 
     let blocks = sorted.div_ceil(block);
     // Truncation is harmless: a plan of so many words is refused before it is used.
     let lists = *words as u32;
-    *words += u64::from(blocks) * u64::from(block + 1);
+    *words += u64::from(blocks) * u64::from(list_words(block));
     Some(HeadsPlan { block, lists, grid: Grid::over(blocks.div_ceil(tuning.workgroup), device) })
+}
+
+/// Words of a list of heads: those of `shaders/shared/heads.wgsl`.
+fn list_words(block: u32) -> u32 {
+    1 + block + block / CHUNK + 1
 }
 
 /// One a tile, or one a block, in as many stretches as the blocks are dealt out to. Blocks are

@@ -326,6 +326,11 @@ fn shared_constants_agree() {
     assert!(Tuning::GPU.small <= constant(Stage::IngestSmallWide, "SMALL"));
     let serial = |name| constant(Stage::UpdateSerial(Width::Scalar, Reach::Narrow), name);
     assert!(CHUNK < 1 << serial("ENTRIES_BITS"));
+    // Of the largest block, every position may be a run of one entry, every other of several.
+    assert!(Tuning::MOST_TILE < 1 << serial("SINGLE_BITS"));
+    assert!(Tuning::MOST_TILE / 2 < 1 << serial("SEVERAL_BITS"));
+    let many_bits = u32::BITS - serial("SINGLE_BITS") - serial("SEVERAL_BITS");
+    assert!(Tuning::MOST_TILE / CHUNK + 1 < 1 << many_bits);
     let partial = constant(Stage::Partial(Width::Scalar, Reach::Narrow), "MOST_AT_ONCE");
     assert!(Tuning::CPU.sums_at_once <= partial);
 }
