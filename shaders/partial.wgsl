@@ -10,6 +10,12 @@ override LANES: u32 = 1u;
 /// Whether this is the lowest level: its items are value rows, else sums of the level below.
 override OF_ENTRIES: bool = true;
 
+/// Columns that an invocation sums at once, at most MOST_AT_ONCE, so that the value row of an
+/// entry is looked up once for all.
+override AT_ONCE: u32 = 1u;
+
+const MOST_AT_ONCE: u32 = 8u;
+
 struct PartialConfig {
     /// The table's sorted positions are [first, end).
     first: u32,
@@ -42,6 +48,31 @@ fn run_start(first: u32, last: u32, key: u32) -> u32 {
         }
     }
     return low;
+}
+
+// The sums of `entries` value rows from sorted position `start` on, one after another, in the
+// columns `column`, `column + pitch`, ...: AT_ONCE of them. What lies past the last column is
+// not meant.
+fn sum_at_once(
+    start: u32,
+    entries: u32,
+    column: u32,
+    pitch: u32,
+    source: Source,
+) -> array<Lane, MOST_AT_ONCE> {
+    var sums: array<Lane, MOST_AT_ONCE>;
+    let last = source.columns - 1u;
+    let first = term_at(start, source);
+    for (var k = 0u; k < AT_ONCE; k++) {
+        sums[k] = value_of(first, min(column + k * pitch, last), source);
+    }
+    for (var i = 1u; i < entries; i++) {
+        let term = term_at(start + i, source);
+        for (var k = 0u; k < AT_ONCE; k++) {
+            sums[k] += value_of(term, min(column + k * pitch, last), source);
+        }
+    }
+    return sums;
 }
 
 // As sum_at_once, of `items` sums of the level below.

@@ -106,7 +106,7 @@ pub fn bound(info: &AdapterInfo) -> Tolerance {
     Tolerance { rtol: 2e-6, atol: 1e-6 }
 }
 
-/// `serial` or `wide`: the name of a tuning's sort.
+/// `serial` or `wide`: the name of a tuning's form.
 pub fn tuning_name(tuning: &Tuning) -> &'static str {
     match tuning.form {
         Form::Serial => "serial",

@@ -349,6 +349,11 @@ fn check_limits(limits: &wgpu::Limits) -> Result<(), Error> {
             u64::from(limits.max_compute_invocations_per_workgroup),
         ),
         (
+            "max_compute_workgroups_per_dimension",
+            u64::from(least.max_compute_workgroups_per_dimension),
+            u64::from(limits.max_compute_workgroups_per_dimension),
+        ),
+        (
             "max_compute_workgroup_storage_size",
             u64::from(least.max_compute_workgroup_storage_size),
             u64::from(limits.max_compute_workgroup_storage_size),

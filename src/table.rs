@@ -6,7 +6,7 @@ use crate::step::pipelines::Gather;
 use crate::step::plan::{DeviceShape, TableStep, rows_a_window, windows};
 use crate::step::scratch::{create_uniform, try_create};
 use crate::step::shaders::{Reach, Width};
-use crate::{Duplicates, Error, Form, NonFinite, Param, Region, SparseGrad, Status, Tuning};
+use crate::{Duplicates, Error, NonFinite, Param, Region, SparseGrad, Status, Tuning};
 use wgpu::{Buffer, Device};
 
 /// First and second moments of a table, and its step count.
@@ -122,20 +122,17 @@ impl Table {
     }
 
     /// What a step does for it; None where it has no entries.
-    ///
-    /// A promise of uniqueness saves GPUs the sort. CPU adapters sort all the same: rows in order
-    /// are faster to come by, and the rows of a window lie together.
-    pub fn table_step(&self, form: Form) -> Option<TableStep> {
+    pub fn table_step(&self) -> Option<TableStep> {
         let (first, _) = self.grads.split_first()?;
         let promised = first.duplicates == Duplicates::None;
         Some(TableStep {
             geometry: self.geometry,
             // Checked when the gradients were set.
             nnz: self.grads.iter().map(|grad| grad.nnz).sum(),
-            sorted: !promised || form == Form::Serial,
+            promised,
             once: promised || matches!(first.source, ValueSource::Row),
             weighted: self.weighted(),
-            plain: self.grads.len() == 1 && first.non_finite == NonFinite::Applied,
+            direct: self.grads.len() == 1 && first.non_finite == NonFinite::Applied,
         })
     }
 

@@ -1,7 +1,8 @@
 //! Where the GPU's time goes in a step.
 
 /// The parts of a step that [`Timestamps`] tells apart, in their order: entries become sorted
-/// pairs (`ingest`, `sort`), long runs are summed (`partial`), rows are updated (`update`).
+/// pairs (`ingest`, `sort`), long runs are summed (`partial`), rows are updated (`update`). A small
+/// step is sorted in `ingest`. Copies of accumulated gradients and of counts are in none.
 pub const TIMED_STAGES: [&str; 4] = ["ingest", "sort", "partial", "update"];
 
 /// A part of a step, in the order of [`TIMED_STAGES`].

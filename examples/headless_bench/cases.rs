@@ -111,7 +111,7 @@ fn all(seed: u64) -> Vec<Case> {
         case("hot", [1_000_000, 64, 1_048_576], Hot),
         case("odd", [200_000, 37, 65_536], Zipf),
         Case { tables: 26, ..case("tables", [100_000, 32, 26 * 4_096], Zipf) },
-        case("tables-as-one", [26 * 100_000, 32, 26 * 4_096], Zipf),
+        case("one-table", [26 * 100_000, 32, 26 * 4_096], Zipf),
         Case { bag: 40, ..case("bag", [1_000_000, 64, 8_192 * 40], Zipf) },
         Case { promise: true, ..case("promise", large, Unique) },
     ]

@@ -13,6 +13,10 @@ fn pack(lane: Lane) -> Stored {
     return lane;
 }
 
+fn negate(x: Lane) -> Lane {
+    return -x;
+}
+
 fn square(x: Lane) -> Lane {
     return x * x;
 }

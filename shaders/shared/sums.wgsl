@@ -8,12 +8,6 @@
 /// the bits of a weight, lies in the table's sources.
 override WEIGHTED: bool = false;
 
-/// Columns that an invocation sums at once, at most MOST_AT_ONCE, so that the value row of an
-/// entry is looked up once for all.
-override AT_ONCE: u32 = 1u;
-
-const MOST_AT_ONCE: u32 = 8u;
-
 /// Where a table's values are.
 struct Source {
     /// Lanes of a row.
@@ -56,31 +50,6 @@ fn sum_terms(first: Term, start: u32, entries: u32, column: u32, source: Source)
         sum += value_of(term_at(start + i, source), column, source);
     }
     return sum;
-}
-
-// The sums of `entries` value rows from sorted position `start` on, one after another, in the
-// columns `column`, `column + pitch`, ...: AT_ONCE of them. What lies past the last column is
-// not meant.
-fn sum_at_once(
-    start: u32,
-    entries: u32,
-    column: u32,
-    pitch: u32,
-    source: Source,
-) -> array<Lane, MOST_AT_ONCE> {
-    var sums: array<Lane, MOST_AT_ONCE>;
-    let last = source.columns - 1u;
-    let first = term_at(start, source);
-    for (var k = 0u; k < AT_ONCE; k++) {
-        sums[k] = value_of(first, min(column + k * pitch, last), source);
-    }
-    for (var i = 1u; i < entries; i++) {
-        let term = term_at(start + i, source);
-        for (var k = 0u; k < AT_ONCE; k++) {
-            sums[k] += value_of(term, min(column + k * pitch, last), source);
-        }
-    }
-    return sums;
 }
 
 // The partial sum whose first word is `at`.

@@ -69,7 +69,7 @@ fn add_partials(first_chunk: Lane, head: u32, key: u32, column: u32) -> Lane {
 fn apply(row: u32, column: u32, sum: Lane) {
     var grad = sum;
     if (config.maximize == 1u) {
-        grad = -1f * grad;
+        grad = negate(grad);
     }
     let columns = config.source.columns;
     let at = row * columns + column;

@@ -28,6 +28,10 @@ fn pack(lane: Lane) -> Stored {
     return Stored(pack_half(lane[0]), pack_half(lane[1]));
 }
 
+fn negate(x: Lane) -> Lane {
+    return Lane(-x[0], -x[1]);
+}
+
 fn square(x: Lane) -> Lane {
     return Lane(x[0] * x[0], x[1] * x[1]);
 }

@@ -130,14 +130,14 @@ pub(crate) struct TableStep {
     pub geometry: Geometry,
     /// Entries of its gradient; at least 1.
     pub nnz: u32,
-    /// Whether its entries are sorted; else no row is named twice.
-    pub sorted: bool,
+    /// Whether the caller promises that no row is named twice.
+    pub promised: bool,
     /// Whether only the first entry of a row counts.
     pub once: bool,
     /// Whether its entries have weights.
     pub weighted: bool,
     /// Whether its pairs come from one gradient and nothing looks at them before the sort.
-    pub plain: bool,
+    pub direct: bool,
 }
 
 /// What a step will do.
@@ -152,7 +152,8 @@ pub(crate) struct Plan {
     pub small: bool,
     /// Pairs of all tables, sorted or not.
     pub pairs: u32,
-    /// Words of the buffer of sorted pairs, lists of heads and partial sums.
+    /// Words of the buffer of sorted pairs, what a small step needs to sort them, lists of heads,
+    /// sources and partial sums.
     pub sorted_words: u64,
 }
 
@@ -168,6 +169,8 @@ pub(crate) struct HeadsPlan {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TablePlan {
+    /// Whether its entries are sorted; else no row is named twice.
+    pub sorted: bool,
     /// The table's positions among the pairs, before and after the sort: `[first, end)`.
     pub first: u32,
     pub end: u32,
@@ -237,19 +240,21 @@ pub(crate) fn plan(
         // Where the pairs are while they are sorted.
         words *= 2;
     }
-    let sorted = steps.iter().filter(|step| step.sorted).map(|step| step.nnz).sum();
+    let sorted = steps.iter().filter(|step| is_sorted(step, tuning)).map(|step| step.nnz).sum();
     let heads = heads(sorted, &mut words, device, tuning);
     // Sorted tables come first; the others are not moved.
     let (mut next_sorted, mut next_other, mut key_base) = (0, sorted, 0);
     let mut tables = Vec::with_capacity(steps.len());
     for step in steps {
-        let next = if step.sorted { &mut next_sorted } else { &mut next_other };
+        let is_sorted = is_sorted(step, tuning);
+        let next = if is_sorted { &mut next_sorted } else { &mut next_other };
         let first = *next;
         *next += step.nnz;
         let sentinel = key_base + step.geometry.rows;
         let sources = words as u32;
         words += if step.weighted { 2 * u64::from(step.nnz) } else { 0 };
         tables.push(TablePlan {
+            sorted: is_sorted,
             first,
             end: first + step.nnz,
             key_base,
@@ -270,7 +275,15 @@ pub(crate) fn plan(
 }
 
 fn is_small(steps: &[TableStep], tuning: &Tuning) -> bool {
-    matches!(steps, [step] if step.sorted && step.plain && step.nnz <= tuning.small)
+    let fits =
+        |step: &TableStep| is_sorted(step, tuning) && step.direct && step.nnz <= tuning.small;
+    matches!(steps, [step] if fits(step))
+}
+
+/// A promise of uniqueness saves GPUs the sort. CPU adapters sort all the same: rows in order are
+/// faster to come by, and the rows of a window lie together.
+fn is_sorted(step: &TableStep, tuning: &Tuning) -> bool {
+    !step.promised || tuning.form == Form::Serial
 }
 
 /// The lists of heads over `sorted` positions; takes their `words`.

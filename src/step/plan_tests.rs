@@ -14,7 +14,7 @@ fn table(rows: u32, dim: u32) -> Geometry {
 
 fn step(rows: u32, dim: u32, nnz: u32) -> TableStep {
     let geometry = table(rows, dim);
-    TableStep { geometry, nnz, sorted: true, once: false, weighted: false, plain: false }
+    TableStep { geometry, nnz, promised: false, once: false, weighted: false, direct: false }
 }
 
 #[test]
@@ -29,12 +29,20 @@ fn tables_own_disjoint_keys_and_positions() {
 
 #[test]
 fn promised_tables_lie_behind_the_sorted_ones() {
-    let promised = TableStep { sorted: false, once: true, ..step(7, 3, 200) };
-    let plan = plan(&[promised, step(10, 4, 5)], DEVICE, &Tuning::CPU).unwrap();
+    let promised = TableStep { promised: true, once: true, ..step(7, 3, 200) };
+    let plan = plan(&[promised, step(10, 4, 5)], DEVICE, &Tuning::GPU).unwrap();
     let ranges: Vec<_> = plan.tables.iter().map(|t| (t.first, t.end, t.key_base)).collect();
     assert_eq!(ranges, [(5, 205, 0), (0, 5, 8)]);
     assert_eq!((plan.sort.count, plan.pairs), (5, 205));
     assert_eq!(plan.tables[0].levels, []);
+    assert_eq!([plan.tables[0].sorted, plan.tables[1].sorted], [false, true]);
+}
+
+#[test]
+fn cpu_adapters_sort_promised_tables_too() {
+    let promised = TableStep { promised: true, once: true, ..step(7, 3, 200) };
+    let plan = plan(&[promised], DEVICE, &Tuning::CPU).unwrap();
+    assert_eq!((plan.sort.count, plan.tables[0].sorted), (200, true));
 }
 
 #[test]
@@ -59,17 +67,19 @@ fn digits_cover_exactly_the_bits_that_the_keys_need() {
 }
 
 #[test]
-fn one_small_plain_gradient_is_sorted_as_it_comes_in() {
+fn one_small_gradient_is_sorted_as_it_comes_in() {
     for tuning in [Tuning::CPU, Tuning::GPU] {
-        let plain = TableStep { plain: true, ..step(1000, 4, tuning.small) };
+        let direct = TableStep { direct: true, ..step(1000, 4, tuning.small) };
         let small = |steps: &[TableStep]| plan(steps, DEVICE, &tuning).unwrap();
-        let planned = small(&[plain]);
+        let planned = small(&[direct]);
         assert!(planned.small && planned.sort.passes.is_empty());
         assert_eq!(planned.pairs, tuning.small);
-        assert!(!small(&[plain, plain]).small);
-        assert!(!small(&[TableStep { nnz: tuning.small + 1, ..plain }]).small);
-        assert!(!small(&[TableStep { sorted: false, ..plain }]).small);
+        assert!(!small(&[direct, direct]).small);
+        assert!(!small(&[TableStep { nnz: tuning.small + 1, ..direct }]).small);
+        assert!(!small(&[TableStep { direct: false, ..direct }]).small);
     }
+    let promised = TableStep { direct: true, promised: true, ..step(1000, 4, 100) };
+    assert!(!plan(&[promised], DEVICE, &Tuning::GPU).unwrap().small);
 }
 
 #[test]
@@ -97,7 +107,7 @@ fn a_serial_update_visits_every_block_that_a_table_has_part_of() {
 }
 
 #[test]
-fn a_serial_update_sums_short_steps_itself() {
+fn a_serial_update_sums_short_tables_itself() {
     let levels = |nnz| {
         let plan = plan(&[step(10, 2, nnz)], DEVICE, &Tuning::CPU).unwrap();
         plan.tables[0].levels.len()
@@ -149,6 +159,32 @@ fn update_has_a_workgroup_for_every_tile_of_every_stretch() {
             let tile = plan.heads.map_or(tuning.update_tile, |heads| heads.block);
             let stretch = nnz.div_ceil(tile).div_ceil(tuning.spread);
             assert!(workgroups >= stretch * tuning.spread);
+        }
+    }
+}
+
+/// `tile_of` of `shaders/shared/tiles.wgsl`.
+fn tile_of(workgroup: u32, tiles: u32, spread: u32) -> u32 {
+    let stretch = tiles.div_ceil(spread);
+    if workgroup >= stretch * spread {
+        return tiles;
+    }
+    (workgroup % stretch) * spread + workgroup / stretch
+}
+
+#[test]
+fn a_folded_grid_takes_every_tile_once() {
+    let small = DeviceShape { max_workgroups: 100, ..DEVICE };
+    for spread in [1, 4, 7] {
+        for tiles in [1u32, 3, 4, 99, 100, 101, 150, 1000] {
+            let grid = Grid::over(tiles.next_multiple_of(spread), small);
+            let mut taken = vec![0; tiles as usize];
+            for workgroup in 0..grid.x * grid.y {
+                if let Some(taken) = taken.get_mut(tile_of(workgroup, tiles, spread) as usize) {
+                    *taken += 1;
+                }
+            }
+            assert!(taken.iter().all(|&times| times == 1), "{tiles} tiles, spread {spread}");
         }
     }
 }

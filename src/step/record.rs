@@ -110,19 +110,18 @@ impl Recorder {
 
     /// Plans a step over the tables that have entries and makes room for it.
     pub fn prepare<'a>(&mut self, tables: impl Iterator<Item = &'a Table>) -> Result<(), Error> {
-        let form = self.tuning.form;
         let (mut steps, last) = match self.planned.take() {
             Some((steps, plan)) => (steps, Some(plan)),
             None => (Vec::new(), None),
         };
         // A step like the last one is not planned again, so that it allocates nothing.
-        let plan =
-            match (replace(&mut steps, tables.filter_map(|table| table.table_step(form))), last) {
-                (false, Some(last)) => last,
-                _ => plan(&steps, self.shape, &self.tuning)?,
-            };
+        let plan = match (replace(&mut steps, tables.filter_map(Table::table_step)), last) {
+            (false, Some(last)) => last,
+            _ => plan(&steps, self.shape, &self.tuning)?,
+        };
         let need = ScratchBytes {
-            pairs: 8 * u64::from(plan.pairs),
+            // Pairs that are sorted as they come in, or not at all, are never elsewhere.
+            pairs: if plan.sort.passes.is_empty() { 0 } else { 8 * u64::from(plan.pairs) },
             sorted: 4 * plan.sorted_words,
             histogram: 4 * plan.sort.histogram_words,
         };
@@ -144,7 +143,8 @@ impl Recorder {
         let Some((steps, plan)) = self.planned.take() else {
             return;
         };
-        if plan.pairs > 0 {
+        // Where it is timed, a step without entries writes its timestamps too.
+        if plan.pairs > 0 || timestamps.is_some() {
             let with_entries = tables.filter(|(table, _)| !table.grads.is_empty());
             let (shape, tuning) = (self.shape, self.tuning);
             let live = with_entries.zip(&plan.tables).zip(&steps).map(
@@ -339,7 +339,7 @@ impl Recorder {
                 window_rows: window.rows,
                 levels: live.at.levels.len() as u32,
                 maximize: live.options.maximize.into(),
-                unique: (!live.asked.sorted).into(),
+                unique: (!live.at.sorted).into(),
                 once: live.asked.once.into(),
                 source: live.source,
                 block,

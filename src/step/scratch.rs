@@ -9,7 +9,8 @@ use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, ErrorFilter};
 pub struct Scratch {
     /// Pairs on their way: `[pairs, 2]` u32.
     pub pairs: Buffer,
-    /// Sorted pairs `[pairs, 2]` u32, then the chunk sums.
+    /// Sorted pairs `[pairs, 2]` u32, then what a plan finds room for: lists of heads, sources,
+    /// chunk sums.
     pub sorted: Buffer,
     pub histogram: Buffer,
 }

@@ -80,6 +80,7 @@ pub enum Stage {
 }
 
 const GRID: &str = include_str!("../../shaders/shared/grid.wgsl");
+const TILES: &str = include_str!("../../shaders/shared/tiles.wgsl");
 const SORT: &str = include_str!("../../shaders/shared/sort.wgsl");
 const SCAN: &str = include_str!("../../shaders/shared/scan.wgsl");
 const RUNS: &str = include_str!("../../shaders/shared/runs.wgsl");
@@ -145,14 +146,16 @@ impl Stage {
             Self::SortWideScatter => &[GRID, SORT, SCAN],
             Self::Heads => &[GRID, RUNS, HEADS, LIST_HEADS],
             Self::Repeats => &[GRID, STATUS],
-            Self::Partial(width, reach) => &[width.fragment(), reach.fragment(), GRID, RUNS, SUMS],
+            Self::Partial(width, reach) => {
+                &[width.fragment(), reach.fragment(), GRID, TILES, RUNS, SUMS]
+            }
             Self::UpdateSerial(width, reach) => {
                 let touch = match (width, reach) {
                     (Width::Scalar, _) | (_, Reach::Wide) => NO_TOUCH,
                     _ => TOUCH,
                 };
                 let (width, reach) = (width.fragment(), reach.fragment());
-                &[width, reach, GRID, RUNS, SUMS, HEADS, ADAM, touch, UPDATE_ROW]
+                &[width, reach, GRID, TILES, RUNS, SUMS, HEADS, ADAM, touch, UPDATE_ROW]
             }
             Self::UpdateWide(width, reach) => {
                 &[width.fragment(), reach.fragment(), GRID, RUNS, SUMS, ADAM, UPDATE_ROW]

@@ -83,6 +83,11 @@ fn specialised(kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
     let module = parse(kernel.stage);
     let info = validate(&module, kernel.stage);
     let constants = kernel.constants(tuning);
+    for (name, _) in &constants {
+        // wgpu ignores a name that the shader does not have; browsers refuse it.
+        let has = |held: &naga::Override| held.name.as_deref() == Some(name);
+        assert!(module.overrides.iter().any(|(_, held)| has(held)), "{kernel:?}: {name}");
+    }
     let constants = constants.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
     let entry = Some((ShaderStage::Compute, "main"));
     let (module, info) =

@@ -160,7 +160,7 @@ fn counts_of_two_steps_in_one_encoder_stay_apart() {
 }
 
 #[test]
-fn a_promise_of_uniqueness_gives_the_same_bits_without_a_sort() {
+fn a_promise_of_uniqueness_gives_the_same_bits() {
     for on in variants() {
         let mut rng = Rng(251);
         let shapes = [(900, 12), (300, 5)];

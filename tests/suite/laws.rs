@@ -3,7 +3,7 @@
 use super::harness::{Pair, Rng, variants};
 use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::{AdamOptions, IndexFormat, TIMED_STAGES, Timestamps};
-use wgpu::{BufferDescriptor, BufferUsages, Features, QuerySetDescriptor, QueryType};
+use wgpu::{BufferDescriptor, BufferUsages, Features, QuerySet, QuerySetDescriptor, QueryType};
 
 fn options(rng: &mut Rng) -> AdamOptions {
     AdamOptions {
@@ -73,40 +73,49 @@ fn runs_around_every_border_equal_their_twins() {
     }
 }
 
+/// A step of the pair with the GPU's clock: begin and end of each stage.
+fn timed_step(pair: &mut Pair, queries: &QuerySet) -> Vec<u64> {
+    let count = 2 * TIMED_STAGES.len() as u32;
+    let resolved = pair.gpu.device.create_buffer(&BufferDescriptor {
+        label: None,
+        size: 8 * u64::from(count),
+        usage: BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC,
+        mapped_at_creation: false,
+    });
+    let (gpu, optimizer) = (pair.gpu, &mut pair.optimizer);
+    gpu.submit(|encoder| {
+        let timestamps = Timestamps { query_set: queries, first: 1 };
+        optimizer.step_with_timestamps(encoder, timestamps)?;
+        encoder.resolve_query_set(queries, 1..1 + count, &resolved, 0);
+        Ok(())
+    })
+    .unwrap();
+    pollster::block_on(gpu.read::<u64>(&resolved)).unwrap()
+}
+
 #[test]
 fn a_timed_step_gives_the_same_bits_and_a_clock_that_goes_forward() {
     for (gpu, tuning) in variants() {
         if !gpu.device.features().contains(Features::TIMESTAMP_QUERY) {
             continue;
         }
+        let queries = gpu.device.create_query_set(&QuerySetDescriptor {
+            label: None,
+            ty: QueryType::Timestamp,
+            count: 1 + 2 * TIMED_STAGES.len() as u32,
+        });
         let mut rng = Rng(91);
         let mut pair = Pair::single((gpu, tuning), 400, 8, &mut rng);
         let grad = rng.gradient(400, 8, 5000);
         pair.set_grad(0, &grad);
         reference::step(&mut pair.twins[0], &grad, &pair.options[0]);
-        let count = 1 + 2 * TIMED_STAGES.len() as u32;
-        let queries = gpu.device.create_query_set(&QuerySetDescriptor {
-            label: None,
-            ty: QueryType::Timestamp,
-            count,
-        });
-        let resolved = gpu.device.create_buffer(&BufferDescriptor {
-            label: None,
-            size: 8 * u64::from(count - 1),
-            usage: BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
-        let optimizer = &mut pair.optimizer;
-        gpu.submit(|encoder| {
-            let timestamps = Timestamps { query_set: &queries, first: 1 };
-            optimizer.step_with_timestamps(encoder, timestamps)?;
-            encoder.resolve_query_set(&queries, 1..count, &resolved, 0);
-            Ok(())
-        })
-        .unwrap();
-        let ticks = pollster::block_on(gpu.read::<u64>(&resolved)).unwrap();
-        assert!(ticks.is_sorted(), "{}: {ticks:?}", gpu.describe());
-        pair.assert_equal("a timed step");
+        let mut ticks = timed_step(&mut pair, &queries);
+        // A step that only counts is timed too.
+        pair.optimizer.zero_grad(false);
+        reference::step(&mut pair.twins[0], &Gradient::default(), &pair.options[0]);
+        ticks.extend(timed_step(&mut pair, &queries));
+        assert!(ticks.is_sorted() && ticks[7] < ticks[8], "{}: {ticks:?}", gpu.describe());
+        pair.assert_equal("timed steps");
     }
 }
 

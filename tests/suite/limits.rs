@@ -46,9 +46,12 @@ fn runs_around_every_level_of_the_tree() {
 fn more_workgroups_than_one_axis_holds() {
     for (gpu, _) in variants() {
         let mut rng = Rng(101);
-        let (rows, nnz) = (300_000, 700_000);
-        // 8 invocations a workgroup: 87,500 workgroups of ingest.
-        let mut pair = Pair::single((gpu, Tuning::CPU), rows, 1, &mut rng);
+        let (rows, nnz) = (300_000, 1_060_000);
+        // Ingest of 8 entries a workgroup, update of 16 positions: more than 65,535 of each.
+        let mut tuning = Tuning::CPU;
+        tuning.ingest_strip = 1;
+        tuning.update_tile = 16;
+        let mut pair = Pair::single((gpu, tuning), rows, 1, &mut rng);
         pair.step(&[Some(rng.gradient(rows, 1, nnz))]);
         pair.assert_equal("a folded grid");
     }

@@ -267,6 +267,15 @@ impl SparseAdam {
         Ok(self.core.state_dict().await?)
     }
 
+    /// Takes over a state that [`SparseAdam::state_dict`] gave. Weights must have been added in the
+    /// same order, groups and shapes; the next step goes on where the saved one would have.
+    ///
+    /// # Errors
+    /// [`Error::Core`] for a state of another shape, and then nothing was loaded.
+    pub fn load_state_dict(&mut self, state: &StateDict) -> Result<(), Error> {
+        Ok(self.core.load_state_dict(state)?)
+    }
+
     /// The optimizer under it: options, status, step counts, resources.
     pub fn core(&self) -> &sparse_adam::SparseAdam {
         &self.core

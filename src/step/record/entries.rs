@@ -23,7 +23,7 @@ impl Recorder {
         let config = entries_config(live, stretch, plan);
         let grid = Grid::over(grad.nnz.div_ceil(self.tuning.workgroup), self.shape);
         // A promised table's pairs are written where they stay.
-        let passes = if live.asked.sorted { plan.sort.passes.len() } else { 0 };
+        let passes = if live.at.sorted { plan.sort.passes.len() } else { 0 };
         let pairs = self.pairs(passes);
         let map = match &grad.source {
             ValueSource::Map { map, .. } => map.clone(),
