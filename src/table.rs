@@ -5,7 +5,7 @@ use crate::param::Geometry;
 use crate::step::pipelines::Gather;
 use crate::step::plan::{DeviceShape, TableStep, rows_a_window, windows};
 use crate::step::scratch::{create_uniform, try_create};
-use crate::step::shaders::{Reach, Width};
+use crate::step::shaders::Reach;
 use crate::{Duplicates, Error, NonFinite, Param, Region, SparseGrad, Status, Tuning};
 use wgpu::{Buffer, Device};
 
@@ -139,7 +139,7 @@ impl Table {
     /// How its gradients are read.
     pub fn gather(&self, device: DeviceShape, tuning: &Tuning) -> Gather {
         let narrow = u64::from(self.rows_a_value_window(device)) >= self.value_rows();
-        let width = Width::of(self.geometry.dim, tuning.wide_words && device.wide_words);
+        let width = device.width(self.geometry.dim, tuning);
         Gather {
             width,
             reach: if narrow { Reach::Narrow } else { Reach::Wide },

@@ -57,6 +57,11 @@ impl DeviceShape {
             wide_words: features.contains(wgpu::Features::SHADER_INT64),
         }
     }
+
+    /// How rows of `dim` f32 are handled.
+    pub fn width(&self, dim: u32, tuning: &Tuning) -> Width {
+        Width::of(dim, tuning.wide_words && self.wide_words)
+    }
 }
 
 /// A run of rows of one table, small enough that its moments fit one storage binding.
@@ -330,9 +335,8 @@ fn levels(
     device: DeviceShape,
     tuning: &Tuning,
 ) -> Vec<LevelPlan> {
-    let columns = Width::of(step.geometry.dim, tuning.wide_words && device.wide_words)
-        .columns(step.geometry.dim);
-    let lanes = tuning.lanes(columns);
+    let dim = step.geometry.dim;
+    let lanes = tuning.lanes(device.width(dim, tuning).columns(dim));
     let mut levels = Vec::new();
     if tuning.form == Form::Serial && step.nnz <= INLINE {
         return levels;

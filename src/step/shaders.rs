@@ -30,8 +30,14 @@ impl Width {
 
     fn fragment(self) -> &'static str {
         match self {
-            Self::Scalar => include_str!("../../shaders/shared/scalar.wgsl"),
-            Self::Vec4 => include_str!("../../shaders/shared/vec4.wgsl"),
+            Self::Scalar => concat!(
+                include_str!("../../shaders/shared/scalar.wgsl"),
+                include_str!("../../shaders/shared/flat.wgsl")
+            ),
+            Self::Vec4 => concat!(
+                include_str!("../../shaders/shared/vec4.wgsl"),
+                include_str!("../../shaders/shared/flat.wgsl")
+            ),
             Self::Vec8 => include_str!("../../shaders/shared/vec8.wgsl"),
         }
     }
