@@ -1,6 +1,6 @@
 // partial: sums of the chunks of long runs, one level of the tree a dispatch.
 //
-// A group of LANES invocations owns one block of `stride` sorted positions. A run's chunks
+// A group of LANES invocations owns one block of `stride` sorted positions, and a slice of the columns. A run's chunks
 // lie `stride` apart and its first chunk is left to the stage above, so at most one chunk
 // that is to be summed starts in a block, and the block's number is its slot.
 
@@ -28,7 +28,8 @@ struct PartialConfig {
     sums_below: u32,
     /// The table's sentinel key.
     sentinel: u32,
-    pad0: u32,
+    /// Columns that a workgroup takes.
+    slice: u32,
     source: Source,
 }
 
@@ -117,9 +118,12 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let a_workgroup = WORKGROUP / LANES;
-    let tiles = (config.blocks + a_workgroup - 1u) / a_workgroup;
-    let block = tile_of(linear_workgroup(workgroup, grid), tiles) * a_workgroup + local / LANES;
+    let per_workgroup = WORKGROUP / LANES;
+    let tiles = (config.blocks + per_workgroup - 1u) / per_workgroup;
+    let number = linear_workgroup(workgroup, grid);
+    let slices = slices_of(config.source.columns, config.slice);
+    let slice = slice_of(number, config.source.columns, config.slice);
+    let block = tile_of(number / slices, tiles) * per_workgroup + local / LANES;
     if (block >= config.blocks) {
         return;
     }
@@ -140,11 +144,11 @@ fn main(
     }
     let items = items_in_run(start, config.stride / CHUNK, config.end, key);
     let source = config.source;
-    for (var first = local % LANES; first < source.columns; first += AT_ONCE * LANES) {
+    for (var first = slice.first + local % LANES; first < slice.end; first += AT_ONCE * LANES) {
         var sums = sum_items(start, items, first);
         for (var k = 0u; k < AT_ONCE; k++) {
             let column = first + k * LANES;
-            if (column < source.columns) {
+            if (column < slice.end) {
                 store_partial(config.sums + (block * source.columns + column) * LANE_WIDTH, sums[k]);
             }
         }

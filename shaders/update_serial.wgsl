@@ -1,7 +1,8 @@
 // update_serial: sums the value rows of each run and applies Adam to the row it names, in place.
 //
 // The form for CPU adapters: one invocation a row, no barrier. A workgroup owns a block of
-// sorted positions, whose run heads `heads` has listed, so that no lane of SIMD is idle.
+// sorted positions, whose run heads `heads` has listed, so that no lane of SIMD is idle, and a
+// slice of their columns.
 
 override WORKGROUP: u32 = 8u;
 
@@ -24,20 +25,20 @@ fn meets_window(start: u32) -> bool {
 
 // Updates the row of a head, if it is in the window and so in the table: keys are the table's
 // alone. `kind` is a constant.
-fn update_listed(head: Head, kind: u32) {
+fn update_listed(head: Head, kind: u32, slice: Slice) {
     let row = key_at(head.position) - config.window_key;
     if (row >= config.window_rows) {
         return;
     }
-    touch(row, term_at(head.position, config.source).value_row);
+    touch(row, term_at(head.position, config.source).value_row, slice);
     if (kind == SINGLE) {
-        update_row(head.position, 1u, 0u);
+        update_row(head.position, 1u, slice, 0u);
     } else if (kind == SEVERAL) {
-        update_row(head.position, select(head.entries, 1u, config.once == 1u), 0u);
+        update_row(head.position, select(head.entries, 1u, config.once == 1u), slice, 0u);
     } else if (config.once == 1u) {
-        update_row(head.position, 1u, 0u);
+        update_row(head.position, 1u, slice, 0u);
     } else {
-        update_row_of_many(head.position, 0u);
+        update_row_of_many(head.position, slice, 0u);
     }
 }
 
@@ -55,7 +56,10 @@ fn main(
     let block = config.block;
     let first_block = config.first / block;
     let blocks = (config.end + block - 1u) / block - first_block;
-    let tile = tile_of(linear_workgroup(workgroup, grid), blocks);
+    let number = linear_workgroup(workgroup, grid);
+    let columns = config.source.columns;
+    let tile = tile_of(number / slices_of(columns, config.slice), blocks);
+    let slice = slice_of(number, columns, config.slice);
     let start = (first_block + tile) * block;
     if (tile >= blocks || !meets_window(start)) {
         return;
@@ -65,12 +69,12 @@ fn main(
     // A loop for each kind, because llvmpipe runs through a branch even where no lane takes it,
     // and through a loop as often as its slowest lane needs.
     for (var i = local; i < counts.single; i += WORKGROUP) {
-        update_listed(unpack_head(start, scratch[list + 1u + i]), SINGLE);
+        update_listed(unpack_head(start, scratch[list + 1u + i]), SINGLE, slice);
     }
     for (var i = local; i < counts.several; i += WORKGROUP) {
-        update_listed(unpack_head(start, scratch[list + block - i]), SEVERAL);
+        update_listed(unpack_head(start, scratch[list + block - i]), SEVERAL, slice);
     }
     for (var i = local; i < counts.many; i += WORKGROUP) {
-        update_listed(unpack_head(start, scratch[list + block + 1u + i]), MANY);
+        update_listed(unpack_head(start, scratch[list + block + 1u + i]), MANY, slice);
     }
 }

@@ -1,6 +1,6 @@
 // update_wide: sums the value rows of each run and applies Adam to the row it names, in place.
 //
-// The form for GPUs. A workgroup owns TILE sorted positions. It first lists the run heads among
+// The form for GPUs. A workgroup owns TILE sorted positions and a slice of their columns. It first lists the run heads among
 // them whose row lies in the window, then deals them out to groups of LANES invocations. The
 // order of the list does not matter: a row is written by one group alone, from its own entries.
 
@@ -54,7 +54,10 @@ fn main(
         atomicStore(&head_count, 0u);
     }
     workgroupBarrier();
-    let start = config.first + linear_workgroup(workgroup, grid) * TILE;
+    let number = linear_workgroup(workgroup, grid);
+    let columns = config.source.columns;
+    let slice = slice_of(number, columns, config.slice);
+    let start = config.first + number / slices_of(columns, config.slice) * TILE;
     let positions = select(0u, TILE, meets_window(start));
     for (var i = local; i < positions; i += WORKGROUP) {
         if (is_head(start + i)) {
@@ -70,9 +73,9 @@ fn main(
             entries = items_in_run(head, 1u, config.end, key_at(head));
         }
         if (entries == CHUNK) {
-            update_row_of_many(head, local % LANES);
+            update_row_of_many(head, slice, local % LANES);
         } else {
-            update_row(head, entries, local % LANES);
+            update_row(head, entries, slice, local % LANES);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::param::Geometry;
 use crate::region::check_disjoint;
-use crate::step::plan::{DeviceShape, rows_a_window};
+use crate::step::shape::{DeviceShape, rows_a_window};
 use crate::{Error, Region};
 use std::fmt::Display;
 use wgpu::BufferUsages;

@@ -1,5 +1,6 @@
 //! A parameter: a dense table in a GPU buffer.
 
+use crate::step::turns::MOST_COLUMNS;
 use crate::{Error, Region};
 
 /// A dense f32 parameter in a buffer that the caller owns.
@@ -77,11 +78,10 @@ pub(crate) struct Geometry {
     pub dim: u32,
 }
 
-/// Whether no loop over a row's columns, of one f32 or of four, has more turns than every driver
-/// lets it: llvmpipe 22.3 stops at 65,535 without a word.
+/// Whether a row has few enough columns, of one f32 or of four, for every stage.
 fn has_few_columns(dim: u32) -> bool {
     let columns = if dim.is_multiple_of(4) { dim / 4 } else { dim };
-    columns <= 65_535
+    columns <= MOST_COLUMNS
 }
 
 impl Geometry {
@@ -102,7 +102,7 @@ impl Geometry {
             |axes: &[u32]| axes.iter().try_fold(1u32, |product, &axis| product.checked_mul(axis));
         let rows = product(sparse).filter(|&rows| rows < u32::MAX);
         let rows = rows.ok_or_else(|| invalid("at most 2^32 - 2 rows"))?;
-        let expected = "rows of at most 65,535 values, or of 262,140 where four divides them";
+        let expected = "rows of at most 131,064 values, or of 524,256 where four divides them";
         let dim = product(dense).filter(|&dim| has_few_columns(dim));
         let dim = dim.ok_or_else(|| invalid(expected))?;
         let mut axes = [1; 3];
@@ -144,8 +144,8 @@ mod tests {
             (&[4], 0),
             (&[2, 2, 2, 2], 4),
             (&[65536, 65536], 2),
-            (&[10, 65_537], 1),
-            (&[10, 512, 512], 1),
+            (&[10, MOST_COLUMNS + 1], 1),
+            (&[10, 1024, 1024], 1),
         ];
         for (shape, sparse_dim) in cases {
             assert!(matches!(

@@ -3,9 +3,10 @@
 use crate::grad::{ValueSource, check_value_bytes};
 use crate::param::Geometry;
 use crate::step::pipelines::Gather;
-use crate::step::plan::{DeviceShape, TableStep, rows_a_window, windows};
+use crate::step::plan::TableStep;
 use crate::step::scratch::{create_uniform, try_create};
 use crate::step::shaders::Reach;
+use crate::step::shape::{DeviceShape, rows_a_window, windows};
 use crate::{Duplicates, Error, NonFinite, Param, Region, SparseGrad, Status, Tuning};
 use wgpu::{Buffer, Device};
 

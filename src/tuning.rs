@@ -24,7 +24,9 @@ pub struct Tuning {
     pub digit_bits: u32,
     /// Most lanes of invocations that share one row; a power of two. 1 for [`Form::Serial`].
     pub max_lanes: u32,
-    /// Invocations a workgroup in ingest, partial and update; a power of two, at most 256.
+    /// Invocations per workgroup in ingest, partial and update; a power of two from 8 to 256. CPU
+    /// adapters run eight invocations side by side, and llvmpipe before Mesa 25 lets those that a
+    /// smaller workgroup has not run on in loops, until all loops are cut short.
     pub workgroup: u32,
     /// Neighbouring entries that an invocation of ingest takes, at most 1,024.
     pub ingest_strip: u32,
@@ -103,8 +105,9 @@ impl Tuning {
         ];
         for (field, found, limit) in checks {
             let power = matches!(field, "tuning.max_lanes" | "tuning.workgroup");
-            if found == 0 || found > limit || (power && !found.is_power_of_two()) {
-                let expected = "at least 1, within the field's documented limit";
+            let least = if field == "tuning.workgroup" { 8 } else { 1 };
+            if found < least || found > limit || (power && !found.is_power_of_two()) {
+                let expected = "a number within the field's documented limits";
                 return Err(Error::InvalidOption { field, expected, found: found.into() });
             }
         }

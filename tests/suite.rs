@@ -11,5 +11,6 @@ mod suite {
     mod harness;
     mod laws;
     mod limits;
+    mod shapes;
     mod state;
 }

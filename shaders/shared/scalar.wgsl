@@ -5,6 +5,13 @@ alias Stored = f32;
 alias Lane = f32;
 const LANE_WIDTH: u32 = 1u;
 
+/// The bits of the exponent, all of which an infinity or a NaN has set.
+const EXPONENT: u32 = 0x7f800000u;
+
+fn is_finite(lane: Lane) -> bool {
+    return (bitcast<u32>(lane) & EXPONENT) != EXPONENT;
+}
+
 fn lane_of(words: array<u32, LANE_WIDTH>) -> Lane {
     return bitcast<f32>(words[0]);
 }

@@ -6,10 +6,10 @@
 /// f32 of a line of 64 bytes, in lanes.
 const LINE: u32 = 16u / LANE_WIDTH;
 
-fn touch(row: u32, value_row: u32) {
+fn touch(row: u32, value_row: u32, slice: Slice) {
     let columns = config.source.columns;
-    var touched = values[value_row * columns].x;
-    for (var column = 0u; column < columns; column += LINE) {
+    var touched = values[value_row * columns + slice.first].x;
+    for (var column = slice.first; column < slice.end; column += LINE) {
         touched += values[value_row * columns + column].x;
         touched += param[row * columns + column].x;
         touched += moments[2u * row * columns + column].x;

@@ -1,7 +1,7 @@
 // Applying Adam to one row, in place.
 //
 // A stage that uses this declares `config: UpdateConfig`, `param`, `moments`, `scratch` and
-// `LANES`, and has the fragments `runs` and `adam`.
+// `LANES`, and has the fragments `runs`, `slices` and `adam`.
 
 struct UpdateConfig {
     hyper: AdamHyper,
@@ -26,8 +26,9 @@ struct UpdateConfig {
     /// Sorted positions a list of heads, and first word of the lists.
     block: u32,
     lists: u32,
+    /// Columns that a workgroup takes.
+    slice: u32,
     pad0: u32,
-    pad1: u32,
 }
 
 // Adds the chunks of a run after its first, which no stage summed before.
@@ -83,20 +84,20 @@ fn apply(row: u32, column: u32, sum: Lane) {
     moments[v_at] = pack(updated.exp_avg_sq);
 }
 
-// Updates the row of the run at `head`, which has `entries` entries, at most CHUNK.
-fn update_row(head: u32, entries: u32, lane: u32) {
+// Updates a slice of the row of the run at `head`, which has `entries` entries, at most CHUNK.
+fn update_row(head: u32, entries: u32, slice: Slice, lane: u32) {
     let row = key_at(head) - config.window_key;
     let first = term_at(head, config.source);
-    for (var column = lane; column < config.source.columns; column += LANES) {
+    for (var column = slice.first + lane; column < slice.end; column += LANES) {
         apply(row, column, sum_terms(first, head, entries, column, config.source));
     }
 }
 
-// Updates the row of the run at `head`, which has CHUNK entries or more.
-fn update_row_of_many(head: u32, lane: u32) {
+// Updates a slice of the row of the run at `head`, which has CHUNK entries or more.
+fn update_row_of_many(head: u32, slice: Slice, lane: u32) {
     let key = key_at(head);
     let first = term_at(head, config.source);
-    for (var column = lane; column < config.source.columns; column += LANES) {
+    for (var column = slice.first + lane; column < slice.end; column += LANES) {
         let first_chunk = sum_terms(first, head, CHUNK, column, config.source);
         if (config.levels == 0u) {
             apply(key - config.window_key, column, add_chunks(first_chunk, head, key, column));

@@ -5,6 +5,14 @@ alias Stored = vec4<f32>;
 alias Lane = vec4<f32>;
 const LANE_WIDTH: u32 = 4u;
 
+/// The bits of the exponent, all of which an infinity or a NaN has set.
+const EXPONENT: u32 = 0x7f800000u;
+
+fn is_finite(lane: Lane) -> bool {
+    let exponent = vec4<u32>(EXPONENT);
+    return all((bitcast<vec4<u32>>(lane) & exponent) != exponent);
+}
+
 fn lane_of(words: array<u32, LANE_WIDTH>) -> Lane {
     return bitcast<vec4<f32>>(vec4<u32>(words[0], words[1], words[2], words[3]));
 }

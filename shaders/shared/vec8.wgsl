@@ -41,6 +41,18 @@ fn direction(m: Lane, v: Lane, eps: f32) -> Lane {
     return Lane(m[0] / (sqrt(v[0]) + eps), m[1] / (sqrt(v[1]) + eps));
 }
 
+/// The bits of the exponent, all of which an infinity or a NaN has set.
+const EXPONENT: u32 = 0x7f800000u;
+
+fn half_is_finite(half: vec4<f32>) -> bool {
+    let exponent = vec4<u32>(EXPONENT);
+    return all((bitcast<vec4<u32>>(half) & exponent) != exponent);
+}
+
+fn is_finite(lane: Lane) -> bool {
+    return half_is_finite(lane[0]) && half_is_finite(lane[1]);
+}
+
 fn lane_of(words: array<u32, LANE_WIDTH>) -> Lane {
     let low = vec4<u32>(words[0], words[1], words[2], words[3]);
     let high = vec4<u32>(words[4], words[5], words[6], words[7]);

@@ -90,7 +90,7 @@ pub struct PartialConfig {
     pub sums: u32,
     pub sums_below: u32,
     pub sentinel: u32,
-    pub pad0: u32,
+    pub slice: u32,
     pub source: Source,
 }
 
@@ -131,8 +131,8 @@ pub struct UpdateConfig {
     pub source: Source,
     pub block: u32,
     pub lists: u32,
+    pub slice: u32,
     pub pad0: u32,
-    pub pad1: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]

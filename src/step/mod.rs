@@ -7,4 +7,6 @@ pub(crate) mod plan;
 pub(crate) mod record;
 pub(crate) mod scratch;
 pub(crate) mod shaders;
+pub(crate) mod shape;
+pub(crate) mod turns;
 pub(crate) mod uniforms;

@@ -1,6 +1,10 @@
 //! What one step will do: key ranges, sort passes, scratch sizes, dispatch grids. Pure.
 
-use super::shaders::{WIDE_WINDOWS, Width};
+mod sort;
+
+use self::sort::SortPlan;
+use super::shape::{DeviceShape, Grid, Launch};
+use super::turns::{self, Runs};
 use crate::param::Geometry;
 use crate::{Error, Form, Tuning};
 
@@ -9,6 +13,8 @@ use crate::{Error, Form, Tuning};
 /// and so on. Part of the numerics contract: it is the same on every adapter.
 pub const CHUNK: u32 = 64;
 
+/// Most entries of all gradients of a step, such that four levels of sums do for a run of them.
+const MOST_ENTRIES: u32 = 1 << 30;
 /// Most entries of a run whose chunks the serial update sums itself: two levels of the tree,
 /// and still a loop that ends soon.
 const INLINE: u32 = 1024;
@@ -16,118 +22,6 @@ const INLINE: u32 = 1024;
 /// thread, and long enough to fill SIMD groups.
 const SMALLEST_BLOCK: u32 = 16;
 const BLOCKS: u32 = 16;
-/// Pairs of a tile of the wide sort.
-const WIDE_TILE: u32 = 2048;
-/// Bounds of the serial sort: no loop of more than 32,768 turns (some drivers stop at 65,535).
-const SERIAL_TILE: u32 = 32_768;
-/// Tiles of the serial sort: at least enough for a SIMD group, at most so many; between them as
-/// many as have FULL_TILE pairs, so that counts of digits do not outweigh pairs.
-const FEWEST_TILES: u32 = 8;
-const MOST_TILES: u32 = 64;
-const FULL_TILE: u32 = 2048;
-
-/// What a device allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DeviceShape {
-    /// Largest storage binding, in bytes; below 4 GiB.
-    pub max_binding: u64,
-    /// Multiple that a storage binding's offset must have, in bytes.
-    pub alignment: u64,
-    /// Most workgroups on one axis of a dispatch.
-    pub max_workgroups: u32,
-    /// Bindings that a gradient's values may span.
-    pub value_windows: usize,
-    /// Whether shaders may use 64-bit integers.
-    pub wide_words: bool,
-}
-
-impl DeviceShape {
-    pub fn of(limits: &wgpu::Limits, features: wgpu::Features) -> Self {
-        // Backends address storage with 32-bit byte offsets, so 4 GiB is out of reach.
-        let max_binding = limits.max_storage_buffer_binding_size.min(u64::from(u32::MAX) & !3);
-        Self {
-            max_binding: max_binding.min(limits.max_buffer_size),
-            alignment: u64::from(limits.min_storage_buffer_offset_alignment),
-            max_workgroups: limits.max_compute_workgroups_per_dimension,
-            // Three others are bound beside the values.
-            value_windows: match limits.max_storage_buffers_per_shader_stage as usize {
-                buffers if buffers >= 3 + WIDE_WINDOWS => WIDE_WINDOWS,
-                _ => 1,
-            },
-            wide_words: features.contains(wgpu::Features::SHADER_INT64),
-        }
-    }
-
-    /// How rows of `dim` f32 are handled.
-    pub fn width(&self, dim: u32, tuning: &Tuning) -> Width {
-        Width::of(dim, tuning.wide_words && self.wide_words)
-    }
-}
-
-/// A run of rows of one table, small enough that its moments fit one storage binding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
-    pub first_row: u32,
-    pub rows: u32,
-}
-
-/// Cuts `rows` rows into windows whose parameter bytes start at aligned offsets.
-pub(crate) fn windows(
-    rows: u32,
-    row_bytes: u64,
-    device: DeviceShape,
-) -> Result<Vec<Window>, Error> {
-    let a_window = rows_a_window(rows, 2 * row_bytes, row_bytes, device);
-    if a_window == 0 {
-        return Err(Error::TooLarge {
-            what: "bytes of the moments of the rows that must share a binding".into(),
-            found: 2 * row_bytes * aligned_rows(row_bytes, device),
-            limit: device.max_binding,
-            remedy: "request a larger max_storage_buffer_binding_size",
-        });
-    }
-    let window = |first_row| Window { first_row, rows: a_window.min(rows - first_row) };
-    Ok((0..rows).step_by(a_window as usize).map(window).collect())
-}
-
-/// Rows of `bound_bytes` that one binding holds, such that every window of rows of `row_bytes`
-/// starts at an aligned offset; 0 where there is no such number.
-pub(crate) fn rows_a_window(
-    rows: u32,
-    bound_bytes: u64,
-    row_bytes: u64,
-    device: DeviceShape,
-) -> u32 {
-    let fitting = device.max_binding / bound_bytes;
-    if fitting >= u64::from(rows) {
-        return rows;
-    }
-    let unit = aligned_rows(row_bytes, device);
-    (fitting / unit * unit) as u32
-}
-
-/// Rows after which the offset is aligned again.
-fn aligned_rows(row_bytes: u64, device: DeviceShape) -> u64 {
-    device.alignment / gcd(device.alignment, row_bytes)
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// A dispatch grid: workgroups on two axes, at least as many as are needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Grid {
-    pub x: u32,
-    pub y: u32,
-}
-
-impl Grid {
-    pub fn over(workgroups: u32, device: DeviceShape) -> Self {
-        let x = workgroups.clamp(1, device.max_workgroups);
-        Self { x, y: workgroups.div_ceil(x).max(1) }
-    }
-}
 
 /// What a step is asked to do for one table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +63,7 @@ pub(crate) struct HeadsPlan {
     pub block: u32,
     /// First word of the lists.
     pub lists: u32,
-    pub grid: Grid,
+    pub launch: Launch,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +81,9 @@ pub(crate) struct TablePlan {
     /// One invocation a position.
     pub entries: Grid,
     pub levels: Vec<LevelPlan>,
-    pub update: Grid,
+    /// Columns that a workgroup of update takes, and its dispatch for one window.
+    pub slice: u32,
+    pub update: Launch,
 }
 
 /// One level of chunk sums.
@@ -198,30 +94,9 @@ pub(crate) struct LevelPlan {
     pub blocks: u32,
     /// First word of the sums `[blocks, dim]`.
     pub sums: u32,
-    pub grid: Grid,
-}
-
-/// The radix sort of the pairs that are to be sorted: the first `count`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SortPlan {
-    pub count: u32,
-    pub tiles: u32,
-    pub tile_size: u32,
-    pub passes: Vec<Pass>,
-    /// Bits of the keys.
-    pub key_bits: u32,
-    /// Words of the histogram and digit totals.
-    pub histogram_words: u64,
-    /// Grid of the histogram and scatter dispatches.
-    pub tile_grid: Grid,
-}
-
-/// One pass over one digit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pass {
-    pub shift: u32,
-    pub radix: u32,
-    pub scan: Grid,
+    /// Columns that a workgroup takes.
+    pub slice: u32,
+    pub launch: Launch,
 }
 
 /// Plans a step.
@@ -237,7 +112,7 @@ pub(crate) fn plan(
     let keys: u64 = steps.iter().map(|step| u64::from(step.geometry.rows) + 1).sum();
     let few = "spread the tables over several steps";
     limit("rows of all tables of a step, plus one a table", keys, u32::MAX.into(), few)?;
-    limit("entries of all gradients of a step", count, i32::MAX as u64, few)?;
+    limit("entries of all gradients of a step", count, MOST_ENTRIES.into(), few)?;
 
     let small = is_small(steps, tuning);
     let mut words = 2 * count;
@@ -258,6 +133,8 @@ pub(crate) fn plan(
         let sentinel = key_base + step.geometry.rows;
         let sources = words as u32;
         words += if step.weighted { 2 * u64::from(step.nnz) } else { 0 };
+        let levels = levels(*step, &mut words, device, tuning)?;
+        let (slice, update) = update(*step, first, levels.len(), heads, device, tuning)?;
         tables.push(TablePlan {
             sorted: is_sorted,
             first,
@@ -266,14 +143,15 @@ pub(crate) fn plan(
             sentinel,
             sources,
             entries: Grid::over(step.nnz.div_ceil(tuning.workgroup), device),
-            levels: levels(*step, &mut words, device, tuning),
-            update: Grid::over(update_workgroups(first, step.nnz, heads, tuning), device),
+            levels,
+            slice,
+            update,
         });
         key_base = sentinel + 1;
     }
     let shrink = "set smaller gradients, or request a larger max_storage_buffer_binding_size";
     limit("bytes of sorted pairs and chunk sums", 4 * words, device.max_binding, shrink)?;
-    let sort = sort(if small { 0 } else { sorted }, keys, device, tuning);
+    let sort = sort::sort(if small { 0 } else { sorted }, keys, device, tuning);
     let histogram = 4 * sort.histogram_words;
     limit("bytes of the sort's histogram", histogram, device.max_binding, shrink)?;
     Ok(Plan { tables, sort, heads, small, pairs: count as u32, sorted_words: words })
@@ -301,7 +179,8 @@ fn heads(sorted: u32, words: &mut u64, device: DeviceShape, tuning: &Tuning) -> 
     // Truncation is harmless: a plan of so many words is refused before it is used.
     let lists = *words as u32;
     *words += u64::from(blocks) * u64::from(list_words(block));
-    Some(HeadsPlan { block, lists, grid: Grid::over(blocks.div_ceil(tuning.workgroup), device) })
+    let grid = Grid::over(blocks.div_ceil(tuning.workgroup), device);
+    Some(HeadsPlan { block, lists, launch: Launch { grid, turns: turns::heads(block) } })
 }
 
 /// Words of a list of heads: those of `shaders/shared/heads.wgsl`.
@@ -309,7 +188,28 @@ fn list_words(block: u32) -> u32 {
     1 + block + block / CHUNK + 1
 }
 
-/// One a tile, or one a block, in as many stretches as the blocks are dealt out to. Blocks are
+/// The columns that a workgroup of update takes, and its dispatch for one window.
+fn update(
+    step: TableStep,
+    first: u32,
+    levels: usize,
+    heads: Option<HeadsPlan>,
+    device: DeviceShape,
+    tuning: &Tuning,
+) -> Result<(u32, Launch), Error> {
+    let columns = device.width(step.geometry.dim, tuning).columns(step.geometry.dim);
+    let runs = Runs { nnz: step.nnz, levels: levels as u32, once: step.once };
+    let turns = match heads {
+        Some(HeadsPlan { block, .. }) => turns::update_serial(block, runs),
+        None => turns::update_wide(tuning.update_tile, tuning.lanes(columns), runs),
+    };
+    let slice = turns.slice(columns);
+    let workgroups = update_workgroups(first, step.nnz, heads, tuning);
+    let grid = Grid::of_slices(workgroups, columns.div_ceil(slice), device)?;
+    Ok((slice, Launch { grid, turns: turns.of(slice) }))
+}
+
+/// One per tile, or one per block, in as many stretches as the blocks are dealt out to. Blocks are
 /// counted from position 0, so a table may have part of its first.
 fn update_workgroups(first: u32, nnz: u32, heads: Option<HeadsPlan>, tuning: &Tuning) -> u32 {
     match heads {
@@ -334,71 +234,30 @@ fn levels(
     words: &mut u64,
     device: DeviceShape,
     tuning: &Tuning,
-) -> Vec<LevelPlan> {
+) -> Result<Vec<LevelPlan>, Error> {
     let dim = step.geometry.dim;
-    let lanes = tuning.lanes(device.width(dim, tuning).columns(dim));
+    let width = device.width(dim, tuning);
+    let columns = width.columns(dim);
+    let lanes = tuning.lanes(columns);
     let mut levels = Vec::new();
     if tuning.form == Form::Serial && step.nnz <= INLINE {
-        return levels;
+        return Ok(levels);
     }
     let mut stride = CHUNK;
     while stride < step.nnz && !step.once {
         let blocks = step.nnz.div_ceil(stride);
         let groups = tuning.workgroup / lanes;
         let workgroups = blocks.div_ceil(groups).next_multiple_of(tuning.spread);
-        let grid = Grid::over(workgroups, device);
+        let turns = turns::partial(stride == CHUNK, width, lanes, tuning.sums_at_once);
+        let slice = turns.slice(columns);
+        let grid = Grid::of_slices(workgroups, columns.div_ceil(slice), device)?;
+        let launch = Launch { grid, turns: turns.of(slice) };
         // Truncation is harmless: a plan of so many words is refused before it is used.
-        levels.push(LevelPlan { stride, blocks, sums: *words as u32, grid });
+        levels.push(LevelPlan { stride, blocks, sums: *words as u32, slice, launch });
         *words += u64::from(blocks) * u64::from(step.geometry.dim);
         stride = stride.saturating_mul(CHUNK);
     }
-    levels
-}
-
-fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) -> SortPlan {
-    let (tile_size, tiles_a_workgroup) = match tuning.form {
-        Form::Wide => (WIDE_TILE, 1),
-        Form::Serial => {
-            let tiles = (count / FULL_TILE).clamp(FEWEST_TILES, MOST_TILES);
-            (count.div_ceil(tiles).clamp(1, SERIAL_TILE), tuning.workgroup)
-        }
-    };
-    let tiles = count.div_ceil(tile_size);
-    let passes = if count > 1 { passes(keys, device, tuning) } else { Vec::new() };
-    let radix = passes.iter().map(|pass| pass.radix).max().unwrap_or(0);
-    SortPlan {
-        count,
-        tiles,
-        tile_size,
-        passes,
-        key_bits: key_bits(keys),
-        histogram_words: u64::from(radix) * (u64::from(tiles) + 1),
-        tile_grid: Grid::over(tiles.div_ceil(tiles_a_workgroup), device),
-    }
-}
-
-/// Bits that `keys` different keys need; at least 1.
-fn key_bits(keys: u64) -> u32 {
-    (u64::BITS - keys.saturating_sub(1).leading_zeros()).max(1)
-}
-
-/// Splits the bits that `keys` keys need into digits of nearly equal width, lowest first.
-fn passes(keys: u64, device: DeviceShape, tuning: &Tuning) -> Vec<Pass> {
-    let bits = key_bits(keys);
-    let count = bits.div_ceil(tuning.digit_bits);
-    let mut shift = 0;
-    let mut passes = Vec::with_capacity(count as usize);
-    for pass in 0..count {
-        let digit_bits = (bits - shift).div_ceil(count - pass);
-        let radix = 1 << digit_bits;
-        let scan = match tuning.form {
-            Form::Wide => Grid::over(radix, device),
-            Form::Serial => Grid::over(radix.div_ceil(tuning.workgroup), device),
-        };
-        passes.push(Pass { shift, radix, scan });
-        shift += digit_bits;
-    }
-    passes
+    Ok(levels)
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::step::shape::{Window, windows};
+use crate::step::turns::TURNS;
 
 const DEVICE: DeviceShape = DeviceShape {
     max_binding: 128 << 20,
@@ -89,7 +91,7 @@ fn lists_of_heads_cover_the_sorted_positions_in_blocks() {
         let plan = plan(&[step(10, 1, nnz)], DEVICE, &Tuning::CPU).unwrap();
         let heads = plan.heads.unwrap();
         assert_eq!((heads.block, heads.lists), (block, 2 * nnz));
-        let invocations = heads.grid.x * heads.grid.y * Tuning::CPU.workgroup;
+        let invocations = heads.launch.grid.x * heads.launch.grid.y * Tuning::CPU.workgroup;
         assert!(u64::from(invocations) * u64::from(block) >= u64::from(nnz));
         assert!(plan.sorted_words >= u64::from(2 * nnz + nnz.div_ceil(block) * list_words(block)));
     }
@@ -102,7 +104,7 @@ fn a_serial_update_visits_every_block_that_a_table_has_part_of() {
     let block = plan.heads.unwrap().block;
     for table in &plan.tables {
         let blocks = table.end.div_ceil(block) - table.first / block;
-        assert!(table.update.x * table.update.y >= blocks);
+        assert!(table.update.grid.x * table.update.grid.y >= blocks);
     }
 }
 
@@ -155,7 +157,7 @@ fn update_has_a_workgroup_for_every_tile_of_every_stretch() {
     for tuning in [Tuning::CPU, Tuning::GPU] {
         for nnz in [1, 63, 64, 65, 1025, 99_999] {
             let plan = plan(&[step(10, 1, nnz)], DEVICE, &tuning).unwrap();
-            let workgroups = plan.tables[0].update.x * plan.tables[0].update.y;
+            let workgroups = plan.tables[0].update.grid.x * plan.tables[0].update.grid.y;
             let tile = plan.heads.map_or(tuning.update_tile, |heads| heads.block);
             let stretch = nnz.div_ceil(tile).div_ceil(tuning.spread);
             assert!(workgroups >= stretch * tuning.spread);
@@ -190,10 +192,73 @@ fn a_folded_grid_takes_every_tile_once() {
 }
 
 #[test]
-fn serial_tiles_never_loop_past_what_drivers_run() {
+fn serial_tiles_cover_the_pairs() {
     let plan = plan(&[step(10, 1, 9_000_000)], DEVICE, &Tuning::CPU).unwrap();
-    assert!(plan.sort.tile_size <= 32_768);
     assert!(u64::from(plan.sort.tiles) * u64::from(plan.sort.tile_size) >= 9_000_000);
+}
+
+/// Every dispatch of a plan, by stage.
+fn launches(plan: &Plan) -> Vec<(&'static str, Launch)> {
+    let mut launches: Vec<_> = plan.heads.iter().map(|heads| ("heads", heads.launch)).collect();
+    for pass in &plan.sort.passes {
+        launches.extend([("sort", pass.tiles), ("scan", pass.scan)]);
+    }
+    for table in &plan.tables {
+        launches.push(("update", table.update));
+        launches.extend(table.levels.iter().map(|level| ("partial", level.launch)));
+    }
+    launches
+}
+
+#[test]
+fn no_dispatch_takes_more_turns_than_every_driver_lets_it() {
+    let largest = Tuning { update_tile: Tuning::MOST_TILE, digit_bits: 12, ..Tuning::CPU };
+    let narrow = Tuning { workgroup: 8, max_lanes: 1, update_tile: 256, ..Tuning::GPU };
+    let device = DeviceShape { max_binding: u64::from(u32::MAX) & !3, ..DEVICE };
+    for tuning in [Tuning::CPU, Tuning::GPU, largest, narrow] {
+        for dim in [1, 33, 64, 300, 301, 768, 1024, 4096, 65_535, 65_536, 131_063] {
+            for nnz in [1, 127, 1024, 1025, 16_384, 300_000] {
+                let plan = plan(&[step(4000, dim, nnz)], device, &tuning).unwrap();
+                for (stage, launch) in launches(&plan) {
+                    let turns = launch.turns;
+                    assert!(turns <= TURNS, "{stage}, dim {dim}, {nnz} entries: {turns}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_of_common_width_are_not_sliced() {
+    for (dim, nnz) in [(16, 65_536), (64, 65_536), (64, 1_048_576), (128, 4096), (128, 200_000)] {
+        for tuning in [Tuning::CPU, Tuning::GPU] {
+            let plan = plan(&[step(1_000_000, dim, nnz)], DEVICE, &tuning).unwrap();
+            let columns = DEVICE.width(dim, &tuning).columns(dim);
+            assert_eq!(plan.tables[0].slice, columns, "{dim}, {nnz}");
+            // Upper levels have few blocks, and may be sliced.
+            assert!(plan.tables[0].levels.iter().take(1).all(|level| level.slice == columns));
+        }
+    }
+}
+
+#[test]
+fn slices_of_wide_rows_have_workgroups_of_their_own() {
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        let narrow = plan(&[step(4000, 8, 16_384)], DEVICE, &tuning).unwrap();
+        let wide = plan(&[step(4000, 65_536, 16_384)], DEVICE, &tuning).unwrap();
+        let (narrow, wide) = (&narrow.tables[0], &wide.tables[0]);
+        let slices = DEVICE.width(65_536, &tuning).columns(65_536).div_ceil(wide.slice);
+        assert!(slices > 1);
+        assert_eq!(wide.update.grid.x, narrow.update.grid.x * slices);
+    }
+}
+
+#[test]
+fn four_levels_of_sums_do_for_every_step() {
+    let device = DeviceShape { max_binding: u64::MAX, ..DEVICE };
+    let plan = |nnz| plan(&[step(10, 1, nnz)], device, &Tuning::GPU);
+    assert_eq!(plan(MOST_ENTRIES).unwrap().tables[0].levels.len(), 4);
+    assert!(matches!(plan(MOST_ENTRIES + 1), Err(Error::TooLarge { .. })));
 }
 
 #[test]

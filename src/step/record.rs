@@ -7,9 +7,11 @@ use super::layout::{
     AdamHyper, HeadsConfig, PartialConfig, RepeatsConfig, SortConfig, Source, UpdateConfig,
 };
 use super::pipelines::{Gather, Kernel, Pipelines, sort_stages};
-use super::plan::{DeviceShape, Grid, HeadsPlan, Plan, TablePlan, TableStep, plan};
+use super::plan::{HeadsPlan, Plan, TablePlan, TableStep, plan};
 use super::scratch::{Scratch, ScratchBytes, try_create};
 use super::shaders::{Reach, Stage, WIDE_WINDOWS};
+use super::shape::{DeviceShape, Launch};
+use super::turns::TURNS;
 use super::uniforms::Uniforms;
 use crate::table::Table;
 use crate::timestamps::{Timed, Timestamps};
@@ -262,7 +264,7 @@ impl Recorder {
             };
             let (slot, offset) = self.slot(&config);
             let (source, target) = (self.pairs(left), self.pairs(left - 1));
-            let tiles = plan.sort.tile_grid;
+            let tiles = digit.tiles;
             let bound = bindings([slot.clone(), source.clone(), counts.clone()], &[]);
             self.dispatch(pass, histogram, bound, &[offset], tiles);
             let bound = bindings([slot.clone(), counts.clone()], &[]);
@@ -273,7 +275,7 @@ impl Recorder {
     }
 
     fn heads(&mut self, pass: &mut ComputePass<'_>, plan: &Plan) {
-        let Some(HeadsPlan { block, lists, grid }) = plan.heads else {
+        let Some(HeadsPlan { block, lists, launch }) = plan.heads else {
             return;
         };
         let count = plan.sort.count;
@@ -283,7 +285,7 @@ impl Recorder {
         }
         let (slot, offset) = self.slot(&HeadsConfig { count, block, lists, pad0: 0 });
         let bound = bindings([slot, Region::from(&self.scratch.sorted)], &[]);
-        self.dispatch(pass, Kernel::of(Stage::Heads), bound, &[offset], grid);
+        self.dispatch(pass, Kernel::of(Stage::Heads), bound, &[offset], launch);
     }
 
     fn repeats(&mut self, pass: &mut ComputePass<'_>, live: Live<'_>) {
@@ -294,7 +296,8 @@ impl Recorder {
         let (slot, offset) = self.slot(&RepeatsConfig { first, end, sentinel, pad0: 0 });
         let status = Region::from(&live.table.status);
         let bound = bindings([slot, Region::from(&self.scratch.sorted), status], &[]);
-        self.dispatch(pass, Kernel::of(Stage::Repeats), bound, &[offset], entries);
+        let launch = Launch { grid: entries, turns: 0 };
+        self.dispatch(pass, Kernel::of(Stage::Repeats), bound, &[offset], launch);
     }
 
     fn partial(&mut self, pass: &mut ComputePass<'_>, live: Live<'_>) {
@@ -308,14 +311,14 @@ impl Recorder {
                 sums: level.sums,
                 sums_below,
                 sentinel: live.at.sentinel,
-                pad0: 0,
+                slice: level.slice,
                 source: live.source,
             };
             sums_below = level.sums;
             let (slot, offset) = self.slot(&config);
             let bound = self.with_values([slot, Region::from(&self.scratch.sorted)], live);
             let kernel = Kernel::partial(live.gather, below == 0);
-            self.dispatch(pass, kernel, bound, &[offset], level.grid);
+            self.dispatch(pass, kernel, bound, &[offset], level.launch);
         }
     }
 
@@ -344,7 +347,8 @@ impl Recorder {
                 source: live.source,
                 block,
                 lists,
-                ..Default::default()
+                slice: live.at.slice,
+                pad0: 0,
             };
             let (slot, offset) = self.slot(&config);
             let sorted = Region::from(&self.scratch.sorted);
@@ -383,8 +387,9 @@ impl Recorder {
         kernel: Kernel,
         bound: Bindings,
         offsets: &[u32],
-        grid: Grid,
+        Launch { grid, turns }: Launch,
     ) {
+        debug_assert!(turns <= TURNS, "{kernel:?} takes {turns} turns");
         let (pipeline, layout) = self.pipelines.get(kernel);
         let group = self.bind_groups.get(&self.device, layout, bound);
         pass.set_pipeline(pipeline);

@@ -21,10 +21,15 @@ impl Width {
 
     /// Lanes of a row of `dim` f32.
     pub fn columns(self, dim: u32) -> u32 {
+        dim / self.lane_width()
+    }
+
+    /// f32 of a lane.
+    pub fn lane_width(self) -> u32 {
         match self {
-            Self::Scalar => dim,
-            Self::Vec4 => dim / 4,
-            Self::Vec8 => dim / 8,
+            Self::Scalar => 1,
+            Self::Vec4 => 4,
+            Self::Vec8 => 8,
         }
     }
 
@@ -87,6 +92,7 @@ pub enum Stage {
 
 const GRID: &str = include_str!("../../shaders/shared/grid.wgsl");
 const TILES: &str = include_str!("../../shaders/shared/tiles.wgsl");
+const SLICES: &str = include_str!("../../shaders/shared/slices.wgsl");
 const SORT: &str = include_str!("../../shaders/shared/sort.wgsl");
 const SCAN: &str = include_str!("../../shaders/shared/scan.wgsl");
 const RUNS: &str = include_str!("../../shaders/shared/runs.wgsl");
@@ -153,7 +159,7 @@ impl Stage {
             Self::Heads => &[GRID, RUNS, HEADS, LIST_HEADS],
             Self::Repeats => &[GRID, STATUS],
             Self::Partial(width, reach) => {
-                &[width.fragment(), reach.fragment(), GRID, TILES, RUNS, SUMS]
+                &[width.fragment(), reach.fragment(), GRID, TILES, SLICES, RUNS, SUMS]
             }
             Self::UpdateSerial(width, reach) => {
                 let touch = match (width, reach) {
@@ -161,10 +167,10 @@ impl Stage {
                     _ => TOUCH,
                 };
                 let (width, reach) = (width.fragment(), reach.fragment());
-                &[width, reach, GRID, TILES, RUNS, SUMS, HEADS, ADAM, touch, UPDATE_ROW]
+                &[width, reach, GRID, TILES, SLICES, RUNS, SUMS, HEADS, ADAM, touch, UPDATE_ROW]
             }
             Self::UpdateWide(width, reach) => {
-                &[width.fragment(), reach.fragment(), GRID, RUNS, SUMS, ADAM, UPDATE_ROW]
+                &[width.fragment(), reach.fragment(), GRID, SLICES, RUNS, SUMS, ADAM, UPDATE_ROW]
             }
         };
         [&shared.concat(), self.file().1].concat()

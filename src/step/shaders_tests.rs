@@ -261,7 +261,7 @@ fn host_structs_lie_as_the_shaders_read_them() {
     assert_layout!(Stage::Repeats, RepeatsConfig { first, end, sentinel, pad0 });
     assert_layout!(
         Stage::Partial(Width::Scalar, Reach::Narrow),
-        PartialConfig { first, end, blocks, stride, sums, sums_below, sentinel, pad0, source }
+        PartialConfig { first, end, blocks, stride, sums, sums_below, sentinel, slice, source }
     );
     assert_layout!(update, Source { columns, rows_a_window, sources, pad0 });
     assert_layout!(update, AdamHyper { step_size, one_minus_beta1, one_minus_beta2, eps });
@@ -281,8 +281,8 @@ fn host_structs_lie_as_the_shaders_read_them() {
             source,
             block,
             lists,
+            slice,
             pad0,
-            pad1,
         }
     );
 }

@@ -7,6 +7,7 @@ use sparse_adam::{
     Tuning,
 };
 use std::sync::OnceLock;
+use std::time::UNIX_EPOCH;
 use wgpu::DeviceType;
 
 /// Every adapter present, opened once. Panics where there is none.
@@ -31,6 +32,20 @@ pub fn is_exact(gpu: &Gpu) -> bool {
     gpu.info.device_type == DeviceType::Cpu
         || name.contains("llvmpipe")
         || name.contains("swiftshader")
+}
+
+/// Another seed each run, printed; `SPARSE_ADAM_SEED` repeats one.
+pub fn fresh_seed() -> u64 {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| {
+        let given = std::env::var("SPARSE_ADAM_SEED").ok();
+        let seed = given.map_or_else(
+            || UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 % 1_000_000_007,
+            |seed| seed.parse().expect("SPARSE_ADAM_SEED is a number"),
+        );
+        eprintln!("SPARSE_ADAM_SEED={seed}");
+        seed
+    })
 }
 
 /// A seeded generator (splitmix64, Steele et al. 2014).

@@ -5,9 +5,11 @@ use crate::grad::ValueSource;
 use crate::step::bind::bindings;
 use crate::step::layout::{EntriesConfig, EntryCount, InspectConfig, Source};
 use crate::step::pipelines::Kernel;
-use crate::step::plan::{Grid, Plan};
+use crate::step::plan::Plan;
 use crate::step::shaders::Stage;
-use crate::{NonFinite, Region};
+use crate::step::shape::{Grid, Launch};
+use crate::step::turns;
+use crate::{Form, NonFinite, Region};
 use wgpu::ComputePass;
 
 impl Recorder {
@@ -36,7 +38,8 @@ impl Recorder {
             let (slot, offset) = self.slot(&config);
             let weights = grad.weights.clone().unwrap_or_else(|| self.absent(1));
             let bound = [slot, map.clone(), weights, Region::from(&self.scratch.sorted)];
-            self.dispatch(pass, Kernel::of(Stage::Source), bindings(bound, &[]), &[offset], grid);
+            let launch = Launch { grid, turns: 0 };
+            self.dispatch(pass, Kernel::of(Stage::Source), bindings(bound, &[]), &[offset], launch);
         }
         if grad.non_finite != NonFinite::Applied {
             let Source { columns, rows_a_window, .. } = live.source;
@@ -44,7 +47,8 @@ impl Recorder {
                 InspectConfig { entries: config, columns, rows_a_window, ..Default::default() };
             let (slot, offset) = self.slot(&config);
             let bound = self.with_values([slot, pairs, map, status], live);
-            self.dispatch(pass, Kernel::inspect(live.gather), bound, &[offset], grid);
+            let launch = Launch { grid, turns: turns::inspect(columns) };
+            self.dispatch(pass, Kernel::inspect(live.gather), bound, &[offset], launch);
         }
     }
 
@@ -64,12 +68,20 @@ impl Recorder {
             None => self.slot(&EntryCount { entries: grad.nnz, ..Default::default() }),
         };
         let bound = bindings([slot, count, grad.indices.clone(), map, pairs, status], &[]);
-        let a_workgroup = self.tuning.workgroup * self.tuning.ingest_strip;
-        let workgroups = if plan.small { 1 } else { grad.nnz.div_ceil(a_workgroup) };
-        let grid = Grid::over(workgroups, self.shape);
+        let per_workgroup = self.tuning.workgroup * self.tuning.ingest_strip;
+        let (workgroups, turns) = match (plan.small, self.tuning.form) {
+            (false, _) => {
+                (grad.nnz.div_ceil(per_workgroup), turns::ingest(self.tuning.ingest_strip))
+            }
+            (true, Form::Serial) => {
+                (1, turns::ingest_small_serial(grad.nnz, config.key_bits, config.block))
+            }
+            (true, Form::Wide) => (1, turns::ingest_small_wide(grad.nnz)),
+        };
+        let launch = Launch { grid: Grid::over(workgroups, self.shape), turns };
         let kernel =
             Kernel::ingest(self.tuning.form, plan.small, grad.is_plain(live.table.geometry));
-        self.dispatch(pass, kernel, bound, &[offset, count_offset], grid);
+        self.dispatch(pass, kernel, bound, &[offset, count_offset], launch);
     }
 }
 

@@ -1,0 +1,105 @@
+//! The radix sort of a step: tiles, digits, passes.
+
+use crate::step::shape::{DeviceShape, Grid, Launch};
+use crate::step::turns::{self, TURNS};
+use crate::{Form, Tuning};
+
+/// Pairs of a tile of the wide sort.
+const WIDE_TILE: u32 = 2048;
+/// Most pairs of a tile of the serial sort, such that a walk over them and over the digits, of 12
+/// bits at most, is within the turns of an invocation.
+const SERIAL_TILE: u32 = TURNS - (1 << 12) - 2;
+/// Tiles of the serial sort: at least enough for a SIMD group, at most so many; between them as
+/// many as have FULL_TILE pairs, so that counts of digits do not outweigh pairs.
+const FEWEST_TILES: u32 = 8;
+const MOST_TILES: u32 = 64;
+const FULL_TILE: u32 = 2048;
+
+/// The radix sort of the pairs that are to be sorted: the first `count`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SortPlan {
+    pub count: u32,
+    pub tiles: u32,
+    pub tile_size: u32,
+    pub passes: Vec<Pass>,
+    /// Bits of the keys.
+    pub key_bits: u32,
+    /// Words of the histogram and digit totals.
+    pub histogram_words: u64,
+}
+
+/// One pass over one digit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pass {
+    pub shift: u32,
+    pub radix: u32,
+    /// The histogram and scatter dispatches.
+    pub tiles: Launch,
+    pub scan: Launch,
+}
+
+pub(super) fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) -> SortPlan {
+    let tile_size = match tuning.form {
+        Form::Wide => WIDE_TILE,
+        Form::Serial => {
+            let tiles = (count / FULL_TILE).clamp(FEWEST_TILES, MOST_TILES);
+            count.div_ceil(tiles).clamp(1, SERIAL_TILE)
+        }
+    };
+    let tiles = count.div_ceil(tile_size);
+    let digits = if count > 1 { digits(keys, tuning.digit_bits) } else { Vec::new() };
+    let passes: Vec<_> = digits
+        .into_iter()
+        .map(|(shift, radix)| pass(shift, radix, (tiles, tile_size), device, tuning))
+        .collect();
+    let radix = passes.iter().map(|pass| pass.radix).max().unwrap_or(0);
+    SortPlan {
+        count,
+        tiles,
+        tile_size,
+        passes,
+        key_bits: key_bits(keys),
+        histogram_words: u64::from(radix) * (u64::from(tiles) + 1),
+    }
+}
+
+/// Bits that `keys` different keys need; at least 1.
+fn key_bits(keys: u64) -> u32 {
+    (u64::BITS - keys.saturating_sub(1).leading_zeros()).max(1)
+}
+
+/// Splits the bits that `keys` keys need into digits of nearly equal width, lowest first: the
+/// lowest bit and the radix of each.
+fn digits(keys: u64, most_bits: u32) -> Vec<(u32, u32)> {
+    let bits = key_bits(keys);
+    let count = bits.div_ceil(most_bits);
+    let mut shift = 0;
+    let mut digits = Vec::with_capacity(count as usize);
+    for pass in 0..count {
+        let digit_bits = (bits - shift).div_ceil(count - pass);
+        digits.push((shift, 1 << digit_bits));
+        shift += digit_bits;
+    }
+    digits
+}
+
+fn pass(
+    shift: u32,
+    radix: u32,
+    (tiles, tile_size): (u32, u32),
+    device: DeviceShape,
+    tuning: &Tuning,
+) -> Pass {
+    let launch = |workgroups, turns| Launch { grid: Grid::over(workgroups, device), turns };
+    let (tiles, scan) = match tuning.form {
+        Form::Wide => (
+            launch(tiles, turns::sort_wide(tile_size)),
+            launch(radix, turns::sort_wide_scan(tiles)),
+        ),
+        Form::Serial => (
+            launch(tiles.div_ceil(tuning.workgroup), turns::sort_serial(radix, tile_size)),
+            launch(radix.div_ceil(tuning.workgroup), turns::sort_serial_scan(tiles)),
+        ),
+    };
+    Pass { shift, radix, tiles, scan }
+}

@@ -1,0 +1,129 @@
+//! What a device allows, and what follows from it: how rows are cut into windows, and workgroups
+//! folded into grids. Pure.
+
+use super::shaders::{WIDE_WINDOWS, Width};
+use crate::{Error, Tuning};
+
+/// What a device allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceShape {
+    /// Largest storage binding, in bytes; below 4 GiB.
+    pub max_binding: u64,
+    /// Multiple that a storage binding's offset must have, in bytes.
+    pub alignment: u64,
+    /// Most workgroups on one axis of a dispatch.
+    pub max_workgroups: u32,
+    /// Bindings that a gradient's values may span.
+    pub value_windows: usize,
+    /// Whether shaders may use 64-bit integers.
+    pub wide_words: bool,
+}
+
+impl DeviceShape {
+    pub fn of(limits: &wgpu::Limits, features: wgpu::Features) -> Self {
+        // Backends address storage with 32-bit byte offsets, so 4 GiB is out of reach.
+        let max_binding = limits.max_storage_buffer_binding_size.min(u64::from(u32::MAX) & !3);
+        Self {
+            max_binding: max_binding.min(limits.max_buffer_size),
+            alignment: u64::from(limits.min_storage_buffer_offset_alignment),
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+            // Three others are bound beside the values.
+            value_windows: match limits.max_storage_buffers_per_shader_stage as usize {
+                buffers if buffers >= 3 + WIDE_WINDOWS => WIDE_WINDOWS,
+                _ => 1,
+            },
+            wide_words: features.contains(wgpu::Features::SHADER_INT64),
+        }
+    }
+
+    /// How rows of `dim` f32 are handled.
+    pub fn width(&self, dim: u32, tuning: &Tuning) -> Width {
+        Width::of(dim, tuning.wide_words && self.wide_words)
+    }
+}
+
+/// A run of rows of one table, small enough that its moments fit one storage binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub first_row: u32,
+    pub rows: u32,
+}
+
+/// Cuts `rows` rows into windows whose parameter bytes start at aligned offsets.
+pub(crate) fn windows(
+    rows: u32,
+    row_bytes: u64,
+    device: DeviceShape,
+) -> Result<Vec<Window>, Error> {
+    let a_window = rows_a_window(rows, 2 * row_bytes, row_bytes, device);
+    if a_window == 0 {
+        return Err(Error::TooLarge {
+            what: "bytes of the moments of the rows that must share a binding".into(),
+            found: 2 * row_bytes * aligned_rows(row_bytes, device),
+            limit: device.max_binding,
+            remedy: "request a larger max_storage_buffer_binding_size",
+        });
+    }
+    let window = |first_row| Window { first_row, rows: a_window.min(rows - first_row) };
+    Ok((0..rows).step_by(a_window as usize).map(window).collect())
+}
+
+/// Rows of `bound_bytes` that one binding holds, such that every window of rows of `row_bytes`
+/// starts at an aligned offset; 0 where there is no such number.
+pub(crate) fn rows_a_window(
+    rows: u32,
+    bound_bytes: u64,
+    row_bytes: u64,
+    device: DeviceShape,
+) -> u32 {
+    let fitting = device.max_binding / bound_bytes;
+    if fitting >= u64::from(rows) {
+        return rows;
+    }
+    let unit = aligned_rows(row_bytes, device);
+    (fitting / unit * unit) as u32
+}
+
+/// Rows after which the offset is aligned again.
+fn aligned_rows(row_bytes: u64, device: DeviceShape) -> u64 {
+    device.alignment / gcd(device.alignment, row_bytes)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// A dispatch grid: workgroups on two axes, at least as many as are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grid {
+    pub x: u32,
+    pub y: u32,
+}
+
+impl Grid {
+    pub fn over(workgroups: u32, device: DeviceShape) -> Self {
+        let x = workgroups.clamp(1, device.max_workgroups);
+        Self { x, y: workgroups.div_ceil(x).max(1) }
+    }
+
+    /// A grid of `workgroups` for each of `slices`.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] where two axes do not hold so many.
+    pub fn of_slices(workgroups: u32, slices: u32, device: DeviceShape) -> Result<Self, Error> {
+        let found = u64::from(workgroups) * u64::from(slices);
+        let limit = u64::from(device.max_workgroups).pow(2).min(u64::from(u32::MAX));
+        if found <= limit {
+            return Ok(Self::over(found as u32, device));
+        }
+        let remedy = "spread the entries over several steps, or use larger tiles";
+        Err(Error::TooLarge { what: "workgroups of a table's step".into(), found, limit, remedy })
+    }
+}
+
+/// A grid, and the turns that an invocation's loops take at worst (see [`super::turns`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Launch {
+    pub grid: Grid,
+    pub turns: u32,
+}

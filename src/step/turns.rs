@@ -1,0 +1,257 @@
+//! How many turns the loops of one invocation take at worst, stage by stage. Pure.
+//!
+//! llvmpipe before Mesa 25 counts the turns of a SIMD group of eight invocations, all loops added
+//! up, nested and successive, and after 65,535 ends every loop at its next turn without a word
+//! (gallivm, `lp_exec_endloop`: one counter a shader run, "shared between every loop"). A loop
+//! whose body runs n times takes n + 1 turns, in a group as many as the slowest lane needs. So
+//! each dispatch is planned to stay within [`TURNS`]: where a row has too many columns, it is
+//! dealt out in slices to several workgroups, which changes no bit.
+
+use super::plan::CHUNK;
+use super::shaders::Width;
+
+/// Most turns of an invocation: half of what the strictest driver lets it.
+pub const TURNS: u32 = 32_768;
+
+/// Most columns of a row: `inspect` alone walks whole rows, some columns a turn.
+pub const MOST_COLUMNS: u32 = INSPECTED_AT_ONCE * (TURNS - 2);
+
+/// Columns that a turn of `inspect` looks at.
+const INSPECTED_AT_ONCE: u32 = 4;
+
+/// Invocations that take their turns together; no tuning has smaller workgroups.
+const GROUP: u32 = 8;
+
+/// Turns that grow with the columns of a slice: `fixed`, and `each` for every `unit` columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turns {
+    pub fixed: u32,
+    pub each: u32,
+    /// Columns that an invocation and its neighbours take in a turn.
+    pub unit: u32,
+}
+
+impl Turns {
+    /// Turns for a slice of `columns`.
+    pub fn of(self, columns: u32) -> u32 {
+        self.each.saturating_mul(columns.div_ceil(self.unit)).saturating_add(self.fixed)
+    }
+
+    /// Columns of a slice, such that equal slices of a row of `columns` stay within [`TURNS`].
+    pub fn slice(self, columns: u32) -> u32 {
+        let most = (TURNS.saturating_sub(self.fixed) / self.each).max(1) * self.unit;
+        let slices = columns.div_ceil(most);
+        columns.div_ceil(slices).next_multiple_of(self.unit).min(columns)
+    }
+}
+
+/// What a table asks of an update.
+#[derive(Clone, Copy, Debug)]
+pub struct Runs {
+    pub nnz: u32,
+    /// Levels of chunk sums that are made before the update.
+    pub levels: u32,
+    /// Whether only the first entry of a run counts.
+    pub once: bool,
+}
+
+impl Runs {
+    /// Turns a column after the first chunk of the longest run: of each level its length and its
+    /// sums; or, where no level is made, of each further chunk its length and its entries.
+    fn tail(self) -> u32 {
+        match (self.once, self.levels) {
+            (true, _) => 0,
+            (false, 0) => (2 * CHUNK + 1) * (self.nnz / CHUNK) + 1,
+            (false, levels) => (2 * CHUNK + 1) * levels + 1,
+        }
+    }
+
+    /// Turns of the first chunk of a run.
+    fn first_chunk(self) -> u32 {
+        if self.once { 1 } else { CHUNK }
+    }
+}
+
+/// `update_serial` over a block of sorted positions.
+///
+/// Its three lists of heads are taken group by group. A group of runs of several entries waits
+/// for the longest, at worst 63 turns a column for the 77 positions of one run of 63 and seven of
+/// two, and 2 for its loops over columns: under 7 / 8 a position, and no other full group takes
+/// as many. The last group of each list may hold one run alone.
+pub fn update_serial(block: u32, runs: Runs) -> Turns {
+    let positions = block.min(runs.nnz);
+    let groups = positions.div_ceil(GROUP) + 3;
+    let full = if runs.once { 3 * groups } else { positions - positions / 8 };
+    let last = [3, 2 + runs.first_chunk(), 2 + runs.first_chunk() + runs.tail()];
+    Turns { fixed: 3 * groups + 3, each: full + last.iter().sum::<u32>(), unit: 1 }
+}
+
+/// `update_wide` over a tile of sorted positions, `lanes` invocations a row.
+///
+/// A group takes the heads of its tile one after another at worst; their entries are those of
+/// the tile, but for the last run, which may go on behind it.
+pub fn update_wide(tile: u32, lanes: u32, runs: Runs) -> Turns {
+    let positions = tile.min(runs.nnz);
+    let entries = if runs.once { positions } else { positions + CHUNK };
+    // Of a run of chunks that ends in the tile, each level's few items are counted and summed.
+    let chunks_inside = positions / CHUNK * (2 * (positions / CHUNK) + 4);
+    Turns {
+        fixed: 4 * positions + entries + 4,
+        each: positions + entries + chunks_inside + runs.tail(),
+        unit: lanes,
+    }
+}
+
+/// `partial` of a level, `lanes` invocations a block, `at_once` columns each.
+pub fn partial(of_entries: bool, width: Width, lanes: u32, at_once: u32) -> Turns {
+    let words = width.lane_width() + 1;
+    let summed = match of_entries {
+        true => (at_once + 1) + CHUNK * (at_once + 2),
+        false => at_once * (1 + words + CHUNK * (1 + words)) + 1,
+    };
+    let stored = at_once * (1 + words) + 1;
+    // The search for the run's start and its length come first.
+    Turns { fixed: 33 + CHUNK + 1, each: 1 + summed + stored, unit: lanes * at_once }
+}
+
+/// `inspect` of a row of `columns`.
+pub fn inspect(columns: u32) -> u32 {
+    columns.div_ceil(INSPECTED_AT_ONCE) + 1
+}
+
+/// `ingest` of `strip` entries an invocation.
+pub fn ingest(strip: u32) -> u32 {
+    strip + 1
+}
+
+/// `heads` of a block of positions.
+pub fn heads(block: u32) -> u32 {
+    block + 1 + CHUNK
+}
+
+/// `ingest_small_serial`: eight invocations, digits of seven bits.
+pub fn ingest_small_serial(capacity: u32, key_bits: u32, block: u32) -> u32 {
+    let (strip, radix) = (capacity.div_ceil(8), 1 << 7);
+    let scan = 2 * (radix + 1) + 8;
+    let pass = 1 + (radix + 1) + 2 * (strip + 1) + scan;
+    let lists = capacity.div_ceil(block).div_ceil(8);
+    (strip + 1) + (key_bits.div_ceil(7) * pass + 1) + (lists * (1 + heads(block)) + 1)
+}
+
+/// `ingest_small_wide`: a bitonic sort by 256 invocations.
+pub fn ingest_small_wide(capacity: u32) -> u32 {
+    let bits = capacity.next_power_of_two().ilog2();
+    let places = (1u32 << bits).div_ceil(256);
+    let rounds = bits * (bits + 1) / 2;
+    (bits + 1) + (places + 1) + rounds * (places + 2) + (bits + 1) + 2 * 5
+}
+
+/// `sort_serial_histogram` and `sort_serial_scatter` of a tile.
+pub fn sort_serial(radix: u32, tile: u32) -> u32 {
+    (radix + 1) + (tile + 1)
+}
+
+/// `sort_serial_scan` of a digit.
+pub fn sort_serial_scan(tiles: u32) -> u32 {
+    tiles + 1
+}
+
+/// `sort_wide_histogram` and `sort_wide_scatter` of a tile, by 256 invocations: of each round
+/// eight masks are cleared and eight are read.
+pub fn sort_wide(tile: u32) -> u32 {
+    let scan = 8 + 1;
+    scan + tile.div_ceil(256) * (1 + 2 * (8 + 1)) + 1
+}
+
+/// `sort_wide_scan` of a digit: a prefix sum for every 256 tiles.
+pub fn sort_wide_scan(tiles: u32) -> u32 {
+    tiles.div_ceil(256) * (1 + 8 + 1) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tuning;
+
+    #[test]
+    fn slices_cover_a_row_within_the_budget() {
+        let all = [
+            Turns { fixed: 0, each: 1, unit: 1 },
+            Turns { fixed: 500, each: 1300, unit: 1 },
+            Turns { fixed: 90, each: 5_400, unit: 8 },
+            Turns { fixed: 1000, each: 31_768, unit: 32 },
+        ];
+        for turns in all {
+            for columns in [1, 2, 31, 32, 33, 75, 300, 1024, 65_535, MOST_COLUMNS] {
+                let slice = turns.slice(columns);
+                assert!((1..=columns).contains(&slice), "{turns:?} {columns}");
+                assert!(turns.of(slice) <= TURNS, "{turns:?} {columns}: {slice}");
+                // No more slices than are needed.
+                let slices = columns.div_ceil(slice);
+                let longer = columns.div_ceil((slices - 1).max(1));
+                assert!(slices == 1 || turns.of(longer) > TURNS, "{turns:?} {columns}: {slice}");
+            }
+        }
+    }
+
+    #[test]
+    fn even_the_least_slice_of_the_largest_tuning_stays_within_the_budget() {
+        let (serial, wide) = (Tuning::MOST_TILE, 256);
+        for (nnz, levels) in [(1, 0), (63, 0), (1024, 0), (4096, 1), (1 << 18, 2), (1 << 30, 4)] {
+            for once in [false, true] {
+                let runs = Runs { nnz, levels, once };
+                for block in [1, 16, 1024, serial] {
+                    assert!(update_serial(block, runs).of(1) <= TURNS);
+                }
+                for tile in [1, 64, wide] {
+                    assert!(update_wide(tile, 1, runs).of(1) <= TURNS);
+                }
+            }
+        }
+        for (of_entries, at_once) in [(true, 1), (true, 8), (false, 1), (false, 8)] {
+            assert!(partial(of_entries, Width::Vec8, 1, at_once).of(1) <= TURNS);
+        }
+        assert_eq!(inspect(MOST_COLUMNS), TURNS - 1);
+        assert!(ingest_small_serial(4096, 32, 16) <= TURNS);
+        assert!(ingest_small_serial(4096, 32, serial) <= TURNS);
+        assert!(ingest_small_wide(1024) <= TURNS);
+        assert!(heads(serial) <= TURNS && ingest(1024) <= TURNS);
+    }
+
+    /// Turns of `update_serial`'s loops over heads and entries, group by group, as the shader
+    /// takes them: single runs, runs of several entries, runs of CHUNK or more without a tail.
+    fn simulated(lengths: &[u32], columns: u32) -> u32 {
+        let lists = [1..2, 2..CHUNK, CHUNK..u32::MAX].map(|kind| {
+            lengths.iter().copied().filter(|length| kind.contains(length)).collect::<Vec<_>>()
+        });
+        let group = |group: &[u32]| {
+            let longest = group.iter().copied().max().unwrap_or(0).min(CHUNK);
+            // The loop's own turn, touch, and the loop over columns with one over entries.
+            1 + (columns + 1) + (columns + 1) + columns * longest
+        };
+        lists.iter().map(|list| list.chunks(8).map(group).sum::<u32>() + 1).sum()
+    }
+
+    #[test]
+    fn no_block_takes_more_turns_than_planned() {
+        let mut state = 1u32;
+        let mut below = |limit: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % limit
+        };
+        for case in 0..2000 {
+            let block = 16 << below(9);
+            let (most, worst) = (1 + below(80), case % 3 == 0);
+            let mut lengths = Vec::new();
+            while lengths.iter().sum::<u32>() < block {
+                let ragged = if lengths.len() % 8 == 0 { 63 } else { 2 };
+                lengths.push(if worst { ragged } else { 1 + below(most) });
+            }
+            let runs = Runs { nnz: u32::MAX, levels: 2, once: false };
+            let columns = 1 + below(40);
+            let planned = update_serial(block, runs).of(columns);
+            let found = simulated(&lengths, columns);
+            assert!(found <= planned, "{lengths:?} x {columns}: {found} of {planned}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Rows of any length, any number of entries, any duplication, any valid tuning: equal to the twin.
+//!
+//! Other seeds each run; `SPARSE_ADAM_SEED` repeats one.
+
+use super::harness::{Pair, Rng, fresh_seed, gpus, variants};
+use sparse_adam::headless::Gpu;
+use sparse_adam::reference::Gradient;
+use sparse_adam::{AdamOptions, Form, Tuning};
+
+/// Lengths of rows that people use, and those around every width and slice.
+const DIMS: [usize; 19] = [
+    255, 256, 257, 300, 301, 512, 513, 601, 768, 1000, 1024, 1536, 2050, 4096, 12_288, 65_535,
+    65_536, 65_537, 99_999,
+];
+
+/// Values that a case may have in its table, and in its gradient.
+const MOST_VALUES: usize = 600_000;
+
+/// How often rows are named.
+#[derive(Clone, Copy, Debug)]
+enum Named {
+    Once,
+    Anywhere,
+    /// Every entry names one row.
+    Hot,
+    /// Two entries of three name row 0, as padding does.
+    Padding,
+    /// Runs of up to 63 entries beside runs of one: the longest wait in a SIMD group.
+    Ragged,
+}
+
+const NAMED: [Named; 5] = [Named::Once, Named::Anywhere, Named::Hot, Named::Padding, Named::Ragged];
+
+fn indices(rng: &mut Rng, named: Named, rows: usize, nnz: usize) -> Vec<i64> {
+    let mut indices: Vec<i64> = match named {
+        Named::Once => (0..rows.min(nnz) as i64).collect(),
+        Named::Anywhere => (0..nnz).map(|_| rng.below(rows) as i64).collect(),
+        Named::Hot => vec![rng.below(rows) as i64; nnz],
+        Named::Padding => {
+            let index = |rng: &mut Rng| if rng.below(3) > 0 { 0 } else { rng.below(rows) };
+            (0..nnz).map(|_| index(rng) as i64).collect()
+        }
+        Named::Ragged => {
+            let length = |row: usize| if row % 8 == 0 { 63 } else { 1 + row % 2 };
+            let runs = (0..rows).flat_map(|row| std::iter::repeat_n(row as i64, length(row)));
+            runs.take(nnz).collect()
+        }
+    };
+    for last in (1..indices.len()).rev() {
+        indices.swap(last, rng.below(last + 1));
+    }
+    indices
+}
+
+fn gradient(rng: &mut Rng, named: Named, (rows, dim): (usize, usize), nnz: usize) -> Gradient<f32> {
+    let indices = indices(rng, named, rows, nnz);
+    let values = rng.floats(indices.len() * dim);
+    Gradient { indices, values }
+}
+
+/// Two steps of a table of rows of `dim` values, by gradients that `rng` draws.
+fn check(on: (&'static Gpu, Tuning), dim: usize, rng: &mut Rng, what: &str) {
+    let most = (MOST_VALUES / dim).max(2);
+    let rows = 1 + rng.below(most);
+    let mut pair = Pair::new(on, &[(rows, dim)], &[AdamOptions::default()], rng);
+    let mut said = String::new();
+    for _ in 0..2 {
+        let (named, nnz) = (NAMED[rng.below(NAMED.len())], 1 + rng.below(most));
+        said += &format!(" {named:?} {nnz}");
+        let grad = gradient(rng, named, (rows, dim), nnz);
+        pair.step(&[Some(grad)]);
+    }
+    pair.assert_equal(&format!("{what}: {rows} x {dim},{said}, {:?}", on.1));
+}
+
+#[test]
+fn wide_rows_equal_their_twins() {
+    let seed = fresh_seed();
+    for on in variants() {
+        for (number, dim) in DIMS.into_iter().enumerate() {
+            let mut rng = Rng(seed.wrapping_add(number as u64));
+            check(on, dim, &mut rng, &format!("seed {seed}"));
+        }
+    }
+}
+
+/// What was once cut short without a word, as it was found.
+#[test]
+fn rows_that_were_once_cut_short() {
+    let cases = [
+        (4000, 301, Named::Anywhere, 16_384),
+        (4000, 513, Named::Anywhere, 16_384),
+        (50, 300, Named::Hot, 1000),
+        (50, 768, Named::Hot, 700),
+        (50, 513, Named::Hot, 127),
+        (2000, 1024, Named::Padding, 1024),
+        (64, 65_535, Named::Once, 64),
+    ];
+    for on in variants() {
+        for (rows, dim, named, nnz) in cases {
+            let mut rng = Rng(31);
+            let mut pair = Pair::single(on, rows, dim, &mut rng);
+            let grad = gradient(&mut rng, named, (rows, dim), nnz);
+            pair.step(&[Some(grad)]);
+            pair.assert_equal(&format!("{rows} x {dim}, {nnz} {named:?}, {:?}", on.1.form));
+        }
+    }
+}
+
+/// A tuning that is valid, and nothing else.
+fn tuning(rng: &mut Rng) -> Tuning {
+    let mut tuning = if rng.below(2) == 0 { Tuning::CPU } else { Tuning::GPU };
+    let serial = tuning.form == Form::Serial;
+    tuning.workgroup = 8 << rng.below(6);
+    tuning.digit_bits = 1 + rng.below(if serial { 12 } else { 8 }) as u32;
+    tuning.max_lanes = if serial { 1 } else { (1 << rng.below(9)).min(tuning.workgroup) };
+    tuning.ingest_strip = 1 + rng.below(1024) as u32;
+    tuning.update_tile = 1 + rng.below(if serial { 4096 } else { 256 }) as u32;
+    tuning.spread = 1 + rng.below(9) as u32;
+    tuning.sums_at_once = 1 + rng.below(8) as u32;
+    tuning.small = 1 + rng.below(if serial { 4096 } else { 1024 }) as u32;
+    tuning.wide_words = rng.below(2) == 0;
+    tuning
+}
+
+#[test]
+fn every_valid_tuning_equals_the_twin() {
+    let seed = fresh_seed();
+    for gpu in gpus() {
+        for case in 0..24 {
+            let mut rng = Rng(seed ^ case << 32);
+            let tuning = tuning(&mut rng);
+            let dim = if rng.below(3) == 0 { DIMS[rng.below(12)] } else { 1 + rng.below(280) };
+            check((gpu, tuning), dim, &mut rng, &format!("seed {seed}, case {case}"));
+        }
+    }
+}
