@@ -22,6 +22,7 @@ mod law;
 mod laws;
 mod pair;
 mod random;
+mod turns;
 mod values;
 
 pub use finding::{Check, Kind};

@@ -2,7 +2,7 @@
 
 use super::finding::{Check, Finding, Kind};
 use super::pair::Setting;
-use super::{bound, kernels, laws, values};
+use super::{bound, kernels, laws, turns, values};
 use crate::headless::Gpu;
 use crate::{Error, Tuning};
 
@@ -22,9 +22,13 @@ pub enum Law {
     Inspect,
     /// `repeats`: rows named again against a promise are counted.
     Repeats,
+    /// An invocation takes as many loop turns as the planner ever asks of one.
+    Turns,
     /// A step equals the twin's: any row length, any number of entries, repeated rows, all
     /// index formats.
     Twin,
+    /// A step of rows of hundreds to tens of thousands of values equals the twin's.
+    WideRows,
     /// As many tables in one step as there are, each with its own options.
     ManyTables,
     /// Entries outside the table write nothing and are counted.
@@ -55,14 +59,16 @@ pub enum Law {
 
 impl Law {
     /// All of them, kernels first.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Order,
         Self::ShortSums,
         Self::LongSums,
         Self::Update,
         Self::Inspect,
         Self::Repeats,
+        Self::Turns,
         Self::Twin,
+        Self::WideRows,
         Self::ManyTables,
         Self::OutOfRange,
         Self::Untouched,
@@ -87,7 +93,9 @@ impl Law {
             Self::Update => "update: Adam",
             Self::Inspect => "inspect: values that are not finite",
             Self::Repeats => "repeats: a broken promise is counted",
+            Self::Turns => "loops are not cut short",
             Self::Twin => "a step equals the twin's",
+            Self::WideRows => "wide rows",
             Self::ManyTables => "many tables in one step",
             Self::OutOfRange => "entries out of range are counted",
             Self::Untouched => "rows not named keep their bits",
@@ -135,7 +143,9 @@ impl Law {
             Self::Update => kernels::update(on, finding).await,
             Self::Inspect => kernels::inspect(on, finding).await,
             Self::Repeats => kernels::repeats(on, finding).await,
+            Self::Turns => turns::turns(on, finding).await,
             Self::Twin => laws::twin(on, finding).await,
+            Self::WideRows => laws::wide_rows(on, finding).await,
             Self::ManyTables => laws::many_tables(on, finding).await,
             Self::OutOfRange => laws::out_of_range(on, finding).await,
             Self::Untouched => laws::untouched(on, finding).await,

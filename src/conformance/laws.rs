@@ -24,6 +24,26 @@ pub(super) async fn twin(on: Setting<'_>, finding: &mut Finding) -> Result<(), E
     Ok(())
 }
 
+pub(super) async fn wide_rows(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
+    let dims = [
+        255, 256, 257, 300, 301, 512, 513, 601, 768, 1000, 1024, 1536, 4096, 12_288, 65_535, 65_536,
+    ];
+    for (case, dim) in dims.into_iter().enumerate() {
+        let mut random = on.random(case as u64);
+        let most = (400_000 / dim).max(2);
+        let shape = (1 + random.below(most), dim);
+        let mut pair = Pair::single(on, shape, &mut random)?;
+        pair.step(0, &random.gradient(shape, most))?;
+        // As padding does: two entries of three name one row.
+        let mut padded = random.gradient(shape, most);
+        let pads = padded.indices.iter_mut().enumerate().filter(|(entry, _)| entry % 3 > 0);
+        pads.for_each(|(_, index)| *index = 0);
+        pair.step(0, &padded)?;
+        pair.compare(finding).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn many_tables(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
     for case in 0..2 {
         let mut random = on.random(case);
