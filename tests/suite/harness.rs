@@ -3,11 +3,12 @@
 use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::{
-    AdamOptions, IndexFormat, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad, Status,
-    Tuning,
+    AdamOptions, Form, IndexFormat, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
+    Status, Tuning,
 };
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 use wgpu::DeviceType;
 
 /// Every adapter present, opened once. Panics where there is none.
@@ -46,6 +47,41 @@ pub fn fresh_seed() -> u64 {
         eprintln!("SPARSE_ADAM_SEED={seed}");
         seed
     })
+}
+
+/// How long a campaign goes on: `SPARSE_ADAM_CAMPAIGN_SECONDS`, two where it is not set.
+pub struct Budget {
+    until: Instant,
+    /// The first seed.
+    pub seed: u64,
+}
+
+impl Budget {
+    pub fn new() -> Self {
+        let given = std::env::var("SPARSE_ADAM_CAMPAIGN_SECONDS").ok();
+        let seconds = given.map_or(2.0, |seconds| seconds.parse().expect("seconds"));
+        Self { until: Instant::now() + Duration::from_secs_f64(seconds), seed: fresh_seed() }
+    }
+
+    pub fn is_left(&self) -> bool {
+        Instant::now() < self.until
+    }
+}
+
+/// A tuning that is valid, and nothing else.
+pub fn random_tuning(rng: &mut Rng) -> Tuning {
+    let mut tuning = if rng.below(2) == 0 { Tuning::CPU } else { Tuning::GPU };
+    let serial = tuning.form == Form::Serial;
+    tuning.workgroup = 8 << rng.below(6);
+    tuning.digit_bits = 1 + rng.below(if serial { 12 } else { 8 }) as u32;
+    tuning.max_lanes = if serial { 1 } else { (1 << rng.below(9)).min(tuning.workgroup) };
+    tuning.ingest_strip = 1 + rng.below(1024) as u32;
+    tuning.update_tile = 1 + rng.below(if serial { 4096 } else { 256 }) as u32;
+    tuning.spread = 1 + rng.below(9) as u32;
+    tuning.sums_at_once = 1 + rng.below(8) as u32;
+    tuning.small = 1 + rng.below(if serial { 4096 } else { 1024 }) as u32;
+    tuning.wide_words = rng.below(2) == 0;
+    tuning
 }
 
 /// A seeded generator (splitmix64, Steele et al. 2014).
@@ -94,6 +130,14 @@ const POISON: u32 = 0x7fc0_dead;
 pub struct Poisoned {
     pub region: Region,
     bytes: u64,
+    /// Of what was put inside.
+    hash: u64,
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Poisoned {
@@ -105,7 +149,8 @@ impl Poisoned {
         let inside = guard as usize..guard as usize + contents.len();
         bytemuck::cast_slice_mut::<_, u8>(&mut words)[inside].copy_from_slice(contents);
         let buffer = gpu.upload("poisoned", &words);
-        Self { region: Region::from(buffer.slice(guard..guard + bytes.max(4))), bytes }
+        let region = Region::from(buffer.slice(guard..guard + bytes.max(4)));
+        Self { region, bytes, hash: hash(contents) }
     }
 
     /// What is inside; panics if the poison around it is not whole.
@@ -216,6 +261,14 @@ impl Pair {
         self.gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
     }
 
+    /// What the optimizer was given to read is as it was, and so is the poison around it.
+    pub fn assert_inputs_whole(&self, what: &str) {
+        for held in &self.held {
+            let inside: Vec<u8> = held.read(self.gpu);
+            assert_eq!(hash(&inside), held.hash, "{what}: an input was written to");
+        }
+    }
+
     /// One step on both sides; tables without a gradient are skipped.
     pub fn step(&mut self, grads: &[Option<Gradient<f32>>]) {
         self.optimizer.zero_grad(true);
@@ -226,6 +279,22 @@ impl Pair {
             }
         }
         self.submit_step();
+    }
+
+    /// The state, saved and loaded into a new optimizer of another tuning over the same parameters.
+    pub fn restart(&mut self, tuning: Tuning) {
+        let saved = pollster::block_on(self.optimizer.state_dict()).unwrap();
+        let (device, queue) = (&self.gpu.device, &self.gpu.queue);
+        let defaults = AdamOptions::default();
+        self.optimizer = SparseAdam::with_tuning(device, queue, defaults, tuning).unwrap();
+        self.ids.clear();
+        for (number, (param, twin)) in self.params.iter().zip(&self.twins).enumerate() {
+            let shape = [twin.rows() as u32, twin.dim as u32];
+            let param = Param::new(format!("p{number}"), param.region.clone(), shape);
+            let group = self.optimizer.add_param_group(ParamGroup::new([param])).unwrap();
+            self.ids.extend(self.optimizer.group_params(group).unwrap());
+        }
+        self.optimizer.load_state_dict(&saved).unwrap();
     }
 
     /// A table as the adapter has it.

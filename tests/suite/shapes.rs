@@ -2,10 +2,10 @@
 //!
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one.
 
-use super::harness::{Pair, Rng, fresh_seed, gpus, variants};
+use super::harness::{Pair, Rng, fresh_seed, gpus, random_tuning, variants};
 use sparse_adam::headless::Gpu;
 use sparse_adam::reference::Gradient;
-use sparse_adam::{AdamOptions, Form, Tuning};
+use sparse_adam::{AdamOptions, Tuning};
 
 /// Lengths of rows that people use, and those around every width and slice.
 const DIMS: [usize; 19] = [
@@ -107,29 +107,13 @@ fn rows_that_were_once_cut_short() {
     }
 }
 
-/// A tuning that is valid, and nothing else.
-fn tuning(rng: &mut Rng) -> Tuning {
-    let mut tuning = if rng.below(2) == 0 { Tuning::CPU } else { Tuning::GPU };
-    let serial = tuning.form == Form::Serial;
-    tuning.workgroup = 8 << rng.below(6);
-    tuning.digit_bits = 1 + rng.below(if serial { 12 } else { 8 }) as u32;
-    tuning.max_lanes = if serial { 1 } else { (1 << rng.below(9)).min(tuning.workgroup) };
-    tuning.ingest_strip = 1 + rng.below(1024) as u32;
-    tuning.update_tile = 1 + rng.below(if serial { 4096 } else { 256 }) as u32;
-    tuning.spread = 1 + rng.below(9) as u32;
-    tuning.sums_at_once = 1 + rng.below(8) as u32;
-    tuning.small = 1 + rng.below(if serial { 4096 } else { 1024 }) as u32;
-    tuning.wide_words = rng.below(2) == 0;
-    tuning
-}
-
 #[test]
 fn every_valid_tuning_equals_the_twin() {
     let seed = fresh_seed();
     for gpu in gpus() {
         for case in 0..24 {
             let mut rng = Rng(seed ^ case << 32);
-            let tuning = tuning(&mut rng);
+            let tuning = random_tuning(&mut rng);
             let dim = if rng.below(3) == 0 { DIMS[rng.below(12)] } else { 1 + rng.below(280) };
             check((gpu, tuning), dim, &mut rng, &format!("seed {seed}, case {case}"));
         }

@@ -1,0 +1,234 @@
+//! Random runs against the twin: any tables, any valid tuning, every kind of gradient, in any order.
+//!
+//! Other seeds each run; `SPARSE_ADAM_SEED` repeats one, `SPARSE_ADAM_CAMPAIGN_SECONDS` goes on for
+//! longer. Every buffer lies between words of a NaN, which must be whole at the end.
+
+use super::harness::{Budget, Pair, Rng, encode, gpus, random_tuning};
+use sparse_adam::headless::Gpu;
+use sparse_adam::reference::{self, Gradient, gather_values};
+use sparse_adam::{AdamOptions, Duplicates, IndexFormat, NonFinite, SparseGrad};
+
+/// Values that a table may have, and a gradient.
+const MOST_VALUES: usize = 120_000;
+
+/// A row length: mostly short ones, of every remainder; some that are dealt out in slices.
+fn dim(rng: &mut Rng) -> usize {
+    match rng.below(8) {
+        0 => 1,
+        1..4 => 1 + rng.below(40),
+        4..6 => 8 * (1 + rng.below(24)),
+        6 => 1 + rng.below(1200),
+        _ => [300, 301, 513, 768, 1024, 4096, 9999, 65_535][rng.below(8)],
+    }
+}
+
+fn options(rng: &mut Rng) -> AdamOptions {
+    AdamOptions {
+        lr: 10f64.powf(f64::from(rng.signed()) - 2.0),
+        betas: (0.9 + 0.05 * f64::from(rng.signed()), 0.99 + 0.009 * f64::from(rng.signed())),
+        eps: 1e-8,
+        maximize: rng.below(2) == 1,
+    }
+}
+
+/// Indices of a table of `rows`: hot ones, few, any; now and then one outside.
+fn indices(rng: &mut Rng, rows: usize, nnz: usize) -> Vec<i64> {
+    let kind = rng.below(4);
+    let few = rows.min(1 + rng.below(9));
+    let mut index = || match (rng.below(50), kind) {
+        (0, _) => rows as i64 + rng.below(1000) as i64,
+        (_, 0) => 0,
+        (_, 1) => rng.below(few) as i64,
+        (at, 2) if at < 30 => rng.below(few) as i64,
+        _ => rng.below(rows) as i64,
+    };
+    (0..nnz).map(|_| index()).collect()
+}
+
+/// A gradient as the optimizer gets it, and as the twin does.
+type Drawn = (SparseGrad, Gradient<f32>);
+
+fn format(rng: &mut Rng) -> IndexFormat {
+    [IndexFormat::U32, IndexFormat::I32, IndexFormat::I64][rng.below(3)]
+}
+
+/// A value row per entry, perhaps with weights.
+fn rows_of_its_own(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
+    let mut same = Gradient { indices: indices(rng, rows, nnz), values: rng.floats(nnz * dim) };
+    let mut grad = pair.sparse_grad(&same, format(rng));
+    if rng.below(3) == 0 {
+        let weights = rng.floats(nnz);
+        grad = grad.weights(pair.hold(&weights));
+        let map: Vec<u32> = (0..nnz as u32).collect();
+        same.values = gather_values(&same.values, dim, &map, Some(&weights));
+    }
+    (grad, same)
+}
+
+/// Entries that share value rows; one in forty names a row that is not there.
+fn shared_rows(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
+    let shared = 1 + rng.below(nnz);
+    let outside = |rng: &mut Rng| if rng.below(40) == 0 { shared } else { rng.below(shared) };
+    let map: Vec<u32> = (0..nnz).map(|_| outside(rng) as u32).collect();
+    let (named, values) = (indices(rng, rows, nnz), rng.floats(shared * dim));
+    let weights = (rng.below(2) == 0).then(|| rng.floats(nnz));
+    let format = format(rng);
+    let held = pair.hold(&encode(&named, format));
+    let grad = SparseGrad::new(held, pair.hold(&values), nnz as u32).index_format(format);
+    let mut grad = grad.value_map(pair.hold(&map), shared as u32);
+    if let Some(weights) = &weights {
+        grad = grad.weights(pair.hold(weights));
+    }
+    let there: Vec<usize> = (0..nnz).filter(|&entry| (map[entry] as usize) < shared).collect();
+    let map: Vec<u32> = there.iter().map(|&entry| map[entry]).collect();
+    let weights = weights.map(|all| there.iter().map(|&entry| all[entry]).collect::<Vec<_>>());
+    let indices = there.iter().map(|&entry| named[entry]).collect();
+    let values = gather_values(&values, dim, &map, weights.as_deref());
+    (grad, Gradient { indices, values })
+}
+
+/// Rows of a dense gradient, each once.
+fn dense_rows(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
+    let (named, dense) = (indices(rng, rows, nnz), rng.floats(rows * dim));
+    let held = pair.hold(&encode(&named, IndexFormat::U32));
+    let grad = SparseGrad::of_rows(held, pair.hold(&dense), nnz as u32);
+    let mut once: Vec<i64> = named.into_iter().filter(|&row| row < rows as i64).collect();
+    once.sort_unstable();
+    once.dedup();
+    let map: Vec<u32> = once.iter().map(|&row| row as u32).collect();
+    let values = gather_values(&dense, dim, &map, None);
+    (grad, Gradient { indices: once, values })
+}
+
+/// As many entries as a number on the GPU says.
+fn counted(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
+    let full = Gradient { indices: indices(rng, rows, nnz), values: rng.floats(nnz * dim) };
+    let count = rng.below(nnz + 1);
+    let grad = pair.sparse_grad(&full, format(rng)).count(pair.hold(&[count as u32]));
+    let values = full.values[..count * dim].to_vec();
+    (grad, Gradient { indices: full.indices[..count].to_vec(), values })
+}
+
+/// No row twice, promised or checked.
+fn promised(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
+    let mut indices: Vec<i64> = (0..rows as i64).collect();
+    for last in (1..rows).rev() {
+        indices.swap(last, rng.below(last + 1));
+    }
+    indices.truncate(nnz);
+    let same = Gradient { values: rng.floats(indices.len() * dim), indices };
+    let promise = [Duplicates::None, Duplicates::NoneChecked][rng.below(2)];
+    (pair.sparse_grad(&same, format(rng)).duplicates(promise), same)
+}
+
+/// Values that are not finite, left out.
+fn not_finite(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
+    let mut full = Gradient { indices: indices(rng, rows, nnz), values: rng.floats(nnz * dim) };
+    for _ in 0..rng.below(nnz + 1) {
+        let at = rng.below(full.values.len());
+        full.values[at] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY][rng.below(3)];
+    }
+    let grad = pair.sparse_grad(&full, format(rng)).non_finite(NonFinite::Skipped);
+    let mut same = Gradient::default();
+    for (&index, row) in full.indices.iter().zip(full.values.chunks(dim)) {
+        if row.iter().all(|value| value.is_finite()) {
+            same.indices.push(index);
+            same.values.extend(row);
+        }
+    }
+    (grad, same)
+}
+
+/// Sets a drawn gradient of a table, or several that are accumulated. Returns the twin's.
+fn set(pair: &mut Pair, table: usize, rng: &mut Rng) -> Gradient<f32> {
+    let (rows, dim) = (pair.twins[table].rows(), pair.twins[table].dim);
+    let most = (MOST_VALUES / dim).max(2);
+    let nnz = 1 + if rng.below(2) == 0 { rng.below(most) } else { rng.below(most.min(200)) };
+    let (id, kinds) = (pair.ids[table], [dense_rows, counted, promised, not_finite]);
+    let several = [rows_of_its_own, shared_rows];
+    match rng.below(8) {
+        0 => {
+            let empty = SparseGrad::new(pair.hold(&[0u32]), pair.hold(&[0f32]), 0);
+            pair.optimizer.set_grad(id, empty).unwrap();
+            Gradient::default()
+        }
+        1 => {
+            let (grad, mut all) = several[rng.below(2)](pair, rng, rows, dim, nnz.div_ceil(3));
+            pair.optimizer.set_grad(id, grad).unwrap();
+            for _ in 0..rng.below(3) {
+                let (grad, same) = several[rng.below(2)](pair, rng, rows, dim, nnz.div_ceil(3));
+                pair.optimizer.accumulate_grad(id, grad).unwrap();
+                all.indices.extend(same.indices);
+                all.values.extend(same.values);
+            }
+            all
+        }
+        2..5 => {
+            let (grad, same) = several[rng.below(2)](pair, rng, rows, dim, nnz);
+            pair.optimizer.set_grad(id, grad).unwrap();
+            same
+        }
+        _ => {
+            let (grad, same) = kinds[rng.below(4)](pair, rng, rows, dim, nnz);
+            pair.optimizer.set_grad(id, grad).unwrap();
+            same
+        }
+    }
+}
+
+/// What a campaign has done.
+#[derive(Default)]
+struct Done {
+    cases: usize,
+    steps: usize,
+    entries: usize,
+    values: usize,
+}
+
+/// Tables, steps, perhaps a saved state that goes on in an optimizer of another tuning.
+fn run(gpu: &'static Gpu, rng: &mut Rng, what: &str, done: &mut Done) {
+    let shape = |rng: &mut Rng| {
+        let dim = dim(rng);
+        (1 + rng.below((MOST_VALUES / dim).max(3)), dim)
+    };
+    let shapes: Vec<_> = (0..1 + rng.below(4)).map(|_| shape(rng)).collect();
+    let options: Vec<_> = shapes.iter().map(|_| options(rng)).collect();
+    let mut pair = Pair::new((gpu, random_tuning(rng)), &shapes, &options, rng);
+    for _ in 0..1 + rng.below(4) {
+        pair.optimizer.zero_grad(true);
+        for table in 0..shapes.len() {
+            if rng.below(5) > 0 {
+                let same = set(&mut pair, table, rng);
+                reference::step(&mut pair.twins[table], &same, &pair.options[table]);
+                done.entries += same.indices.len();
+            }
+        }
+        pair.submit_step();
+        done.steps += 1;
+        if rng.below(4) == 0 {
+            pair.restart(random_tuning(rng));
+        }
+    }
+    let what = format!("{what}: {shapes:?}, {:?}", pair.optimizer.tuning());
+    pair.assert_equal(&what);
+    pair.assert_inputs_whole(&what);
+    done.cases += 1;
+    done.values += shapes.iter().map(|(rows, dim)| 3 * rows * dim).sum::<usize>();
+}
+
+#[test]
+fn campaign_steps() {
+    for gpu in gpus() {
+        let (budget, mut done) = (Budget::new(), Done::default());
+        while budget.is_left() {
+            let seed = budget.seed.wrapping_add(done.cases as u64);
+            let what = format!("SPARSE_ADAM_SEED={seed}");
+            run(gpu, &mut Rng(seed), &what, &mut done);
+        }
+        let Done { cases, steps, entries, values } = done;
+        println!(
+            "campaign: steps on {}: runs {cases}, steps {steps}, entries {entries}, values compared {values}, wrong 0",
+            gpu.info.name
+        );
+    }
+}
