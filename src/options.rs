@@ -10,11 +10,15 @@ use crate::{Error, Param};
 /// times stronger here in early steps.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct AdamOptions {
-    /// Learning rate, dimensionless; finite and above 0. Default 1e-3.
+    /// Learning rate, dimensionless; finite and not negative. At 0 a step counts and moves the
+    /// moments, but no parameter: schedules end or start there. What rounding leaves below 0 at the
+    /// end of a schedule, down to -1e-12, passes too: torch's `LinearLR` to 0 ends as low as -1e-19.
+    /// Default 1e-3.
     pub lr: f64,
     /// Decay rates of the first and second moment; each in `[0, 1)`. Default (0.9, 0.999).
     pub betas: (f64, f64),
-    /// Added to the denominator; finite and above 0. Default 1e-8.
+    /// Added to the denominator; finite, and at least 1.2e-38, the smallest normal f32: without it a
+    /// zero gradient on zero moments is 0 / 0. Default 1e-8.
     pub eps: f64,
     /// Ascend instead of descend: the gradient is negated. Default false.
     #[serde(default)]
@@ -33,8 +37,8 @@ impl AdamOptions {
     /// # Errors
     /// [`Error::InvalidOption`] naming the first field out of range.
     pub fn validate(&self) -> Result<(), Error> {
-        positive("lr", self.lr)?;
-        positive("eps", self.eps)?;
+        rate("lr", self.lr)?;
+        divisor("eps", self.eps)?;
         decay("betas.0", self.betas.0)?;
         decay("betas.1", self.betas.1)
     }
@@ -101,9 +105,22 @@ impl ParamGroup {
     }
 }
 
-fn positive(field: &'static str, found: f64) -> Result<(), Error> {
-    let expected = "a finite number above 0";
-    if found > 0.0 && (found as f32).is_finite() {
+/// The lowest learning rate: what rounding may leave of one that ends at 0.
+const ROUNDED_ZERO: f64 = -1e-12;
+
+fn rate(field: &'static str, found: f64) -> Result<(), Error> {
+    let expected = "a finite number (as f32) of at least 0";
+    if found >= ROUNDED_ZERO && (found as f32).is_finite() {
+        return Ok(());
+    }
+    Err(Error::InvalidOption { field, expected, found })
+}
+
+/// What is divided by must not vanish in f32, nor on devices that flush subnormal numbers.
+fn divisor(field: &'static str, found: f64) -> Result<(), Error> {
+    let expected = "a finite number (as f32) of at least 1.2e-38";
+    let narrow = found as f32;
+    if narrow >= f32::MIN_POSITIVE && narrow.is_finite() {
         return Ok(());
     }
     Err(Error::InvalidOption { field, expected, found })
@@ -131,13 +148,16 @@ mod tests {
     fn every_field_out_of_range_is_named() {
         let base = AdamOptions::default();
         let wrong = [
-            ("lr", AdamOptions { lr: 0.0, ..base }),
             ("lr", AdamOptions { lr: -1.0, ..base }),
+            ("lr", AdamOptions { lr: -1e-11, ..base }),
             ("lr", AdamOptions { lr: f64::NAN, ..base }),
             ("lr", AdamOptions { lr: f64::INFINITY, ..base }),
             ("lr", AdamOptions { lr: 1e300, ..base }),
             ("eps", AdamOptions { eps: 0.0, ..base }),
             ("eps", AdamOptions { eps: f64::NAN, ..base }),
+            ("eps", AdamOptions { eps: 1e-46, ..base }),
+            ("eps", AdamOptions { eps: 1e-39, ..base }),
+            ("eps", AdamOptions { eps: 1e39, ..base }),
             ("betas.0", AdamOptions { betas: (1.0, 0.999), ..base }),
             ("betas.0", AdamOptions { betas: (-0.1, 0.999), ..base }),
             ("betas.1", AdamOptions { betas: (0.9, 1.0), ..base }),
@@ -149,6 +169,30 @@ mod tests {
                 matches!(error, Error::InvalidOption { field, .. } if field == expected),
                 "{options:?}: {error}"
             );
+        }
+    }
+
+    #[test]
+    fn rates_that_schedules_end_with_are_valid() {
+        // The last is where torch's LinearLR from 1e-3 to 0 ends, at worst, of 2,000 lengths.
+        for lr in [0.0, -0.0, f64::from_bits(1), 1e-50, 1e-40, -1.582_067_810_090_839_5e-19] {
+            let options = AdamOptions { lr, ..AdamOptions::default() };
+            assert_eq!(options.validate(), Ok(()), "{lr:e}");
+            assert!((options.step_size(1) as f32).abs() < 1e-18);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_every_range_are_valid() {
+        let base = AdamOptions::default();
+        let ends = [
+            AdamOptions { betas: (0.0, 0.0), ..base },
+            AdamOptions { betas: (1.0 - f64::EPSILON, 1.0 - f64::EPSILON), ..base },
+            AdamOptions { eps: f64::from(f32::MIN_POSITIVE), ..base },
+        ];
+        for options in ends {
+            assert_eq!(options.validate(), Ok(()), "{options:?}");
+            assert!(options.step_size(1).is_finite());
         }
     }
 
