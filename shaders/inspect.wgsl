@@ -9,8 +9,9 @@ struct InspectConfig {
     /// Lanes of a row, and rows of a window of values.
     columns: u32,
     rows_a_window: u32,
+    /// 1: an entry that is not finite is refused too.
+    skip: u32,
     pad0: u32,
-    pad1: u32,
 }
 
 @group(0) @binding(0) var<uniform> config: InspectConfig;
@@ -61,8 +62,8 @@ fn main(
     if (row_is_finite(value_row)) {
         return;
     }
-    atomicAdd(&status.non_finite, 1u);
-    if (entries.skip_non_finite == 1u) {
+    count_one(NON_FINITE);
+    if (config.skip == 1u) {
         pairs[at].x = entries.sentinel;
     }
 }

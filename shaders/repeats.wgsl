@@ -29,6 +29,6 @@ fn main(
     }
     let key = sorted[position].x;
     if (key != config.sentinel && key == sorted[position - 1u].x) {
-        atomicAdd(&status.repeated, 1u);
+        count_one(REPEATED);
     }
 }

@@ -2,7 +2,8 @@
 
 use wgpu::BufferUsages;
 
-/// An error of this library. A call that returns one changed nothing, on host or device.
+/// An error of this library. A call that returns one changed nothing, on host or device, but for
+/// [`Error::AfterStep`].
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,24 +17,24 @@ pub enum Error {
         /// Its value.
         found: f64,
     },
-    /// A parameter handle that this optimizer did not give out.
+    /// A parameter handle that another optimizer gave out.
     #[error(
-        "parameter {found} is unknown: this optimizer has {expected} parameters; use the id that add_param returned"
+        "this is the id of parameter {found} of another optimizer; this one has {expected} parameters: use the id that its own add_param returned"
     )]
     UnknownParam {
-        /// How many parameters there are.
+        /// How many parameters this optimizer has.
         expected: usize,
-        /// The handle's index.
+        /// The handle's index in its own.
         found: usize,
     },
-    /// A group handle that this optimizer did not give out.
+    /// A group handle that another optimizer gave out.
     #[error(
-        "group {found} is unknown: this optimizer has {expected} groups; use the id that add_param_group returned"
+        "this is the id of group {found} of another optimizer; this one has {expected} groups: use the id that its own add_param_group returned"
     )]
     UnknownGroup {
-        /// How many groups there are.
+        /// How many groups this optimizer has.
         expected: usize,
-        /// The handle's index.
+        /// The handle's index in its own.
         found: usize,
     },
     /// Two parameters share a name.
@@ -60,6 +61,19 @@ pub enum Error {
         "{what}: the region holds {found} bytes, expected at least {expected}; bind a larger region"
     )]
     BufferTooSmall {
+        /// The region's role.
+        what: String,
+        /// Bytes needed.
+        expected: u64,
+        /// Bytes there.
+        found: u64,
+    },
+    /// A region of exactly twice the bytes of the 32-bit indices that it should hold: most likely
+    /// the indices are i64, of which every second word would be taken for an index.
+    #[error(
+        "{what}: the region holds {found} bytes, twice the {expected} of 32-bit indices; if they are i64, say index_format(IndexFormat::I64), else give a slice of the part that is used"
+    )]
+    MaybeI64 {
         /// The region's role.
         what: String,
         /// Bytes needed.
@@ -118,6 +132,15 @@ pub enum Error {
         what: &'static str,
         /// What to do instead.
         remedy: &'static str,
+    },
+    /// A hook that runs after a step failed. Unlike after any other error the step is recorded and
+    /// counted.
+    #[error(
+        "a hook after the step failed: {source}; the step itself is recorded and counted, so submit it and do not repeat it"
+    )]
+    AfterStep {
+        /// What the hook returned.
+        source: Box<Error>,
     },
     /// The device has too few of a resource for this library.
     #[error(

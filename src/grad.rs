@@ -41,6 +41,10 @@ pub enum Duplicates {
 }
 
 /// What becomes of entries whose value row holds an infinity or a NaN.
+///
+/// What is looked at is each entry by itself. Finite entries of one row may have a sum that is not
+/// finite, and finite values a product with a weight: both are applied, as torch does, and counted
+/// nowhere. Clip what goes in where that can be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum NonFinite {
     /// They are applied, as torch does.
@@ -82,6 +86,7 @@ pub struct SparseGrad {
     pub(crate) count: Option<Region>,
     pub(crate) duplicates: Duplicates,
     pub(crate) non_finite: NonFinite,
+    pub(crate) padding_idx: Option<u32>,
 }
 
 impl SparseGrad {
@@ -99,6 +104,7 @@ impl SparseGrad {
             count: None,
             duplicates: Duplicates::default(),
             non_finite: NonFinite::default(),
+            padding_idx: None,
         }
     }
 
@@ -109,7 +115,8 @@ impl SparseGrad {
         Self { source: ValueSource::Row, ..Self::new(indices, dense, nnz) }
     }
 
-    /// The format of the indices (default u32).
+    /// The format of the indices (default u32). A region of exactly twice the bytes that 32-bit
+    /// indices need is refused: it looks like i64 indices whose format was not told.
     pub fn index_format(mut self, format: IndexFormat) -> Self {
         self.format = format;
         self
@@ -118,7 +125,7 @@ impl SparseGrad {
     /// Entry `e` takes its values from row `map[e]` of `values`, which has `rows` rows: the
     /// backward of an embedding bag, whose entries share their bag's row. `map` is u32 `[nnz]`
     /// and needs `BufferUsages::STORAGE`. An entry whose value row does not exist is refused
-    /// and counted.
+    /// and counted. `rows` is at least 1; where there are no bags, there are no entries: `nnz` is 0.
     pub fn value_map(mut self, map: impl Into<Region>, rows: u32) -> Self {
         self.source = ValueSource::Map { map: map.into(), rows };
         self
@@ -132,9 +139,11 @@ impl SparseGrad {
     }
 
     /// The number of entries is the u32 at the start of `count` when the step runs; `nnz`
-    /// becomes the capacity of the buffers, and what lies past the count is ignored. Where the
-    /// number of entries varies from step to step, this keeps the steps alike, so that nothing
-    /// is made for them anew. The count's buffer needs
+    /// becomes the capacity of the buffers, and what lies past the count is ignored. A count above
+    /// the capacity is taken for the capacity, and reported in
+    /// [`Status::over_capacity`](crate::Status::over_capacity). Where the number of entries varies
+    /// from step to step, this keeps the steps alike, so that nothing is made for them anew. Of a
+    /// gradient without capacity (`nnz` 0), no count is read. The count's buffer needs
     /// `BufferUsages::COPY_SRC`; its offset must be a multiple of 4.
     pub fn count(mut self, count: impl Into<Region>) -> Self {
         self.count = Some(count.into());
@@ -144,6 +153,15 @@ impl SparseGrad {
     /// Whether rows may be named more than once (default: they may).
     pub fn duplicates(mut self, duplicates: Duplicates) -> Self {
         self.duplicates = duplicates;
+        self
+    }
+
+    /// Entries of row `row` are padding, and left out: that row gets no gradient, and is not
+    /// touched (torch: `Embedding(padding_idx=row)`, whose row is in no sparse gradient). They are
+    /// counted in [`Status::padding`](crate::Status::padding). With several sparse axes, `row` is
+    /// the flattened one. Default: no row is padding.
+    pub fn padding_idx(mut self, row: u32) -> Self {
+        self.padding_idx = Some(row);
         self
     }
 
@@ -183,7 +201,6 @@ impl SparseGrad {
     pub(crate) fn check(
         mut self,
         name: &str,
-        param: &[&Region],
         table: Geometry,
         device: DeviceShape,
     ) -> Result<Self, Error> {
@@ -200,7 +217,9 @@ impl SparseGrad {
         };
         let role = |role| Role { role, name };
         let index_bytes = entries * u64::from(table.sparse_dim) * self.format.bytes();
+        self.check_format(&role("indices"), index_bytes)?;
         self.indices = cut(&self.indices, role("indices"), index_bytes)?;
+        check_padding(self.padding_idx, &role("padding_idx"), table)?;
         if let ValueSource::Map { map, rows } = &self.source {
             let map = cut(map, role("value map"), 4 * entries)?;
             self.source = ValueSource::Map { map, rows: *rows };
@@ -218,15 +237,30 @@ impl SparseGrad {
             self.count = Some(check_count(count, &role("count"))?);
         }
         let value_rows = self.value_rows(table);
+        if value_rows == 0 {
+            let what = role("values").to_string();
+            let expected = "a value row at least, where there are entries (without any, nnz is 0)";
+            return Err(Error::InvalidShape { what, expected, found: vec![0, table.dim] });
+        }
         let value_bytes = u64::from(value_rows) * table.row_bytes();
         check_value_bytes(&role("values"), value_rows, table.row_bytes(), device)?;
         self.values = self.values.storage(&role("values"), value_bytes, device.alignment)?;
-        self.check_overlaps(name, param)?;
+        check_disjoint(name, self.roles())?;
         Ok(self)
     }
 
+    /// i64 indices that are read as 32-bit ones name row 0 every other time, and nothing is out of
+    /// range: only their size gives them away.
+    fn check_format(&self, role: &Role<'_>, bytes: u64) -> Result<(), Error> {
+        let found = self.indices.size();
+        if self.format == IndexFormat::I64 || found != 2 * bytes {
+            return Ok(());
+        }
+        Err(Error::MaybeI64 { what: role.to_string(), expected: bytes, found })
+    }
+
     /// The regions that the GPU reads, each with its role.
-    fn roles(&self) -> impl Iterator<Item = (&str, &Region)> + Clone {
+    pub(crate) fn roles(&self) -> impl Iterator<Item = (&str, &Region)> + Clone {
         let map = match &self.source {
             ValueSource::Map { map, .. } => Some(map),
             _ => None,
@@ -244,11 +278,6 @@ impl SparseGrad {
     pub(crate) fn regions(&self) -> impl Iterator<Item = &Region> {
         self.roles().map(|(_, region)| region)
     }
-
-    fn check_overlaps<'a>(&'a self, name: &str, param: &[&'a Region]) -> Result<(), Error> {
-        let param = param.iter().map(|&region| ("parameter", region));
-        check_disjoint(name, param.chain(self.roles()))
-    }
 }
 
 /// A region's role, put into words only for an error.
@@ -260,6 +289,19 @@ struct Role<'a> {
 impl Display for Role<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} of {:?}", self.role, self.name)
+    }
+}
+
+fn check_padding(row: Option<u32>, what: &dyn Display, table: Geometry) -> Result<(), Error> {
+    let limit = table.rows - 1;
+    match row {
+        Some(row) if row > limit => Err(Error::TooLarge {
+            what: what.to_string(),
+            found: row.into(),
+            limit: limit.into(),
+            remedy: "name a row of the table",
+        }),
+        _ => Ok(()),
     }
 }
 

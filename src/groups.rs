@@ -8,8 +8,7 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::UnknownGroup`].
     pub fn options(&self, group: GroupId) -> Result<AdamOptions, Error> {
-        self.check_group(group)?;
-        Ok(self.groups[group.0].options)
+        Ok(self.groups[self.index_of(group)?].options)
     }
 
     /// Changes the hyperparameters of a group for the steps recorded from now on.
@@ -17,13 +16,13 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::UnknownGroup`], [`Error::InvalidOption`].
     pub fn set_options(&mut self, group: GroupId, options: AdamOptions) -> Result<(), Error> {
-        self.check_group(group)?;
+        let index = self.index_of(group)?;
         options.validate()?;
-        self.groups[group.0].options = options;
+        self.groups[index].options = options;
         Ok(())
     }
 
-    /// Changes the learning rate of a group.
+    /// Changes the learning rate of a group ([`AdamOptions::lr`]).
     ///
     /// # Errors
     /// [`Error::UnknownGroup`], [`Error::InvalidOption`].
@@ -34,7 +33,8 @@ impl SparseAdam {
 
     /// The groups, in the order in which they were added.
     pub fn groups(&self) -> impl ExactSizeIterator<Item = GroupId> + use<> {
-        (0..self.groups.len()).map(GroupId)
+        let optimizer = self.number;
+        (0..self.groups.len()).map(move |index| GroupId { optimizer, index })
     }
 
     /// The parameters of a group, in the order in which they were added.
@@ -42,9 +42,9 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::UnknownGroup`].
     pub fn group_params(&self, group: GroupId) -> Result<Vec<ParamId>, Error> {
-        self.check_group(group)?;
-        let members = (0..self.tables.len()).filter(|&table| self.tables[table].group == group.0);
-        Ok(members.map(ParamId).collect())
+        let group = self.index_of(group)?;
+        let members = (0..self.tables.len()).filter(|&table| self.tables[table].group == group);
+        Ok(members.map(|index| self.param_id(index)).collect())
     }
 
     /// The group of a parameter.
@@ -52,14 +52,14 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::UnknownParam`].
     pub fn group_of(&self, param: ParamId) -> Result<GroupId, Error> {
-        Ok(GroupId(self.table(param)?.group))
+        Ok(GroupId { optimizer: self.number, index: self.table(param)?.group })
     }
 
-    fn check_group(&self, group: GroupId) -> Result<(), Error> {
-        let expected = self.groups.len();
-        if group.0 < expected {
-            return Ok(());
+    fn index_of(&self, group: GroupId) -> Result<usize, Error> {
+        let (expected, found) = (self.groups.len(), group.index);
+        if group.optimizer == self.number && found < expected {
+            return Ok(found);
         }
-        Err(Error::UnknownGroup { expected, found: group.0 })
+        Err(Error::UnknownGroup { expected, found })
     }
 }

@@ -1,21 +1,20 @@
 //! The optimizer: groups, parameters, gradients, the step.
 
 use crate::hooks::Hooks;
+use crate::ids::next_optimizer;
+use crate::places::Places;
 use crate::readback::{self, Wait};
 use crate::step::record::Recorder;
 use crate::table::{State, Table};
 use crate::{
-    AdamOptions, Error, Param, ParamGroup, Region, SparseGrad, Status, Timestamps, Tuning,
+    AdamOptions, Error, GroupId, Param, ParamGroup, ParamId, Region, SparseGrad, Status,
+    Timestamps, Tuning,
 };
 use wgpu::{CommandEncoder, Device, Queue};
 
-/// A parameter of an optimizer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ParamId(pub(crate) usize);
-
-/// A parameter group of an optimizer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GroupId(pub(crate) usize);
+/// Most steps that a parameter can be said to have counted: past 2^53 they are not exact in f64,
+/// and bias corrections are 1 long before.
+const MOST_STEPS: u64 = 1 << f64::MANTISSA_DIGITS;
 
 /// Hyperparameters of a group of tables. Which tables are its members, the tables know.
 #[derive(Clone, Debug)]
@@ -35,12 +34,16 @@ pub(crate) struct Group {
 /// parameter's first gradient.
 #[derive(Debug)]
 pub struct SparseAdam {
+    /// Which optimizer of the process it is; its ids carry it.
+    pub(crate) number: u64,
     pub(crate) recorder: Recorder,
     pub(crate) defaults: AdamOptions,
     pub(crate) groups: Vec<Group>,
     /// Number of the group that `add_param` adds to, once it has.
     default_group: Option<usize>,
     pub(crate) tables: Vec<Table>,
+    /// The bytes of all tables.
+    places: Places,
     pub(crate) pre_hooks: Hooks,
     pub(crate) post_hooks: Hooks,
     pub(crate) hooks_made: u64,
@@ -71,11 +74,13 @@ impl SparseAdam {
         tuning.validate()?;
         check_limits(&device.limits())?;
         Ok(Self {
+            number: next_optimizer(),
             recorder: Recorder::new(device, queue, tuning)?,
             defaults,
             groups: Vec::new(),
             default_group: None,
             tables: Vec::new(),
+            places: Places::default(),
             pre_hooks: Hooks::default(),
             post_hooks: Hooks::default(),
             hooks_made: 0,
@@ -87,7 +92,8 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::InvalidShape`], [`Error::BufferTooSmall`], [`Error::MissingUsage`],
     /// [`Error::Misaligned`], [`Error::DuplicateName`], [`Error::TooLarge`],
-    /// [`Error::Overlap`] with another parameter, [`Error::OutOfMemory`].
+    /// [`Error::Overlap`] with another parameter, a gradient that is set, or between shards;
+    /// [`Error::OutOfMemory`].
     pub fn add_param(&mut self, param: Param) -> Result<ParamId, Error> {
         let group = self.default_group.unwrap_or(self.groups.len());
         self.add_tables(vec![param], group)?;
@@ -95,7 +101,7 @@ impl SparseAdam {
             self.default_group = Some(group);
             self.groups.push(Group { options: self.defaults, initial_lr: None });
         }
-        Ok(ParamId(self.tables.len() - 1))
+        Ok(self.param_id(self.tables.len() - 1))
     }
 
     /// Adds a group of parameters, at any time. The ids of its parameters are
@@ -111,7 +117,7 @@ impl SparseAdam {
         }
         self.add_tables(group.params, self.groups.len())?;
         self.groups.push(Group { options, initial_lr: None });
-        Ok(GroupId(self.groups.len() - 1))
+        Ok(GroupId { optimizer: self.number, index: self.groups.len() - 1 })
     }
 
     fn add_tables(&mut self, params: Vec<Param>, group: usize) -> Result<(), Error> {
@@ -123,16 +129,39 @@ impl SparseAdam {
                 if other.name == table.name {
                     return Err(Error::DuplicateName { name: table.name });
                 }
-                if table.regions().any(|a| other.regions().any(|b| a.overlaps(b))) {
-                    return Err(Error::Overlap { first: other.name.clone(), second: table.name });
-                }
             }
+            let shared = added.iter().find(|other| table.shares_bytes(other.regions()));
+            if let Some(other) = shared {
+                return Err(overlap(("parameter", &other.name), ("parameter", &table.name)));
+            }
+            self.check_place(table.regions(), ("parameter", &table.name), None)?;
             added.push(table);
         }
-        for table in &added {
+        for (owner, table) in (self.tables.len()..).zip(&added) {
             self.recorder.prepare_pipelines(table);
+            table.regions().for_each(|region| self.places.take(region, owner));
         }
         self.tables.append(&mut added);
+        Ok(())
+    }
+
+    /// Checks that no parameter but `own`, and no gradient, has bytes of the regions of `what`.
+    fn check_place<'a>(
+        &self,
+        regions: impl Iterator<Item = &'a Region> + Clone,
+        what: (&str, &str),
+        own: Option<usize>,
+    ) -> Result<(), Error> {
+        let mut owners = regions.clone().flat_map(|region| self.places.owners(region));
+        if let Some(owner) = owners.find(|&owner| Some(owner) != own) {
+            return Err(overlap(("parameter", &self.tables[owner].name), what));
+        }
+        for table in &self.tables {
+            let mut read = table.grads.iter().flat_map(SparseGrad::regions);
+            if read.any(|read| regions.clone().any(|region| region.overlaps(read))) {
+                return Err(overlap(("gradient", &table.name), what));
+            }
+        }
         Ok(())
     }
 
@@ -141,8 +170,8 @@ impl SparseAdam {
     /// to the old one.
     ///
     /// # Errors
-    /// Those of [`SparseAdam::add_param`] for a region; [`Error::Unsupported`] for a parameter
-    /// of several shards.
+    /// [`Error::UnknownParam`]; those of [`SparseAdam::add_param`] for a region;
+    /// [`Error::Unsupported`] for a parameter of several shards.
     pub fn replace_param(
         &mut self,
         param: ParamId,
@@ -151,31 +180,29 @@ impl SparseAdam {
         let shape = self.recorder.shape;
         let table = self.table(param)?;
         let moved = table.moved_to(region.into(), shape)?;
-        for (number, other) in self.tables.iter().enumerate() {
-            let own = number == param.0;
-            let others = other.regions().filter(|_| !own);
-            let grads = other.grads.iter().filter(|_| own).flat_map(|grad| grad.regions());
-            if others.chain(grads).any(|b| moved.iter().any(|a| a.region.overlaps(b))) {
-                let role = if own { "gradient" } else { "parameter" };
-                return Err(Error::Overlap {
-                    first: format!("new place of {:?}", table.name),
-                    second: format!("{role} of {:?}", other.name),
-                });
-            }
+        let regions = moved.iter().map(|window| &window.region);
+        if regions.clone().eq(table.regions()) {
+            return Ok(());
         }
-        self.tables[param.0].windows = moved;
+        self.check_place(regions.clone(), ("new place", &table.name), Some(param.index))?;
+        let table = &mut self.tables[param.index];
+        for window in std::mem::replace(&mut table.windows, moved) {
+            self.places.give_back(window.region.buffer(), param.index);
+        }
+        table.regions().for_each(|region| self.places.take(region, param.index));
         Ok(())
     }
 
     /// Sets a parameter's gradient for the steps until it is set anew or zeroed.
     ///
     /// # Errors
-    /// [`Error::UnknownParam`], [`Error::BufferTooSmall`], [`Error::MissingUsage`],
-    /// [`Error::Misaligned`], [`Error::TooLarge`], [`Error::Unsupported`], and
-    /// [`Error::Overlap`] where parameter, indices, values, map and weights share bytes.
+    /// [`Error::UnknownParam`], [`Error::BufferTooSmall`], [`Error::MaybeI64`],
+    /// [`Error::MissingUsage`], [`Error::Misaligned`], [`Error::InvalidShape`],
+    /// [`Error::TooLarge`], [`Error::Unsupported`], and [`Error::Overlap`] where indices, values,
+    /// map and weights share bytes with each other or with any parameter.
     pub fn set_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
         let grad = self.checked_grad(param, grad)?;
-        let table = &mut self.tables[param.0];
+        let table = &mut self.tables[param.index];
         table.has_grad = true;
         table.grads.clear();
         table.grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
@@ -194,7 +221,7 @@ impl SparseAdam {
     /// made by [`SparseGrad::of_rows`] or promises uniqueness.
     pub fn accumulate_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
         let grad = self.checked_grad(param, grad)?;
-        let table = &mut self.tables[param.0];
+        let table = &mut self.tables[param.index];
         table.check_added(&grad, self.recorder.shape)?;
         table.has_grad = true;
         table.grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
@@ -204,8 +231,14 @@ impl SparseAdam {
 
     fn checked_grad(&self, param: ParamId, grad: SparseGrad) -> Result<SparseGrad, Error> {
         let table = self.table(param)?;
-        let regions: Vec<_> = table.regions().collect();
-        grad.check(&table.name, &regions, table.geometry, self.recorder.shape)
+        let grad = grad.check(&table.name, table.geometry, self.recorder.shape)?;
+        for (role, region) in grad.roles().filter(|_| grad.nnz > 0) {
+            if let Some(owner) = self.places.owners(region).next() {
+                let owner = &self.tables[owner].name;
+                return Err(overlap(("parameter", owner), (role, &table.name)));
+            }
+        }
+        Ok(grad)
     }
 
     /// Forgets all gradients. With `set_to_none`, the next step skips the parameters and does
@@ -293,7 +326,12 @@ impl SparseAdam {
 
     /// The parameter of a name.
     pub fn param(&self, name: &str) -> Option<ParamId> {
-        self.tables.iter().position(|table| table.name == name).map(ParamId)
+        let index = self.tables.iter().position(|table| table.name == name);
+        index.map(|index| self.param_id(index))
+    }
+
+    pub(crate) fn param_id(&self, index: usize) -> ParamId {
+        ParamId { optimizer: self.number, index }
     }
 
     /// Steps that a parameter has counted.
@@ -304,10 +342,34 @@ impl SparseAdam {
         Ok(self.table(param)?.state.as_ref().map_or(0, |state| state.step))
     }
 
+    /// Sets the steps that a parameter has counted: where a recorded step was never submitted, its
+    /// count is one ahead, and this takes it back. The next step is number `steps + 1`. Moments are
+    /// left as they are; a parameter that has none yet gets them, zeroed, unless `steps` is 0.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`]; [`Error::TooLarge`] for more than 2^53; [`Error::OutOfMemory`].
+    pub fn set_step_count(&mut self, param: ParamId, steps: u64) -> Result<(), Error> {
+        let table = self.table(param)?;
+        if steps > MOST_STEPS {
+            let what = format!("steps of {:?}", table.name);
+            let remedy = "bias corrections are 1 long before: give a smaller count";
+            return Err(Error::TooLarge { what, found: steps, limit: MOST_STEPS, remedy });
+        }
+        if table.state.is_none() && steps > 0 {
+            let made = State::new(&self.recorder.device, table)?;
+            self.tables[param.index].state = Some(made);
+        }
+        if let Some(state) = &mut self.tables[param.index].state {
+            state.step = steps;
+        }
+        Ok(())
+    }
+
     /// Reads what the GPU refused of a parameter's gradients, in the steps submitted so far.
     ///
-    /// It submits a copy of 16 bytes and never waits: each poll of the future looks whether the
-    /// bytes have arrived. Neither queue nor host is held up.
+    /// It submits a copy of 32 bytes; the future is ready once the device has done that and all
+    /// that was submitted before. A poll of it looks whether the bytes have arrived and returns at
+    /// once, so neither queue nor host is held up. Who blocks on it waits for the device.
     ///
     /// # Errors
     /// [`Error::UnknownParam`], [`Error::DeviceLost`].
@@ -316,7 +378,7 @@ impl SparseAdam {
         let recorder = &self.recorder;
         let (device, queue) = (&recorder.device, &recorder.queue);
         let read = readback::read(device, queue, &[status], Wait::Yield).await?;
-        Ok(bytemuck::pod_read_unaligned(&read[0]))
+        Ok(bytemuck::pod_read_unaligned::<Status>(&read[0]).saturated())
     }
 
     /// Compute dispatches that the last step recorded.
@@ -330,9 +392,16 @@ impl SparseAdam {
     }
 
     pub(crate) fn table(&self, param: ParamId) -> Result<&Table, Error> {
-        let expected = self.tables.len();
-        self.tables.get(param.0).ok_or(Error::UnknownParam { expected, found: param.0 })
+        let (expected, found) = (self.tables.len(), param.index);
+        let table = self.tables.get(found).filter(|_| param.optimizer == self.number);
+        table.ok_or(Error::UnknownParam { expected, found })
     }
+}
+
+/// An error that names two things, each by its role and its parameter's name.
+fn overlap(first: (&str, &str), second: (&str, &str)) -> Error {
+    let [first, second] = [first, second].map(|(role, name)| format!("{role} of {name:?}"));
+    Error::Overlap { first, second }
 }
 
 fn check_limits(limits: &wgpu::Limits) -> Result<(), Error> {

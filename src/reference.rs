@@ -57,8 +57,27 @@ pub fn gather_values(values: &[f32], dim: usize, map: &[u32], weights: Option<&[
 
 /// One step of one table in f32, as the shaders do it. Returns what was refused.
 pub fn step(table: &mut Table<f32>, grad: &Gradient<f32>, options: &AdamOptions) -> Status {
+    step_but(table, grad, None, options)
+}
+
+/// As [`step`], where row `padding_idx` is padding: its entries are left out and counted.
+pub fn step_with_padding(
+    table: &mut Table<f32>,
+    grad: &Gradient<f32>,
+    padding_idx: u32,
+    options: &AdamOptions,
+) -> Status {
+    step_but(table, grad, Some(padding_idx), options)
+}
+
+fn step_but(
+    table: &mut Table<f32>,
+    grad: &Gradient<f32>,
+    padding_idx: Option<u32>,
+    options: &AdamOptions,
+) -> Status {
     table.step += 1;
-    let (mut pairs, status) = ingest(&grad.indices, table.rows());
+    let (mut pairs, status) = ingest(&grad.indices, table.rows(), padding_idx);
     sort(&mut pairs);
     let hyper = AdamHyper::at(options, table.step);
     for run in pairs.chunk_by(|a, b| a.0 == b.0) {
@@ -72,12 +91,14 @@ pub fn step(table: &mut Table<f32>, grad: &Gradient<f32>, options: &AdamOptions)
 }
 
 /// Stage `ingest`: a (key, entry) pair an entry; the sentinel key is `rows`.
-fn ingest(indices: &[i64], rows: usize) -> (Vec<(u32, u32)>, Status) {
+fn ingest(indices: &[i64], rows: usize, padding: Option<u32>) -> (Vec<(u32, u32)>, Status) {
     let mut status = Status::default();
     let pairs = indices.iter().zip(0..).map(|(&index, entry)| {
         let in_range = index >= 0 && (index as u64) < rows as u64;
+        let is_padding = in_range && Some(index as u32) == padding;
         status.out_of_range += u32::from(!in_range);
-        (if in_range { index as u32 } else { rows as u32 }, entry)
+        status.padding += u32::from(is_padding);
+        (if in_range && !is_padding { index as u32 } else { rows as u32 }, entry)
     });
     (pairs.collect(), status)
 }

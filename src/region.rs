@@ -51,7 +51,9 @@ impl Region {
         BufferBinding {
             buffer: &self.buffer,
             offset: self.offset,
-            size: BufferSize::new(self.size),
+            // Without a size, wgpu would take the rest of the buffer. A range of no bytes is
+            // bound as one, which wgpu refuses.
+            size: Some(BufferSize::new(self.size).unwrap_or(BufferSize::MIN)),
         }
     }
 
@@ -84,7 +86,7 @@ impl Region {
     }
 }
 
-/// Checks that no two of the regions of the parameter `name`, each with its role, share bytes.
+/// Checks that no two regions of the gradient of `name`, each with its role, share bytes.
 pub(crate) fn check_disjoint<'a>(
     name: &str,
     regions: impl Iterator<Item = (&'a str, &'a Region)> + Clone,

@@ -1,9 +1,15 @@
 //! What the GPU refused.
 
-/// Entries of one parameter's gradients that the GPU refused or remarked on, since it was added.
+use crate::{Error, ParamId, SparseAdam};
+use wgpu::CommandEncoder;
+
+/// Entries of one parameter's gradients that the GPU refused or remarked on, since it was added
+/// or [`SparseAdam::reset_status`] was last called.
 ///
 /// The counterpart of FBGEMM's bounds-check modes: nothing is ever written outside a table, a
 /// bad entry is left out and counted, and the caller decides what to do about it.
+///
+/// A counter goes up to 3 * 2^30 and stops there; it then reads `u32::MAX`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 #[non_exhaustive]
@@ -13,16 +19,51 @@ pub struct Status {
     /// Entries whose value row lay outside the values.
     pub bad_value_row: u32,
     /// Entries whose value row held an infinity or a NaN, where that is looked for
-    /// ([`NonFinite`](crate::NonFinite)). They are left out only if asked for.
+    /// ([`NonFinite`](crate::NonFinite)). They are left out only if asked for. Finite entries of a
+    /// row whose sum is not finite are not among them.
     pub non_finite: u32,
     /// Entries of a row named before, where a promise that there are none is checked
     /// ([`Duplicates::NoneChecked`](crate::Duplicates::NoneChecked)). They are applied.
     pub repeated: u32,
+    /// Entries of the row that is padding ([`SparseGrad::padding_idx`](crate::SparseGrad)). They
+    /// are left out, as they should be: this is no mistake.
+    pub padding: u32,
+    /// Gradients whose count on the GPU ([`SparseGrad::count`](crate::SparseGrad)) was above their
+    /// capacity when a step ran, once a step and gradient. What fits was applied, the rest lost.
+    pub over_capacity: u32,
+    reserved: [u32; 2],
 }
 
 impl Status {
-    /// Whether there was nothing to refuse or remark on.
+    /// Where the GPU stops a counter; a few adds may lie beyond it.
+    pub(crate) const FULL: u32 = 0xc000_0000;
+
+    /// Whether there was no mistake to refuse or remark on. Padding is none.
     pub fn is_clean(&self) -> bool {
-        *self == Self::default()
+        Self { padding: 0, ..*self } == Self::default()
+    }
+
+    /// What the GPU counted, with counters that it stopped shown as the largest number.
+    pub(crate) fn saturated(self) -> Self {
+        let shown = |count: u32| if count >= Self::FULL { u32::MAX } else { count };
+        let words: [u32; size_of::<Self>() / 4] = bytemuck::cast(self);
+        bytemuck::cast(words.map(shown))
     }
 }
+
+impl SparseAdam {
+    /// Records that a parameter's counters start anew, at this place among the encoder's commands:
+    /// steps recorded before still count towards the old numbers, steps recorded after towards new
+    /// ones. Between looks of [`SparseAdam::status`], it tells one epoch's entries from the next's.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`].
+    pub fn reset_status(&self, param: ParamId, encoder: &mut CommandEncoder) -> Result<(), Error> {
+        encoder.clear_buffer(&self.table(param)?.status, 0, None);
+        Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "headless"))]
+#[path = "status_tests.rs"]
+mod tests;

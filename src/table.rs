@@ -108,8 +108,13 @@ impl Table {
     }
 
     /// The regions that hold the parameter.
-    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+    pub fn regions(&self) -> impl Iterator<Item = &Region> + Clone {
         self.windows.iter().map(|window| &window.region)
+    }
+
+    /// Whether the parameter has bytes of one of `others`.
+    pub fn shares_bytes<'a>(&self, mut others: impl Iterator<Item = &'a Region>) -> bool {
+        others.any(|other| self.regions().any(|region| region.overlaps(other)))
     }
 
     /// Value rows of all its gradients.
@@ -225,11 +230,16 @@ fn cut_windows(
     device: DeviceShape,
 ) -> Result<Vec<TableWindow>, Error> {
     let row_bytes = geometry.row_bytes();
-    let mut cut = Vec::new();
+    let mut cut: Vec<TableWindow> = Vec::new();
     let mut shard_start = 0;
     for (region, rows) in param.shards(geometry)? {
         let what = format!("parameter {:?}", param.name);
         let region = region.storage(&what, u64::from(rows) * row_bytes, device.alignment)?;
+        if cut.iter().any(|earlier| earlier.region.overlaps(&region)) {
+            let [first, second] =
+                ["a shard", "another shard"].map(|shard| format!("{shard} of {what}"));
+            return Err(Error::Overlap { first, second });
+        }
         for window in windows(rows, row_bytes, device)? {
             let offset = u64::from(window.first_row) * row_bytes;
             cut.push(TableWindow {

@@ -10,8 +10,11 @@ mod suite {
     mod files;
     mod golden;
     mod harness;
+    mod hooks;
     mod laws;
     mod limits;
+    mod rates;
     mod shapes;
     mod state;
+    mod status;
 }

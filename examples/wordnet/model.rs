@@ -122,7 +122,9 @@ impl Model {
         self.gradient.dispatch(&mut pass, pairs.div_ceil(WORKGROUP));
         self.sum.dispatch(&mut pass, 1);
         drop(pass);
-        let grad = SparseGrad::new(&self.ids, &self.values, ids.len() as u32);
+        // The last batch is a shorter one, and has the front of the buffer.
+        let used = self.ids.slice(..4 * ids.len() as u64);
+        let grad = SparseGrad::new(used, &self.values, ids.len() as u32);
         optimizer.set_grad(self.param, grad)?;
         optimizer.step(encoder)
     }

@@ -25,8 +25,8 @@ struct EntriesConfig {
     entry_base: u32,
     /// First word of the table's sources.
     sources: u32,
-    /// What `inspect` does with a non-finite entry. 0: counts it; 1: refuses it too.
-    skip_non_finite: u32,
+    /// The row whose entries are padding; one that no table has, where none is.
+    padding_row: u32,
     /// 1: this stretch has weights of its own; 0: each is 1.
     has_weights: u32,
     /// For ingest_small_serial: bits of a key, and the lists of heads as in HeadsConfig.

@@ -1,7 +1,24 @@
-// What the GPU refused of one parameter's gradients.
+// What the GPU refused of one parameter's gradients, or remarked on.
+//
+// A stage that uses this declares `status: Status`.
+
 struct Status {
-    out_of_range: atomic<u32>,
-    bad_value_row: atomic<u32>,
-    non_finite: atomic<u32>,
-    repeated: atomic<u32>,
+    counts: array<atomic<u32>, 8>,
+}
+
+const OUT_OF_RANGE: u32 = 0u;
+const BAD_VALUE_ROW: u32 = 1u;
+const NON_FINITE: u32 = 2u;
+const REPEATED: u32 = 3u;
+const PADDING: u32 = 4u;
+const OVER_CAPACITY: u32 = 5u;
+
+/// A counter that has come so far stops. The adds that are under way then are too few to reach
+/// 2^32, so none wraps to a number that looks clean.
+const FULL: u32 = 0xc0000000u;
+
+fn count_one(counter: u32) {
+    if (atomicLoad(&status.counts[counter]) < FULL) {
+        atomicAdd(&status.counts[counter], 1u);
+    }
 }

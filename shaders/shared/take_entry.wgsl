@@ -1,10 +1,10 @@
 // Turning an entry into a (key, value row) pair.
 //
-// A stage that uses this declares `config: EntriesConfig`, `count: EntryCount`, `indices`,
-// `value_map` and `status`. An entry that names no row of the table, that lies beyond the
-// entry count, or whose value row does not exist, gets the table's sentinel key: it sorts
-// behind the table's rows and no later stage writes for it. The first and third kind are
-// counted in the status.
+// A stage that uses this declares `config: EntriesConfig`, `count: EntryCount`, `indices` and
+// `value_map`, and has the fragment `status`. An entry that lies beyond the entry count, that
+// names no row of the table, that is padding, or whose value row does not exist, gets the table's
+// sentinel key: it sorts behind the table's rows and no later stage writes for it. All but the
+// first kind are counted in the status, and a count that the gradient has no room for.
 
 struct EntryCount {
     /// Entries of the gradient; those beyond it are ignored.
@@ -68,17 +68,24 @@ fn value_row_of(entry: u32, row: u32) -> u32 {
 
 fn take_entry(entry: u32) -> vec2<u32> {
     let refused = vec2<u32>(config.sentinel, 0u);
+    if (entry == 0u && count.entries > config.capacity) {
+        count_one(OVER_CAPACITY);
+    }
     if (entry >= count.entries) {
         return refused;
     }
     let row = row_of(entry);
     let value_row = value_row_of(entry, row);
     if (row == NO_ROW) {
-        atomicAdd(&status.out_of_range, 1u);
+        count_one(OUT_OF_RANGE);
+        return refused;
+    }
+    if (row == config.padding_row) {
+        count_one(PADDING);
         return refused;
     }
     if (value_row >= config.value_rows) {
-        atomicAdd(&status.bad_value_row, 1u);
+        count_one(BAD_VALUE_ROW);
         return refused;
     }
     let weighted = config.weighted == 1u;

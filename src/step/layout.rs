@@ -23,7 +23,7 @@ pub struct EntriesConfig {
     pub weighted: u32,
     pub entry_base: u32,
     pub sources: u32,
-    pub skip_non_finite: u32,
+    pub padding_row: u32,
     pub has_weights: u32,
     pub key_bits: u32,
     pub block: u32,
@@ -36,8 +36,8 @@ pub struct InspectConfig {
     pub entries: EntriesConfig,
     pub columns: u32,
     pub rows_a_window: u32,
+    pub skip: u32,
     pub pad0: u32,
-    pub pad1: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]

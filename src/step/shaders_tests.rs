@@ -241,7 +241,7 @@ fn host_structs_lie_as_the_shaders_read_them() {
             weighted,
             entry_base,
             sources,
-            skip_non_finite,
+            padding_row,
             has_weights,
             key_bits,
             block,
@@ -251,7 +251,7 @@ fn host_structs_lie_as_the_shaders_read_them() {
     assert_layout!(Stage::Ingest, EntryCount { entries, pad0, pad1, pad2 });
     assert_layout!(
         Stage::Inspect(Width::Scalar, Reach::Narrow),
-        InspectConfig { entries, columns, rows_a_window, pad0, pad1 }
+        InspectConfig { entries, columns, rows_a_window, skip, pad0 }
     );
     assert_layout!(
         Stage::SortSerialScan,
@@ -289,20 +289,21 @@ fn host_structs_lie_as_the_shaders_read_them() {
 
 #[test]
 fn status_lies_as_the_shaders_count_it() {
-    let host = [
-        offset_of!(crate::Status, out_of_range),
-        offset_of!(crate::Status, bad_value_row),
-        offset_of!(crate::Status, non_finite),
-        offset_of!(crate::Status, repeated),
+    let counters = [
+        ("OUT_OF_RANGE", offset_of!(crate::Status, out_of_range)),
+        ("BAD_VALUE_ROW", offset_of!(crate::Status, bad_value_row)),
+        ("NON_FINITE", offset_of!(crate::Status, non_finite)),
+        ("REPEATED", offset_of!(crate::Status, repeated)),
+        ("PADDING", offset_of!(crate::Status, padding)),
+        ("OVER_CAPACITY", offset_of!(crate::Status, over_capacity)),
     ];
+    for (name, offset) in counters {
+        assert_eq!(4 * constant(Stage::Ingest, name), offset as u32, "{name}");
+    }
     let (device, span) = members(Stage::Ingest, "Status");
-    assert_eq!(
-        host.map(|offset| offset as u32).to_vec(),
-        device.iter().map(|m| m.1).collect::<Vec<_>>()
-    );
-    let names: Vec<_> = device.iter().map(|member| member.0.as_str()).collect();
-    assert_eq!(names, ["out_of_range", "bad_value_row", "non_finite", "repeated"]);
+    assert_eq!(device, [("counts".to_string(), 0)]);
     assert_eq!(size_of::<crate::Status>() as u32, span);
+    assert_eq!(constant(Stage::Ingest, "FULL"), crate::Status::FULL);
 }
 
 #[test]

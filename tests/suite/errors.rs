@@ -115,7 +115,7 @@ fn bad_groups_are_refused_whole() {
     let empty = noop.optimizer.add_param_group(ParamGroup::new([])).unwrap_err();
     assert_eq!(empty, Error::EmptyGroup);
     let overrides: [fn(ParamGroup) -> ParamGroup; 4] =
-        [|g| g.lr(0.0), |g| g.eps(f64::NAN), |g| g.betas((2.0, 0.9)), |g| g.betas((0.9, -1.0))];
+        [|g| g.lr(-0.5), |g| g.eps(f64::NAN), |g| g.betas((2.0, 0.9)), |g| g.betas((0.9, -1.0))];
     for wrong in overrides {
         let group = wrong(ParamGroup::new([noop.param("b")]));
         let error = noop.optimizer.add_param_group(group).unwrap_err();
@@ -151,14 +151,53 @@ fn bad_options_are_refused() {
 #[test]
 fn handles_of_another_optimizer_are_unknown() {
     let (mut noop, id) = Noop::with_param();
-    let mut other = Noop::new();
     let group = noop.optimizer.group_of(id).unwrap();
-    let grad = other.grad();
-    let unknown = Error::UnknownParam { expected: 0, found: 0 };
-    assert_eq!(other.optimizer.set_grad(id, grad), Err(unknown));
-    let unknown = Error::UnknownGroup { expected: 0, found: 0 };
-    assert_eq!(other.optimizer.set_lr(group, 0.1), Err(unknown));
+    // One that has no parameter of that index, one that has, and one of the same device.
+    let same = SparseAdam::new(&noop.device, &noop.queue, AdamOptions::default()).unwrap();
+    let same = Noop { device: noop.device.clone(), queue: noop.queue.clone(), optimizer: same };
+    for (mut other, add) in [(Noop::new(), false), (Noop::new(), true), (same, true)] {
+        let own = add.then(|| other.optimizer.add_param(other.param("good")).unwrap());
+        let count = own.iter().len();
+        let param = Error::UnknownParam { expected: count, found: 0 };
+        let grad = other.grad();
+        assert_eq!(other.optimizer.set_grad(id, grad.clone()), Err(param.clone()));
+        assert_eq!(other.optimizer.accumulate_grad(id, grad), Err(param.clone()));
+        assert_eq!(other.optimizer.step_count(id), Err(param.clone()));
+        assert_eq!(other.optimizer.set_step_count(id, 3), Err(param.clone()));
+        assert_eq!(other.optimizer.group_of(id), Err(param.clone()));
+        let moved = other.storage(160);
+        assert_eq!(other.optimizer.replace_param(id, &moved), Err(param.clone()));
+        let mut encoder = other.device.create_command_encoder(&Default::default());
+        assert_eq!(other.optimizer.reset_status(id, &mut encoder), Err(param.clone()));
+        assert_eq!(pollster::block_on(other.optimizer.status(id)), Err(param.clone()));
+        assert_eq!(pollster::block_on(other.optimizer.state_of(id)), Err(param));
+        let unknown = Error::UnknownGroup { expected: count, found: 0 };
+        assert_eq!(other.optimizer.set_lr(group, 0.1), Err(unknown.clone()));
+        let options = AdamOptions::default();
+        assert_eq!(other.optimizer.set_options(group, options), Err(unknown.clone()));
+        assert_eq!(other.optimizer.options(group), Err(unknown.clone()));
+        assert_eq!(other.optimizer.group_params(group), Err(unknown));
+        if let Some(own) = own {
+            assert_ne!(own, id);
+            other.assert_sound(own, 0);
+        }
+    }
     noop.assert_sound(id, 0);
+}
+
+#[test]
+fn step_counts_past_what_is_exact_are_refused() {
+    let (mut noop, id) = Noop::with_param();
+    let most = 1 << 53;
+    let error = noop.optimizer.set_step_count(id, most + 1).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { limit, .. } if limit == most), "{error}");
+    assert!(pollster::block_on(noop.optimizer.state_of(id)).unwrap().is_none());
+    noop.optimizer.set_step_count(id, 0).unwrap();
+    assert!(pollster::block_on(noop.optimizer.state_of(id)).unwrap().is_none());
+    noop.optimizer.set_step_count(id, most).unwrap();
+    assert_eq!(noop.optimizer.step_count(id), Ok(most));
+    noop.optimizer.set_step_count(id, 5).unwrap();
+    noop.assert_sound(id, 5);
 }
 
 #[test]
@@ -167,7 +206,23 @@ fn bad_gradients_are_refused_and_the_old_one_stays() {
     let pool = noop.storage(2048);
     let (indices, values) = (noop.storage(12), noop.storage(48));
     let usage = noop.buffer(48, BufferUsages::UNIFORM);
-    let cases: [(SparseGrad, Expected); 6] = [
+    let cases: [(SparseGrad, Expected); 11] = [
+        (SparseGrad::new(&noop.storage(24), &values, 3), |e| {
+            matches!(e, Error::MaybeI64 { expected: 12, found: 24, .. })
+        }),
+        (SparseGrad::new(pool.slice(..24), &values, 3).index_format(IndexFormat::I32), |e| {
+            matches!(e, Error::MaybeI64 { expected: 12, found: 24, .. })
+        }),
+        (
+            SparseGrad::new(&indices, &values, 3).value_map(&noop.storage(12), 0),
+            |e| matches!(e, Error::InvalidShape { found, .. } if *found == [0, 4]),
+        ),
+        (SparseGrad::new(&indices, pool.slice(..0), 3).value_map(&noop.storage(12), 0), |e| {
+            matches!(e, Error::InvalidShape { .. })
+        }),
+        (SparseGrad::new(&indices, &values, 3).padding_idx(10), |e| {
+            matches!(e, Error::TooLarge { found: 10, limit: 9, .. })
+        }),
         (SparseGrad::new(&indices, &values, 4), |e| {
             matches!(e, Error::BufferTooSmall { expected: 16, found: 12, .. })
         }),
@@ -214,6 +269,69 @@ fn a_gradient_that_overlaps_its_parameter_is_refused() {
     noop.optimizer.set_grad(id, grad).unwrap();
     noop.step().unwrap();
     assert_eq!(noop.optimizer.step_count(id), Ok(1));
+}
+
+#[test]
+fn a_gradient_within_another_parameter_is_refused_whichever_comes_first() {
+    let mut noop = Noop::new();
+    let pool = noop.storage(1 << 14);
+    let at = |number: u64| pool.slice(1024 * number..1024 * (number + 1));
+    let a = noop.optimizer.add_param(Param::new("a", at(0), [64, 4])).unwrap();
+    let b = noop.optimizer.add_param(Param::new("b", at(1), [64, 4])).unwrap();
+    let good = SparseGrad::new(pool.slice(2048..2112), at(3), 16);
+    let map = noop.storage(64);
+    let within = [
+        SparseGrad::new(pool.slice(1024..1088), at(3), 16),
+        SparseGrad::new(pool.slice(2048..2112), at(1), 16),
+        SparseGrad::new(&map, at(3), 16).value_map(pool.slice(1792..1856), 16),
+        SparseGrad::new(&map, at(3), 16).weights(pool.slice(1792..)),
+        SparseGrad::of_rows(&map, at(1), 16),
+    ];
+    for grad in within {
+        for accumulated in [false, true] {
+            let grad = grad.clone();
+            let refused = match accumulated {
+                false => noop.optimizer.set_grad(a, grad),
+                true => noop.optimizer.accumulate_grad(a, grad),
+            };
+            let error = refused.unwrap_err();
+            assert!(matches!(&error, Error::Overlap { first, .. } if first.contains("\"b\"")));
+        }
+    }
+    noop.optimizer.set_grad(a, good).unwrap();
+    let is_overlap = |refused| assert!(matches!(refused, Err(Error::Overlap { .. })));
+    // A parameter cannot come to lie where a gradient is, nor another move there.
+    for region in [pool.slice(2048..3072), at(3)] {
+        is_overlap(noop.optimizer.replace_param(b, region));
+        is_overlap(noop.optimizer.replace_param(a, region));
+        is_overlap(noop.optimizer.add_param(Param::new("c", region, [64, 4])).map(drop));
+    }
+    is_overlap(noop.optimizer.replace_param(b, at(0)));
+    is_overlap(noop.optimizer.replace_param(b, pool.slice(768..1792)));
+    // Half over its own old place, it may; what it left is free, and what it took is not.
+    noop.optimizer.replace_param(b, pool.slice(1280..2304)).unwrap_err();
+    noop.optimizer.zero_grad(true);
+    noop.optimizer.replace_param(b, pool.slice(1280..2304)).unwrap();
+    is_overlap(noop.optimizer.add_param(Param::new("c", pool.slice(2048..), [64, 4])).map(drop));
+    noop.optimizer.add_param(Param::new("c", pool.slice(1024..1280), [16, 4])).unwrap();
+    noop.optimizer.set_grad(a, SparseGrad::new(&map, at(3), 16)).unwrap();
+    noop.step().unwrap();
+    assert_eq!(noop.optimizer.step_count(a), Ok(1));
+}
+
+#[test]
+fn two_shards_in_the_same_bytes_are_refused() {
+    let mut noop = Noop::new();
+    let pool = noop.storage(1024);
+    let shards = |second: Region| [(Region::from(pool.slice(..256)), 16), (second, 16)];
+    for second in [pool.slice(..256), pool.slice(..), pool.slice(..512)] {
+        let param = Param::sharded("p", shards(second.into()), [32, 4]);
+        let error = noop.optimizer.add_param(param).unwrap_err();
+        assert!(matches!(error, Error::Overlap { .. }), "{error}");
+    }
+    let param = Param::sharded("p", shards(pool.slice(256..).into()), [32, 4]);
+    let id = noop.optimizer.add_param(param).unwrap();
+    noop.assert_sound(id, 0);
 }
 
 #[test]

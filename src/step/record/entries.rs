@@ -43,8 +43,8 @@ impl Recorder {
         }
         if grad.non_finite != NonFinite::Applied {
             let Source { columns, rows_a_window, .. } = live.source;
-            let config =
-                InspectConfig { entries: config, columns, rows_a_window, ..Default::default() };
+            let skip = (grad.non_finite == NonFinite::Skipped).into();
+            let config = InspectConfig { entries: config, columns, rows_a_window, skip, pad0: 0 };
             let (slot, offset) = self.slot(&config);
             let bound = self.with_values([slot, pairs, map, status], live);
             let launch = Launch { grid, turns: turns::inspect(columns) };
@@ -108,7 +108,8 @@ fn entries_config(live: Live<'_>, stretch: Stretch<'_>, plan: &Plan) -> EntriesC
         weighted: live.asked.weighted.into(),
         entry_base,
         sources: live.at.sources,
-        skip_non_finite: (grad.non_finite == NonFinite::Skipped).into(),
+        // No table has a row of that number.
+        padding_row: grad.padding_idx.unwrap_or(u32::MAX),
         has_weights: grad.weights.is_some().into(),
         key_bits: plan.sort.key_bits,
         block: plan.heads.map_or(0, |heads| heads.block),
