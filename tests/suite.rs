@@ -3,6 +3,7 @@
 
 mod suite {
     mod bags;
+    mod calls;
     mod campaign;
     mod conformance;
     mod embedding;

@@ -1,0 +1,197 @@
+//! Random calls of the whole interface on a device without a GPU, against a model of the host state.
+//!
+//! Good and bad arguments, two optimizers that are handed each other's ids, hooks that fail and
+//! panic. After every call the optimizer is what the model says; where it returned an error, that is
+//! what it was before. `SPARSE_ADAM_SEED` repeats a run, `SPARSE_ADAM_CAMPAIGN_SECONDS` or
+//! `SPARSE_ADAM_CAMPAIGN_TURNS` make it a long one.
+
+mod draw;
+mod hooked;
+mod model;
+mod side;
+mod steps;
+
+use super::harness::Rng;
+use draw::{Pools, pick};
+use side::Side;
+use sparse_adam::{Error, Form, SparseAdam, Tuning};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+use wgpu::{Device, DeviceDescriptor, Limits, Queue};
+
+/// Turns after which everything is made anew.
+const WORLD: u64 = 600;
+
+/// How often each call was good, and each error.
+#[derive(Default)]
+struct Figures {
+    good: BTreeMap<&'static str, u64>,
+    errors: BTreeMap<String, u64>,
+    /// Good calls and errors that the model had no verdict on.
+    open: u64,
+}
+
+impl Figures {
+    /// Counts a result, and compares it with the model's verdict.
+    fn count(&mut self, call: &'static str, verdict: Option<bool>, result: &Result<(), Error>) {
+        assert!(verdict.is_none_or(|good| good == result.is_ok()), "{verdict:?}, but {result:?}");
+        self.open += u64::from(verdict.is_none());
+        match result {
+            Ok(()) => *self.good.entry(call).or_default() += 1,
+            Err(error) => {
+                let text = format!("{error:?}");
+                let end = text.find(|c: char| !c.is_alphanumeric()).unwrap_or(text.len());
+                *self.errors.entry(text[..end].to_string()).or_default() += 1;
+            }
+        }
+    }
+
+    fn report(&self, turns: u64, took: Duration) {
+        let good: u64 = self.good.values().sum();
+        let errors: u64 = self.errors.values().sum();
+        eprintln!("{turns} turns in {:.0} s: {good} good, {errors} errors", took.as_secs_f64());
+        eprintln!("  {} without a verdict of the model's", self.open);
+        eprintln!("  good: {:?}\n  errors: {:?}", self.good, self.errors);
+    }
+}
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a whole number"))
+}
+
+/// Tells where a run was when it panics.
+struct Place {
+    seed: u64,
+    turn: u64,
+    doing: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Self { seed, turn, doing } = self;
+            eprintln!("SPARSE_ADAM_SEED={seed}, turn {turn}: {doing}");
+        }
+    }
+}
+
+/// Where a call is made, beside the optimizer itself.
+struct Scene<'a> {
+    rng: &'a mut Rng,
+    figures: &'a mut Figures,
+    doing: &'a mut String,
+    device: &'a Device,
+    queue: &'a Queue,
+    pools: &'a Pools,
+    other: &'a Side,
+}
+
+impl Scene<'_> {
+    fn doing(&mut self, doing: String) {
+        *self.doing = doing;
+    }
+
+    fn count(&mut self, call: &'static str, verdict: Option<bool>, result: &Result<(), Error>) {
+        self.figures.count(call, verdict, result);
+    }
+}
+
+struct World {
+    device: Device,
+    queue: Queue,
+    pools: Pools,
+    sides: [Side; 2],
+}
+
+impl World {
+    fn new(rng: &mut Rng) -> Self {
+        let limits = Limits {
+            max_storage_buffer_binding_size: pick(rng, &[1 << 16, 1 << 20, 128 << 20]),
+            max_storage_buffers_per_shader_stage: pick(rng, &[4, 8]),
+            ..Limits::downlevel_defaults()
+        };
+        let descriptor = DeviceDescriptor { required_limits: limits, ..Default::default() };
+        let (device, queue) = Device::noop(&descriptor);
+        let pools = Pools::new(&device);
+        let sides = [(); 2].map(|()| {
+            let defaults = loop {
+                let options = draw::options(rng);
+                if model::are_valid(&options) {
+                    break options;
+                }
+            };
+            let tuning = tuning(rng);
+            let optimizer = SparseAdam::with_tuning(&device, &queue, defaults, tuning).unwrap();
+            Side::new(optimizer, defaults)
+        });
+        Self { device, queue, pools, sides }
+    }
+
+    fn turn(&mut self, rng: &mut Rng, figures: &mut Figures, doing: &mut String) {
+        let first = rng.below(2) == 0;
+        let [a, b] = &mut self.sides;
+        let (side, other) = if first { (a, &*b) } else { (b, &*a) };
+        let Self { device, queue, pools, .. } = self;
+        let mut scene = Scene { rng, figures, doing, device, queue, pools, other };
+        match scene.rng.below(64) {
+            0..3 => side.add_param(&mut scene),
+            3..5 => side.add_group(&mut scene),
+            5..10 => side.replace_param(&mut scene),
+            10..28 => side.set_grad(&mut scene),
+            28..32 => side.zero_grad(&mut scene),
+            32..48 => side.step(&mut scene),
+            48..53 => side.set_options(&mut scene),
+            53..57 => side.set_step_count(&mut scene),
+            57..61 => side.hook(&mut scene),
+            61 => side.construct(&mut scene),
+            62 => side.status(&mut scene),
+            _ => side.state(&mut scene),
+        }
+        self.sides.iter().for_each(Side::assert_agrees);
+    }
+}
+
+/// One of the library's, with some numbers changed within their documented limits.
+fn tuning(rng: &mut Rng) -> Tuning {
+    let mut tuning = pick(rng, &[Tuning::CPU, Tuning::GPU]);
+    if rng.below(2) == 0 {
+        let serial = tuning.form == Form::Serial;
+        tuning.digit_bits = 1 + rng.below(if serial { 12 } else { 8 }) as u32;
+        tuning.workgroup = pick(rng, &[32, 64, 128, 256]);
+        tuning.ingest_strip = 1 + rng.below(64) as u32;
+        tuning.update_tile = 1 + rng.below(256) as u32;
+        tuning.small = 1 + rng.below(1024) as u32;
+    }
+    tuning
+}
+
+#[test]
+fn random_calls_leave_what_the_model_says() {
+    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let seed = setting("SPARSE_ADAM_SEED").unwrap_or(clock.as_secs());
+    let turns = setting("SPARSE_ADAM_CAMPAIGN_TURNS");
+    let seconds = setting("SPARSE_ADAM_CAMPAIGN_SECONDS").unwrap_or(2);
+    eprintln!("random calls, SPARSE_ADAM_SEED={seed}");
+    let (start, mut figures) = (Instant::now(), Figures::default());
+    let mut place = Place { seed, turn: 0, doing: String::new() };
+    let mut rng = Rng(seed);
+    loop {
+        let done = match turns {
+            Some(turns) => place.turn >= turns,
+            None => start.elapsed() >= Duration::from_secs(seconds),
+        };
+        if done {
+            break;
+        }
+        let mut world = World::new(&mut rng);
+        for _ in 0..WORLD {
+            world.turn(&mut rng, &mut figures, &mut place.doing);
+            place.turn += 1;
+        }
+    }
+    figures.report(place.turn, start.elapsed());
+    for call in ["add_param", "set_grad", "step", "load_state_dict", "replace_param"] {
+        assert!(figures.good.get(call).is_some_and(|&count| count > 0), "no {call} was good");
+    }
+    assert!(figures.errors.len() >= 8, "few kinds of errors: {:?}", figures.errors);
+}
