@@ -2,7 +2,7 @@
 
 use crate::hooks::Hooks;
 use crate::ids::next_optimizer;
-use crate::places::Places;
+use crate::places::{Places, overlap};
 use crate::readback::{self, Wait};
 use crate::step::record::Recorder;
 use crate::table::{State, Table};
@@ -11,10 +11,6 @@ use crate::{
     Timestamps, Tuning,
 };
 use wgpu::{CommandEncoder, Device, Queue};
-
-/// Most steps that a parameter can be said to have counted: past 2^53 they are not exact in f64,
-/// and bias corrections are 1 long before.
-const MOST_STEPS: u64 = 1 << f64::MANTISSA_DIGITS;
 
 /// Hyperparameters of a group of tables. Which tables are its members, the tables know.
 #[derive(Clone, Debug)]
@@ -43,7 +39,7 @@ pub struct SparseAdam {
     default_group: Option<usize>,
     pub(crate) tables: Vec<Table>,
     /// The bytes of all tables.
-    places: Places,
+    pub(crate) places: Places,
     pub(crate) pre_hooks: Hooks,
     pub(crate) post_hooks: Hooks,
     pub(crate) hooks_made: u64,
@@ -142,54 +138,6 @@ impl SparseAdam {
             table.regions().for_each(|region| self.places.take(region, owner));
         }
         self.tables.append(&mut added);
-        Ok(())
-    }
-
-    /// Checks that no parameter but `own`, and no gradient, has bytes of the regions of `what`.
-    fn check_place<'a>(
-        &self,
-        regions: impl Iterator<Item = &'a Region> + Clone,
-        what: (&str, &str),
-        own: Option<usize>,
-    ) -> Result<(), Error> {
-        let mut owners = regions.clone().flat_map(|region| self.places.owners(region));
-        if let Some(owner) = owners.find(|&owner| Some(owner) != own) {
-            return Err(overlap(("parameter", &self.tables[owner].name), what));
-        }
-        for table in &self.tables {
-            let mut read = table.grads.iter().flat_map(SparseGrad::regions);
-            if read.any(|read| regions.clone().any(|region| region.overlaps(read))) {
-                return Err(overlap(("gradient", &table.name), what));
-            }
-        }
-        Ok(())
-    }
-
-    /// Exchanges a parameter's buffer for another of the same shape, as engines do that move
-    /// their tensors; its state, group and gradients stay. What was recorded before still writes
-    /// to the old one.
-    ///
-    /// # Errors
-    /// [`Error::UnknownParam`]; those of [`SparseAdam::add_param`] for a region;
-    /// [`Error::Unsupported`] for a parameter of several shards.
-    pub fn replace_param(
-        &mut self,
-        param: ParamId,
-        region: impl Into<Region>,
-    ) -> Result<(), Error> {
-        let shape = self.recorder.shape;
-        let table = self.table(param)?;
-        let moved = table.moved_to(region.into(), shape)?;
-        let regions = moved.iter().map(|window| &window.region);
-        if regions.clone().eq(table.regions()) {
-            return Ok(());
-        }
-        self.check_place(regions.clone(), ("new place", &table.name), Some(param.index))?;
-        let table = &mut self.tables[param.index];
-        for window in std::mem::replace(&mut table.windows, moved) {
-            self.places.give_back(window.region.buffer(), param.index);
-        }
-        table.regions().for_each(|region| self.places.take(region, param.index));
         Ok(())
     }
 
@@ -334,37 +282,6 @@ impl SparseAdam {
         ParamId { optimizer: self.number, index }
     }
 
-    /// Steps that a parameter has counted.
-    ///
-    /// # Errors
-    /// [`Error::UnknownParam`].
-    pub fn step_count(&self, param: ParamId) -> Result<u64, Error> {
-        Ok(self.table(param)?.state.as_ref().map_or(0, |state| state.step))
-    }
-
-    /// Sets the steps that a parameter has counted: where a recorded step was never submitted, its
-    /// count is one ahead, and this takes it back. The next step is number `steps + 1`. Moments are
-    /// left as they are; a parameter that has none yet gets them, zeroed, unless `steps` is 0.
-    ///
-    /// # Errors
-    /// [`Error::UnknownParam`]; [`Error::TooLarge`] for more than 2^53; [`Error::OutOfMemory`].
-    pub fn set_step_count(&mut self, param: ParamId, steps: u64) -> Result<(), Error> {
-        let table = self.table(param)?;
-        if steps > MOST_STEPS {
-            let what = format!("steps of {:?}", table.name);
-            let remedy = "bias corrections are 1 long before: give a smaller count";
-            return Err(Error::TooLarge { what, found: steps, limit: MOST_STEPS, remedy });
-        }
-        if table.state.is_none() && steps > 0 {
-            let made = State::new(&self.recorder.device, table)?;
-            self.tables[param.index].state = Some(made);
-        }
-        if let Some(state) = &mut self.tables[param.index].state {
-            state.step = steps;
-        }
-        Ok(())
-    }
-
     /// Reads what the GPU refused of a parameter's gradients, in the steps submitted so far.
     ///
     /// It submits a copy of 32 bytes; the future is ready once the device has done that and all
@@ -396,12 +313,6 @@ impl SparseAdam {
         let table = self.tables.get(found).filter(|_| param.optimizer == self.number);
         table.ok_or(Error::UnknownParam { expected, found })
     }
-}
-
-/// An error that names two things, each by its role and its parameter's name.
-fn overlap(first: (&str, &str), second: (&str, &str)) -> Error {
-    let [first, second] = [first, second].map(|(role, name)| format!("{role} of {name:?}"));
-    Error::Overlap { first, second }
 }
 
 fn check_limits(limits: &wgpu::Limits) -> Result<(), Error> {

@@ -88,7 +88,42 @@ impl GroupState {
     }
 }
 
+/// Most steps that a parameter can be said to have counted: past 2^53 they are not exact in f64,
+/// and bias corrections are 1 long before.
+const MOST_STEPS: u64 = 1 << f64::MANTISSA_DIGITS;
+
 impl SparseAdam {
+    /// Steps that a parameter has counted.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`].
+    pub fn step_count(&self, param: ParamId) -> Result<u64, Error> {
+        Ok(self.table(param)?.state.as_ref().map_or(0, |state| state.step))
+    }
+
+    /// Sets the steps that a parameter has counted: where a recorded step was never submitted, its
+    /// count is one ahead, and this takes it back. The next step is number `steps + 1`. Moments are
+    /// left as they are; a parameter that has none yet gets them, zeroed, unless `steps` is 0.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`]; [`Error::TooLarge`] for more than 2^53; [`Error::OutOfMemory`].
+    pub fn set_step_count(&mut self, param: ParamId, steps: u64) -> Result<(), Error> {
+        let table = self.table(param)?;
+        if steps > MOST_STEPS {
+            let what = format!("steps of {:?}", table.name);
+            let remedy = "bias corrections are 1 long before: give a smaller count";
+            return Err(Error::TooLarge { what, found: steps, limit: MOST_STEPS, remedy });
+        }
+        if table.state.is_none() && steps > 0 {
+            let made = State::new(&self.recorder.device, table)?;
+            self.tables[param.index].state = Some(made);
+        }
+        if let Some(state) = &mut self.tables[param.index].state {
+            state.step = steps;
+        }
+        Ok(())
+    }
+
     /// Reads the state back, after every step submitted so far. Steps recorded but not
     /// submitted are counted but not in the moments: submit first.
     ///
@@ -241,9 +276,7 @@ fn check_param(table: &Table, state: &ParamState) -> Result<(), Error> {
     let values = table.geometry.rows as usize * table.geometry.dim as usize;
     check_equal(&format!("values of exp_avg of {name:?}"), &values, &state.exp_avg.len())?;
     check_equal(&format!("values of exp_avg_sq of {name:?}"), &values, &state.exp_avg_sq.len())?;
-    // Past 2^53 steps are not exact in f64, and bias corrections are 1 long before.
-    let most = 1u64 << f64::MANTISSA_DIGITS;
-    if state.step > most {
+    if state.step > MOST_STEPS {
         return Err(mismatch(&format!("step of {name:?}"), "at most 2^53", &state.step));
     }
     Ok(())

@@ -14,6 +14,7 @@ mod suite {
     mod hooks;
     mod laws;
     mod limits;
+    mod places;
     mod rates;
     mod shapes;
     mod state;

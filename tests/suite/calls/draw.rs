@@ -158,7 +158,7 @@ pub struct DrawnParam {
 impl DrawnParam {
     pub fn new(rng: &mut Rng, pools: &Pools) -> Self {
         let rows = pick(rng, &[1, 1, 2, 10, 64, 100, 777, 5000]);
-        let dim = pick(rng, &[1, 2, 3, 4, 7, 8, 16, 64, 100, 255, 768, 1024, 4096, 65_536]);
+        let dim = pick(rng, &[1, 2, 3, 4, 7, 8, 16, 64, 100, 255, 768, 1024, 4096, 65_537]);
         let mut shape = vec![rows, dim];
         let mut sparse_dim = 1;
         match rng.below(30) {
@@ -167,7 +167,7 @@ impl DrawnParam {
             4 => (shape, sparse_dim) = (vec![2, rows, 3], 3),
             5 => shape.clear(),
             6 => shape[rng.below(2)] = 0,
-            7 => shape[rng.below(2)] = pick(rng, &[u32::MAX, 1 << 31, 262_140, 262_141]),
+            7 => shape[rng.below(2)] = pick(rng, &[u32::MAX, 1 << 31, 131_064, 131_065, 524_256]),
             8 => sparse_dim = pick(rng, &[0, 3, 4, usize::MAX]),
             _ => {}
         }

@@ -167,7 +167,7 @@ impl Side {
         match scene.rng.below(5) {
             _ if !wrong => {}
             0 => tuning.digit_bits = pick(scene.rng, &[0, 13, u32::MAX]),
-            1 => tuning.workgroup = pick(scene.rng, &[0, 3, 512, u32::MAX]),
+            1 => tuning.workgroup = pick(scene.rng, &[0, 4, 12, 512, u32::MAX]),
             2 => tuning.ingest_strip = pick(scene.rng, &[0, u32::MAX]),
             3 => tuning.update_tile = pick(scene.rng, &[0, 4097]),
             _ => tuning.max_lanes = pick(scene.rng, &[0, 5, 512]),
