@@ -31,7 +31,7 @@ pub struct Status {
     /// Gradients whose count on the GPU ([`SparseGrad::count`](crate::SparseGrad)) was above their
     /// capacity when a step ran, once a step and gradient. What fits was applied, the rest lost.
     pub over_capacity: u32,
-    reserved: [u32; 2],
+    pub(crate) reserved: [u32; 2],
 }
 
 impl Status {

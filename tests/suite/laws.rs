@@ -273,16 +273,17 @@ fn two_steps_in_one_encoder_equal_two_submits() {
         let (a, b) = (Rng(51).gradient(rows, dim, 300), Rng(52).gradient(rows, dim, 150));
         let mut separate = Pair::single(on, rows, dim, &mut Rng(5));
         let mut together = Pair::single(on, rows, dim, &mut Rng(5));
-        let group = separate.optimizer.group_of(separate.ids[0]).unwrap();
+        let groups =
+            [&separate, &together].map(|pair| pair.optimizer.group_of(pair.ids[0]).unwrap());
         let label = Some("two steps");
         let gpu = separate.gpu;
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
         for (grad, lr) in [(&a, 0.1), (&b, 0.002)] {
-            separate.optimizer.set_lr(group, lr).unwrap();
+            separate.optimizer.set_lr(groups[0], lr).unwrap();
             separate.set_grad(0, grad);
             separate.submit_step();
-            together.optimizer.set_lr(group, lr).unwrap();
+            together.optimizer.set_lr(groups[1], lr).unwrap();
             together.set_grad(0, grad);
             together.optimizer.step(&mut encoder).unwrap();
         }
