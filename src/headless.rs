@@ -124,16 +124,19 @@ impl Gpu {
     /// Records with `record`, and submits what it recorded.
     ///
     /// # Errors
-    /// Those of `record`; then nothing is submitted.
+    /// Those of `record`; then nothing is submitted, but for [`Error::AfterStep`], of which the step
+    /// is recorded and counted.
     pub fn submit<R>(
         &self,
         record: impl FnOnce(&mut CommandEncoder) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let label = Some("sparse_adam::headless");
         let mut encoder = self.device.create_command_encoder(&CommandEncoderDescriptor { label });
-        let recorded = record(&mut encoder)?;
-        self.queue.submit([encoder.finish()]);
-        Ok(recorded)
+        let recorded = record(&mut encoder);
+        if matches!(recorded, Ok(_) | Err(Error::AfterStep { .. })) {
+            self.queue.submit([encoder.finish()]);
+        }
+        recorded
     }
 
     /// Waits until the device has done everything submitted. In a browser it returns at once.

@@ -159,6 +159,22 @@ fn a_closure_or_hook_that_fails_counts_nothing() {
 }
 
 #[test]
+fn a_step_whose_post_hook_fails_is_submitted_all_the_same() {
+    for on in variants() {
+        let mut rng = Rng(14);
+        let mut pair = Pair::single(on, 20, 4, &mut rng);
+        pair.optimizer.register_step_post_hook(|_, _| Err(Error::EmptyGroup));
+        let grad = rng.gradient(20, 4, 30);
+        pair.set_grad(0, &grad);
+        let optimizer = &mut pair.optimizer;
+        let stepped = pair.gpu.submit(|encoder| optimizer.step(encoder));
+        assert_eq!(stepped, Err(Error::AfterStep { source: Box::new(Error::EmptyGroup) }));
+        sparse_adam::reference::step(&mut pair.twins[0], &grad, &pair.options[0]);
+        pair.assert_equal("a step whose post-hook fails");
+    }
+}
+
+#[test]
 fn a_moved_parameter_keeps_its_state() {
     for on in variants() {
         let mut rng = Rng(8);

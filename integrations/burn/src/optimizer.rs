@@ -233,11 +233,15 @@ impl SparseAdam {
             .create_command_encoder(&CommandEncoderDescriptor {
                 label: Some("sparse_adam_burn::step"),
             });
-        self.core.step(&mut encoder)?;
+        let stepped = self.core.step(&mut encoder);
+        // Of a hook that failed after the step, the step is recorded and counted all the same.
+        if !matches!(stepped, Ok(()) | Err(sparse_adam::Error::AfterStep { .. })) {
+            return Ok(stepped?);
+        }
         // The lookups above had burn submit what the tensors wait for; this is for the rest.
         self.gpu.flush()?;
         self.gpu.queue().submit([encoder.finish()]);
-        Ok(())
+        Ok(stepped?)
     }
 
     fn missing(&self, gradients: &[Fetched], found: &[(Id, Place)]) -> Option<&Added> {

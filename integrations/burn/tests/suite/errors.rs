@@ -239,7 +239,7 @@ fn a_parameter_or_a_name_is_added_once() {
 #[test]
 fn options_out_of_range_are_refused() {
     let (module, mut optimizer) = single(4, 2, 31);
-    assert!(matches!(optimizer.set_lr(0.0), Err(Error::Core(_))));
+    assert!(matches!(optimizer.set_lr(-1.0), Err(Error::Core(_))));
     let wrong = AdamOptions {
         eps: 0.0,
         ..Default::default()
