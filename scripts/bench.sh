@@ -12,16 +12,13 @@
 #
 # WGPU_BACKEND and WGPU_ADAPTER_NAME choose the adapter. Leave the machine alone meanwhile.
 set -euo pipefail
-
-repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+. "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
 rounds=3
 cases=""
 scaling=0
 sorts=0
 out="$repo/benches/results"
 steps=()
-
-say() { echo "bench.sh: $*" >&2; }
 
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -31,19 +28,19 @@ while [ $# -gt 0 ]; do
         --out) out="$2"; shift 2 ;;
         --scaling) scaling=1; shift ;;
         --sorts) sorts=1; shift ;;
-        *) say "unknown option $1; see the head of this file"; exit 2 ;;
+        *) die "unknown option $1; see the head of this file" ;;
     esac
 done
 
 python="$("$repo/scripts/torch.sh" | tail -n 1)"
 devices=(cpu)
-[ "${SPARSE_ADAM_TORCH_CUDA:-0}" = 1 ] && devices+=(cuda)
+if [ "${SPARSE_ADAM_TORCH_CUDA:-0}" = 1 ]; then devices+=(cuda); fi
+use_drivers
 
 cargo build --release --quiet --manifest-path "$repo/Cargo.toml" --example headless_bench
-target="${CARGO_TARGET_DIR:-$repo/target}"
 bench="$target/release/examples/headless_bench"
 [ "$sorts" = 0 ] ||
-    cargo build --release --quiet --locked --target-dir "$target" --manifest-path "$repo/benches/peers/lampshade/Cargo.toml"
+    cargo build --release --quiet --locked --manifest-path "$repo/benches/peers/lampshade/Cargo.toml"
 
 work="$target/bench"
 rm -rf "$work"
@@ -53,16 +50,18 @@ peers="$work/peers.jsonl"
 : > "$ours"
 : > "$peers"
 
-ours() { "$bench" --json --dump-ids "$work" "${steps[@]}" "$@"; }
+ours() { "$bench" --json --dump-ids "$work" ${steps[@]+"${steps[@]}"} "$@"; }
 
 # A peer's exit status 1 says that its results differ; report.py says so at the end.
 peer() {
     local result
-    result="$("$python" -B "$repo/benches/peers/torch_sparse_adam.py" "${steps[@]}" "$@")" || [ -n "$result" ]
+    result="$("$python" -B "$repo/benches/peers/torch_sparse_adam.py" ${steps[@]+"${steps[@]}"} "$@")" || [ -n "$result" ]
     echo "$result" >> "$peers"
 }
 
-mapfile -t names < <("$bench" ${cases:+--case "$cases"} --list)
+names=()
+while IFS= read -r name; do names+=("$name"); done < <("$bench" ${cases:+--case "$cases"} --list)
+[ "${#names[@]}" -gt 0 ] || die "no case is named '$cases'"
 for round in $(seq "$rounds"); do
     for name in "${names[@]}"; do
         say "round $round of $rounds: $name"
@@ -82,7 +81,7 @@ if [ "$scaling" = 1 ]; then
     extras+=("$work/scaling.jsonl")
     for curve in nnz rows dim tables duplication; do
         say "time against $curve"
-        "$bench" --json --scaling "$curve" "${steps[@]}" >> "$work/scaling.jsonl" 2> "$work/log" ||
+        "$bench" --json --scaling "$curve" ${steps[@]+"${steps[@]}"} >> "$work/scaling.jsonl" 2> "$work/log" ||
             { cat "$work/log" >&2; exit 1; }
     done
 fi
@@ -94,4 +93,4 @@ if [ "$sorts" = 1 ]; then
         { cat "$work/log" >&2; exit 1; }
 fi
 
-"$python" -B "$repo/benches/peers/report.py" "$out" "$ours" "$peers" "${extras[@]}"
+"$python" -B "$repo/benches/peers/report.py" "$out" "$ours" "$peers" ${extras[@]+"${extras[@]}"}

@@ -6,13 +6,10 @@
 #
 # burn takes minutes to build, so the crate is a workspace of its own with a target folder of its own.
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
 
-repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-target="${CARGO_TARGET_DIR:-$repo/target}"
-mkdir -p "$target"
-CARGO_TARGET_DIR="$(cd "$target" && pwd)/burn"
-export CARGO_TARGET_DIR
-export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
+use_drivers
+export CARGO_TARGET_DIR="$target/burn"
 cd "$repo/integrations/burn"
 
 cargo fmt --check

@@ -7,17 +7,11 @@
 # Metal and HLSL compilers are in no Debian package, and Tint judges the WGSL in scripts/test-web.sh.
 # Its last line is `N passed, N failed`.
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
+folder="$target/shaders"
 
-repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-folder="${CARGO_TARGET_DIR:-$repo/target}/shaders"
-
-if ! command -v spirv-val >/dev/null || ! command -v glslangValidator >/dev/null; then
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        echo "test-shaders.sh: spirv-val or glslangValidator is missing; install them (Debian: apt-get install spirv-tools glslang-tools)" >&2
-        exit 1
-    fi
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends spirv-tools glslang-tools; } >&2
-fi
+need spirv-val spirv-tools
+need glslangValidator glslang-tools
 
 rm -rf "$folder"
 mkdir -p "$folder"
@@ -34,7 +28,7 @@ judge() {
     else
         failed=$((failed + 1))
         echo "FAILED  $(basename "$1")"
-        echo "$said" | head -n 5
+        head -n 5 <<<"$said"
     fi
 }
 for file in "$folder"/*.spv; do judge "$file" spirv-val --target-env vulkan1.1; done

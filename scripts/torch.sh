@@ -10,14 +10,12 @@
 # the wheel without its dependencies, the small ones by name, and an empty stand-in for every CUDA
 # library that is only there to be loaded. Where stand-ins do not do, it installs everything.
 set -euo pipefail
-
-repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+. "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
 requirements="$repo/tests/golden/requirements.txt"
 venv="${SPARSE_ADAM_TORCH_VENV:-$repo/target/torch}"
 python="$venv/bin/python"
 with_cuda="${SPARSE_ADAM_TORCH_CUDA:-0}"
 
-say() { echo "torch.sh: $*" >&2; }
 # No cache: torch's wheel alone is half a gigabyte.
 install() { "$python" -m pip install --quiet --no-cache-dir --disable-pip-version-check "$@" >&2; }
 
@@ -46,12 +44,8 @@ PY
 
 make_venv() {
     if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-        if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-            say "python3 with venv is missing; install it (Debian, Ubuntu: apt-get install python3-venv)"
-            exit 1
-        fi
-        say "installing python3-venv"
-        { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y python3-venv; } >&2
+        can_install || die "python3 with venv is missing; install it (Debian, Ubuntu: apt-get install python3-venv)"
+        install_packages python3-venv
     fi
     python3 -m venv "$venv"
 }
@@ -125,8 +119,9 @@ if ! works; then
         # shellcheck disable=SC2086  # one word a pin
         install --no-deps $pins
         # pip may complain that CUDA is incomplete: that is the point.
-        mapfile -t small < <(small_dependencies)
-        install "${small[@]}" 2>&1 | { grep -v 'requires .* which is not installed\|dependency resolver' || true; } >&2
+        small=()
+        while IFS= read -r requirement; do small+=("$requirement"); done < <(small_dependencies)
+        install ${small[@]+"${small[@]}"} 2>&1 | { grep -v 'requires .* which is not installed\|dependency resolver' || true; } >&2
         works || make_stand_ins || say "no stand-ins (cc or objdump is missing)"
     fi
     if ! works; then

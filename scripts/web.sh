@@ -9,41 +9,33 @@
 #
 # The page needs a server only because browsers refuse modules from file://.
 set -euo pipefail
-
-repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+. "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 web="$repo/examples/web"
-target_dir="${CARGO_TARGET_DIR:-$repo/target}"
 out="${SPARSE_ADAM_WEB:-$repo/target/web}"
 triple=wasm32-unknown-unknown
-
-say() { echo "web.sh: $*" >&2; }
-die() { say "$*"; exit 1; }
 
 # --- The standard library: rustup's, else built from sources of the compiler's own version. -------
 
 has_target() { [ -n "$(compgen -G "$(rustc --print sysroot)/lib/rustlib/$triple/lib/libstd-*")" ]; }
 
 # Debian's rust-src of the compiler's version, unpacked under the target folder; prints the folder
-# of the library. apt works on a private source list, so the machine's own stays as it is.
+# of the library.
 debian_library() {
-    local version work mirror package options
+    local version work package
     version="$(rustc --version | cut -d' ' -f2)"
-    work="$target_dir/rust-src-$version"
+    work="$target/rust-src-$version"
     if [ ! -d "$work/usr/src/rustc-$version/library/std" ]; then
         command -v apt-get >/dev/null || return 1
-        mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 '/debian/*$')" || return 1
-        mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
-        for suite in trixie-backports sid; do
-            echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
-        done > "$work/sources.list"
-        options=(-q -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=-
-            -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
-        apt-get "${options[@]}" update >&2 || return 1
-        package="$(apt-cache "${options[@]}" madison rust-src | cut -d'|' -f2 | tr -d ' ' | grep -m1 "^${version//./\\.}[+-]")" || return 1
+        update_lists trixie-backports sid || return 1
+        package="$(own_apt apt-cache madison rust-src |
+            awk -F ' *[|] *' -v version="$version" '!found && $2 ~ "^" version "[+-]" { print $2; found = 1 }')"
+        [ -n "$package" ] || return 1
         say "unpacking rust-src $package"
-        (cd "$work" && apt-get "${options[@]}" download "rust-src=$package") >&2 || return 1
+        mkdir -p "$work"
+        (cd "$work" && own_apt apt-get download "rust-src=$package") >&2 || return 1
         dpkg-deb --fsys-tarfile "$work"/rust-src_*.deb | tar -x -C "$work" "./usr/src/rustc-$version/library"
-        rm -f "$work"/rust-src_*.deb
+        rm -rf "$work"/rust-src_*.deb "$own_lists"
     fi
     echo "$work/usr/src/rustc-$version/library"
 }
@@ -66,27 +58,25 @@ prepare_std() {
     say "building the standard library from $library"
     # The flag is unstable, hence the bootstrap variable; the sources are the compiler's own.
     export RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT="$library"
-    cargo_std=(-Zbuild-std=std,panic_abort)
+    cargo_std=("-Zbuild-std=std,panic_abort")
 }
 
 # --- The page -------------------------------------------------------------------------------------
 
 build_bindgen() {
-    CARGO_TARGET_DIR="$target_dir" cargo build --locked --manifest-path "$web/bindgen/Cargo.toml" >&2
+    cargo build --locked --manifest-path "$web/bindgen/Cargo.toml" >&2
 }
 
 build_module() (
     prepare_std
-    # Panics abort in a browser anyway; naming the source by full path would only leak it.
-    export CARGO_TARGET_DIR="$target_dir"
-    cargo build --locked --release --target "$triple" --manifest-path "$web/Cargo.toml" "${cargo_std[@]}" >&2
+    cargo build --locked --release --target "$triple" --manifest-path "$web/Cargo.toml" ${cargo_std[@]+"${cargo_std[@]}"} >&2
 )
 
 build_bindgen
 build_module
 rm -rf "$out"
 mkdir -p "$out/golden"
-"$target_dir/debug/sparse-adam-web-bindgen" "$target_dir/$triple/release/sparse_adam_web.wasm" "$out"
+"$target/debug/sparse-adam-web-bindgen" "$target/$triple/release/sparse_adam_web.wasm" "$out"
 cp "$web"/page/* "$out"
 cp "$repo"/tests/golden/*.safetensors "$out/golden"
 # The page asks for the traces by name, so new ones need no change of it.

@@ -1,0 +1,54 @@
+# What the scripts of this folder have in common; sourced by them. Bash 3.2 will do, so
+# arrays that may be empty are written as ${name[@]+"${name[@]}"}.
+# shellcheck shell=bash
+
+repo="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+target="${CARGO_TARGET_DIR:-$repo/target}"
+# As cargo, a relative folder is taken from where the script was called.
+case "$target" in
+    /*) ;;
+    *) target="$PWD/$target" ;;
+esac
+export CARGO_TARGET_DIR="$target"
+
+# Groups of the suite that open no adapter of the machine; one run of them is enough.
+# shellcheck disable=SC2034  # read by test.sh and matrix.sh
+groups_without_adapter=(errors files)
+
+say() { echo "$(basename "$0"): $*" >&2; }
+die() { say "$*"; exit 1; }
+
+need_cargo() {
+    command -v cargo >/dev/null || die "cargo is missing: install Rust (https://rustup.rs) and run this again"
+}
+
+can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+# need COMMAND PACKAGE... makes sure of a command; where it may, by installing packages.
+need() {
+    local command="$1"
+    shift
+    command -v "$command" >/dev/null && return
+    can_install || die "$command is missing; install it (Debian: apt-get install $*)"
+    install_packages "$@" || die "$command is missing and apt-get could not install $*"
+    command -v "$command" >/dev/null || die "$* does not bring $command"
+}
+
+install_packages() {
+    say "installing $*"
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"; } >&2
+}
+
+# Makes this shell use drivers of scripts/drivers.sh: those of a name, or the best.
+use_drivers() {
+    local exports
+    exports="$("$repo/scripts/drivers.sh" --env "$@")"
+    eval "$exports"
+}
+
+# build_tests ARGUMENT...: builds test binaries as cargo test would and prints their paths.
+build_tests() {
+    local messages
+    messages="$(cd "$repo" && cargo test --quiet --release --no-run --message-format=json "$@")"
+    sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages"
+}
