@@ -14,13 +14,14 @@ use sparse_adam::trace::Trace;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use wgpu::AdapterInfo;
 
 #[derive(Parser)]
 struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Only list the adapters: backend, tab, name
+    /// Only list the adapters: backend, name and driver, with tabs between
     #[arg(long)]
     list: bool,
     /// Seed of the random inputs
@@ -50,7 +51,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let args = Args::parse();
     if args.list {
         for gpu in pollster::block_on(Gpu::open_all())? {
-            println!("{}\t{}", gpu.info.backend.to_str(), gpu.info.name);
+            let AdapterInfo { name, backend, driver, driver_info, .. } = &gpu.info;
+            let driver = format!("{driver} {driver_info}");
+            println!("{}\t{name}\t{}", backend.to_str(), driver.trim());
         }
         return Ok(ExitCode::SUCCESS);
     }

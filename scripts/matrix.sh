@@ -1,55 +1,104 @@
 #!/usr/bin/env bash
-# Runs the suite on every adapter of the machine and prints a matrix: adapter by test group, with
-# what passed and failed. Arguments are parts of adapter names that must be present; one that is
-# missing is a failure. Its last line is `N passed, N failed`.
+# Runs the suite on every adapter of the machine, with every driver that scripts/drivers.sh has set up,
+# and prints a matrix: adapter by test group, with what passed and failed. Arguments are parts of names of
+# adapters or their drivers that must be present; one that is missing is a failure. Its last line is `N passed, N failed`.
 #
-#   scripts/matrix.sh llvmpipe SwiftShader
+#   scripts/matrix.sh llvmpipe SwiftShader "Mesa 22"
+#   SPARSE_ADAM_JOBS=1 scripts/matrix.sh    # one adapter after another; as many as there are cores otherwise
+#
+# WGPU_BACKEND and WGPU_ADAPTER_NAME narrow the adapters. Logs are in target/matrix.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
+cd "$repo"
 
-groups=(golden bags laws limits embedding state conformance)
-logs="${CARGO_TARGET_DIR:-target}/matrix"
-rm -rf "$logs" && mkdir -p "$logs"
+logs="$target/matrix"
+jobs="${SPARSE_ADAM_JOBS:-$(getconf _NPROCESSORS_ONLN)}"
+rm -rf "$logs"
+mkdir -p "$logs"
 
-# `backend<TAB>name` of each adapter.
-list_adapters() {
-    cargo run --quiet --release --example conformance -- --list
+suite="$(build_tests --test suite)"
+cargo build --quiet --release --example conformance
+list_adapters="$target/release/examples/conformance"
+
+# `DRIVERS<TAB>BACKEND<TAB>NAME<TAB>DRIVER` of each adapter. Drivers of GL are found whatever Vulkan's
+# are, so the same adapter may appear with several; the first counts.
+adapters() {
+    local drivers
+    for drivers in $("$repo/scripts/drivers.sh" --list); do
+        use_drivers "$drivers"
+        "$list_adapters" --list | sed "s/^/$drivers	/" || say "no adapter with the drivers '$drivers'"
+    done | awk -F '\t' '!seen[$2 FS $3 FS $4]++'
 }
 
+run_row() { # DRIVERS BACKEND NAME
+    use_drivers "$1"
+    # wgpu gives up on GL's one context after some seconds of waiting for it: no two tests at once there.
+    if [ "$2" = gl ]; then export RUST_TEST_THREADS=1; fi
+    WGPU_BACKEND="$2" WGPU_ADAPTER_NAME="$3" "$suite" "${skip[@]}" || echo "exit status $?"
+}
+
+# Counts of one row by group, in the order of $groups, as the last two lines its sums.
+count_row() { # ROW
+    awk -v groups="$groups" '
+        { group = $2; sub(/^suite::/, "", group); sub(/::.*/, "", group) }
+        /^test suite::.* \.\.\. ok$/ { passed[group]++; ok++ }
+        /^test suite::.* \.\.\. FAILED$/ { failed[group]++; bad++ }
+        /^test result: / { finished = 1 }
+        END {
+            count = split(groups, names, " ")
+            for (i = 1; i <= count; i++) {
+                # A group that ran nothing has not passed.
+                if (!passed[names[i]] && !failed[names[i]]) { failed[names[i]]++; bad++ }
+                cell = passed[names[i]] + 0
+                if (failed[names[i]]) cell = cell "/" failed[names[i]] "!"
+                printf "%13s", cell
+            }
+            if (!finished) { printf "  died"; bad++ }
+            printf "\n%d\n%d\n", ok, bad
+        }' "$logs/$1.out"
+}
+
+found="$(adapters)"
+names="$(cut -f3- <<<"$found" | tr '[:upper:]' '[:lower:]')"
+for wanted in "$@"; do
+    case "$names" in
+        *"$(tr '[:upper:]' '[:lower:]' <<<"$wanted")"*) ;;
+        *) die "no adapter has '$wanted' in its name or driver's; scripts/drivers.sh all sets up the software ones" ;;
+    esac
+done
+[ -n "$found" ] || die "no adapter found; scripts/drivers.sh sets up a software one"
+
+groups="$("$suite" --list | sed -n 's/^suite::\([a-z_0-9]*\)::.*: test$/\1/p' | sort -u)"
+skip=()
+for group in "${groups_without_adapter[@]}"; do
+    skip+=(--skip "suite::$group::")
+    groups="$(grep -vx -- "$group" <<<"$groups")"
+done
+groups="$(tr '\n' ' ' <<<"$groups")"
+
+# The last rows first: SwiftShader takes longest, and should not be waited for alone.
+row="$(wc -l <<<"$found")"
+while [ "$row" -gt 0 ]; do
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do sleep 0.2; done
+    IFS=$'\t' read -r drivers backend name _ <<<"$(sed -n "${row}p" <<<"$found")"
+    run_row "$drivers" "$backend" "$name" >"$logs/$((row)).out" 2>"$logs/$((row)).err" </dev/null &
+    row=$((row - 1))
+done
+wait
+
+# shellcheck disable=SC2086  # one word a group
+{ printf '%-40s' adapter; printf '%13s' $groups; echo; }
 total_passed=0
 total_failed=0
-run_group() { # BACKEND NAME GROUP
-    local log="$logs/$(echo "$1-$2-$3" | tr -c 'A-Za-z0-9\n-' '_').log" passed failed
-    WGPU_BACKEND="$1" WGPU_ADAPTER_NAME="$2" \
-        cargo test --quiet --release --test suite -- "suite::$3::" >"$log" 2>&1 || true
-    passed=$(grep -oE '[0-9]+ passed' "$log" | grep -oE '[0-9]+' || echo 0)
-    failed=$(grep -oE '[0-9]+ failed' "$log" | tail -n 1 | grep -oE '[0-9]+' || echo 1)
-    # A group that ran nothing has not passed.
-    [ "$passed" -gt 0 ] || [ "$failed" -gt 0 ] || failed=1
+row=0
+while IFS=$'\t' read -r _ backend name driver; do
+    row=$((row + 1))
+    { IFS= read -r cells; read -r passed; read -r failed; } < <(count_row "$row")
+    mesa="$(sed -n 's/.*\(Mesa [0-9.]*[0-9]\).*/\1/p' <<<"$driver")"
+    printf '%-40.39s%s\n' "${name%% (*}, $backend${mesa:+, $mesa}" "$cells"
+    if [ "$failed" != 0 ]; then cat "$logs/$row.out" "$logs/$row.err" >&2; fi
     total_passed=$((total_passed + passed))
     total_failed=$((total_failed + failed))
-    if [ "$failed" = 0 ]; then
-        printf '%12s' "$passed"
-    else
-        printf '%12s' "$passed/$failed!"
-        cat "$log" >&2
-    fi
-}
-
-adapters=$(list_adapters)
-for wanted in "$@"; do
-    if ! grep -qi -- "$wanted" <<<"$adapters"; then
-        echo "matrix.sh: no adapter has '$wanted' in its name; scripts/drivers.sh installs the software ones" >&2
-        exit 1
-    fi
-done
-printf '%-44s' "adapter"
-printf '%12s' "${groups[@]}"
-echo
-while IFS=$'\t' read -r backend name; do
-    printf '%-44s' "$(echo "$name ($backend)" | cut -c1-43)"
-    for group in "${groups[@]}"; do run_group "$backend" "$name" "$group" </dev/null; done
-    echo
-done <<<"$adapters"
+done <<<"$found"
 echo "$total_passed passed, $total_failed failed"
 [ "$total_failed" = 0 ]
