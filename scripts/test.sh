@@ -1,58 +1,92 @@
 #!/usr/bin/env bash
-# Sets up what the tests need and runs all of them. Fails where something cannot run.
+# Sets up what the tests need and runs all of them. Fails where something cannot run. Tells at its
+# end how long each step took.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
+cd "$repo"
 
-step() { printf '\n== %s\n' "$*" >&2; }
+# --- Steps, and their times -----------------------------------------------------------------------
 
-command -v cargo >/dev/null || {
-    echo "cargo is missing: install Rust (https://rustup.rs) and run this again." >&2
-    exit 1
+steps=()
+seconds=()
+current=""
+fresh=""
+
+step() { # NAME; without one, only ends the last
+    if [ -n "$current" ]; then
+        steps+=("$current")
+        seconds+=("$((SECONDS - began))")
+    fi
+    current="$*"
+    began=$SECONDS
+    if [ -n "$current" ]; then printf '\n== %s\n' "$current" >&2; fi
 }
+
+report() {
+    local status=$? i
+    if [ -n "$fresh" ]; then rm -rf "$fresh"; fi
+    if [ "$status" != 0 ]; then current="$current: FAILED"; fi
+    step
+    printf '\n%8s  %s\n' seconds step
+    for i in "${!steps[@]}"; do printf '%8d  %s\n' "${seconds[$i]}" "${steps[$i]}"; done
+    printf '%8d  %s\n' "$SECONDS" "all"
+    if [ "$status" = 0 ]; then echo "all tests passed"; fi
+}
+
+need_cargo
+trap report EXIT
+
+# --- The tests ------------------------------------------------------------------------------------
+
 step "drivers"
-scripts/drivers.sh all
-export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
-target="${CARGO_TARGET_DIR:-target}"
-swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
+"$repo/scripts/drivers.sh" all
+use_drivers
 wanted=()
 if [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
-    wanted=(llvmpipe SwiftShader)
-    # Beside the machine's own drivers, so that one run sees all adapters.
-    export VK_ADD_DRIVER_FILES="$swiftshader"
+    wanted+=(llvmpipe)
+    if [ -n "$(sed -n '/^ID=debian$/p' /etc/os-release)" ]; then wanted+=(SwiftShader); fi
 fi
+
+step "scripts"
+scripts/test-scripts.sh
 
 step "formatting and lints"
 cargo fmt --check
 cargo clippy --release --all-targets -- -D warnings
 
-step "tests without an adapter, examples, documentation"
+step "building"
 cargo build --release --examples
+cargo test --release --no-run
+
+step "tests without an adapter, examples, documentation"
 cargo test --release --lib --bins --examples
-cargo test --release --test suite -- suite::errors suite::files
+cargo test --release --test suite -- "${groups_without_adapter[@]/#/suite::}"
 cargo test --release --doc
 
 step "the suite, on every adapter"
-scripts/matrix.sh "${wanted[@]}"
+scripts/matrix.sh ${wanted[@]+"${wanted[@]}"}
 
 step "PyTorch, both ways"
-python=$(scripts/torch.sh | tail -n 1)
+python="$(scripts/torch.sh | tail -n 1)"
 "$python" tests/golden/generate.py --check
-"$python" tests/golden/round_trip.py "$target"/release/examples/replay
+"$python" tests/golden/round_trip.py "$target/release/examples/replay"
 
 step "traces with other seeds and shapes, replayed once"
-fresh=$(mktemp -d)
-trap 'rm -rf "$fresh"' EXIT
+fresh="$(mktemp -d)"
 "$python" tests/golden/generate.py --seed 20260 --out "$fresh" >/dev/null
+replay() { # FILE ARGUMENT...
+    "$target/release/examples/replay" "$@" | tail -n 1 | sed "s|^|$(basename "$1"): |"
+}
 for trace in "$fresh"/*.safetensors; do
-    "$target"/release/examples/replay "$trace" | tail -n 1 | sed "s|^|$(basename "$trace"): |"
-    "$target"/release/examples/replay "$trace" --reference | tail -n 1 | sed "s|^|$(basename "$trace"): |"
+    replay "$trace"
+    replay "$trace" --reference
 done
 
 step "training that stops and resumes gives the same bits"
-wordnet() { "$target"/release/examples/wordnet --dim 4 --batch 32768 "$@" | grep fnv1a; }
-whole=$(wordnet --epochs 2)
+wordnet() { "$target/release/examples/wordnet" --dim 4 --batch 32768 "$@" | grep fnv1a; }
+whole="$(wordnet --epochs 2)"
 wordnet --epochs 1 --save "$fresh/stopped.safetensors" >/dev/null
-resumed=$(wordnet --epochs 2 --resume "$fresh/stopped.safetensors")
+resumed="$(wordnet --epochs 2 --resume "$fresh/stopped.safetensors")"
 echo "not stopped: $whole; resumed: $resumed"
 [ "$whole" = "$resumed" ]
 
@@ -63,9 +97,7 @@ step "a real browser"
 scripts/test-web.sh
 
 step "burn"
-# Of the software adapters, burn is tested on llvmpipe.
-env -u VK_ADD_DRIVER_FILES scripts/test-burn.sh
+scripts/test-burn.sh
 
 step "the package"
 cargo package --allow-dirty --no-verify --quiet
-echo "all tests passed"
