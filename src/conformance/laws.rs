@@ -28,20 +28,20 @@ pub(super) async fn wide_rows(on: Setting<'_>, finding: &mut Finding) -> Result<
     let dims = [
         255, 256, 257, 300, 301, 512, 513, 601, 768, 1000, 1024, 1536, 4096, 12_288, 65_535, 65_536,
     ];
-    for (case, dim) in dims.into_iter().enumerate() {
-        let mut random = on.random(case as u64);
-        let most = (400_000 / dim).max(2);
-        let shape = (1 + random.below(most), dim);
-        let mut pair = Pair::single(on, shape, &mut random)?;
-        pair.step(0, &random.gradient(shape, most))?;
+    let mut random = on.random(0);
+    let most = |dim: usize| (400_000 / dim).max(2);
+    let tables = dims.map(|dim| ((1 + random.below(most(dim)), dim), AdamOptions::default()));
+    let mut pair = Pair::new(on, &tables, &mut random)?;
+    for (number, (shape, _)) in tables.into_iter().enumerate() {
+        let nnz = most(shape.1);
+        pair.step(number, &random.gradient(shape, nnz))?;
         // As padding does: two entries of three name one row.
-        let mut padded = random.gradient(shape, most);
+        let mut padded = random.gradient(shape, nnz);
         let pads = padded.indices.iter_mut().enumerate().filter(|(entry, _)| entry % 3 > 0);
         pads.for_each(|(_, index)| *index = 0);
-        pair.step(0, &padded)?;
-        pair.compare(finding).await?;
+        pair.step(number, &padded)?;
     }
-    Ok(())
+    pair.compare(finding).await
 }
 
 pub(super) async fn many_tables(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
