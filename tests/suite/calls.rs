@@ -48,9 +48,9 @@ impl Figures {
     fn report(&self, turns: u64) {
         let good: u64 = self.good.values().sum();
         let errors: u64 = self.errors.values().sum();
-        let open = self.open;
+        let (kinds, open) = (self.errors.len(), self.open);
         println!(
-            "campaign: calls: turns {turns}, good {good}, errors {errors}, of these not judged by the model {open}, panics 0"
+            "campaign: calls on noop: turns {turns}, good {good}, errors {errors}, kinds of errors {kinds}, not judged by the model {open}, panics 0"
         );
         println!("  good: {:?}\n  errors: {:?}", self.good, self.errors);
     }
