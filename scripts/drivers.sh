@@ -97,8 +97,8 @@ caller_chose() {
 mesa_packages="mesa-vulkan-drivers libvulkan1 libegl1 libegl-mesa0 libgl1-mesa-dri"
 
 unpack_mesa() { # NAME
-    # shellcheck disable=SC2086  # one word a package
-    unpack "$1" prune_mesa $mesa_packages
+    # shellcheck disable=SC2046,SC2086  # one word a package
+    unpack "$1" prune_mesa $(lacking $mesa_packages)
 }
 
 # Drivers of hardware are of no use beside the machine's own.
@@ -106,7 +106,8 @@ prune_mesa() { # FOLDER
     local library file
     find "$1" -name 'libvulkan_*.so' ! -name libvulkan_lvp.so -delete
     find "$1/usr/share" ! -type d ! -name 'lvp_icd*' ! -path '*/egl_vendor.d/*' -delete
-    find "$1/usr/share" -type d -empty -delete
+    rm -rf "${1:?}/etc" "${1:?}/usr/bin" "$1"/usr/lib/python3*
+    find "$1" -type d -empty -delete
     library="$(cd "$1" && echo usr/lib/*/libvulkan_lvp.so)"
     [ -e "$1/$library" ] || return 1
     for file in "$1"/usr/share/vulkan/icd.d/lvp_icd*.json; do
@@ -169,12 +170,14 @@ set_up_swiftshader() {
     if can_install; then
         install_packages chromium
     else
-        update_lists "$release" && unpack swiftshader only_swiftshader chromium
+        update_lists "$release" && unpack swiftshader only_swiftshader chromium chromium-common
     fi
 }
 
 only_swiftshader() { # FOLDER
-    find "$1" ! -type d ! -name '*swiftshader*' -delete
+    find "$1" ! -type d ! -name '*swiftshader*.so' ! -name '*swiftshader*.json' -delete
+    find "$1" -type d -empty -delete
+    [ -e "$1$chromium_swiftshader" ]
 }
 
 has_driver() {
@@ -278,12 +281,20 @@ env_distribution() {
     if [ -n "$(manifest_in distribution)" ]; then
         mesa_gl "$drivers/distribution"
         library_path distribution
+        print_export LIBGL_DRIVERS_PATH "$(echo "$drivers"/distribution/usr/lib/*-linux-gnu*/dri)"
     else
         mesa_gl ""
     fi
 }
 
-env_swiftshader() { vulkan "$(swiftshader_manifest)"; }
+env_swiftshader() {
+    local name
+    vulkan "$(swiftshader_manifest)"
+    # The loader of Vulkan may be an unpacked one.
+    for name in newest distribution; do
+        if [ -e "$drivers/$name/library-path" ]; then library_path "$name"; return; fi
+    done
+}
 
 env_all() {
     local file files=()

@@ -51,23 +51,26 @@ candidate() { # PACKAGE: the highest version on the lists
     own_apt apt-cache madison "$1" | awk -F ' *[|] *' 'NR == 1 { print $2 }'
 }
 
-# unpack NAME PRUNE PACKAGE...: unpacks packages into $target/drivers/NAME, with whatever of theirs
-# the machine lacks; `PRUNE FOLDER` then removes what is not needed. All or nothing.
+# Prints `PACKAGE=VERSION` of packages and of whatever of theirs the machine lacks.
+lacking() { # PACKAGE...
+    own_apt apt-get -s --no-install-recommends install "$@" 2>/dev/null |
+        sed -n 's/^Inst \([^ ]*\) [^(]*(\([^ ]*\) .*/\1=\2/p'
+}
+
+# unpack NAME PRUNE PACKAGE...: unpacks packages into $target/drivers/NAME; `PRUNE FOLDER` then removes
+# what is not needed. All or nothing.
 unpack() {
-    local name="$1" prune="$2" folder="$target/drivers/$1.$$" plan
+    local name="$1" prune="$2" folder="$target/drivers/$1.$$"
     shift 2
-    plan="$(own_apt apt-get -s --no-install-recommends install "$@" 2>/dev/null)" || return 1
-    plan="$(sed -n 's/^Inst \([^ ]*\) [^(]*(\([^ ]*\) .*/\1=\2/p' <<<"$plan")"
-    [ -n "$plan" ] || return 1
-    say "unpacking $(tr '\n' ' ' <<<"$plan")"
+    [ $# -gt 0 ] || return 1
+    say "unpacking $*"
     # Another run may have been faster.
-    # shellcheck disable=SC2086  # one word a package
-    if download "$folder" $plan && "$prune" "$folder"; then mv -T "$folder" "$target/drivers/$name" 2>/dev/null || true; fi
+    if download "$folder" "$@" && "$prune" "$folder"; then mv -T "$folder" "$target/drivers/$name" 2>/dev/null || true; fi
     rm -rf "$folder"
     [ -e "$target/drivers/$name" ]
 }
 
-download() { # FOLDER PACKAGE=VERSION...
+download() { # FOLDER PACKAGE...
     local folder="$1" file
     shift
     mkdir -p "$folder/packages" || return 1

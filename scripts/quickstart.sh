@@ -6,4 +6,9 @@ set -euo pipefail
 
 need_cargo
 use_drivers
-cargo run --release --manifest-path "$repo/Cargo.toml" --example wordnet -- "$@"
+# Paths among the arguments mean the caller's folder, so this stays there.
+out=(--out "$target/wordnet")
+for argument in "$@"; do
+    case "$argument" in --out | --out=*) out=() ;; esac
+done
+cargo run --release --manifest-path "$repo/Cargo.toml" --example wordnet -- ${out[@]+"${out[@]}"} "$@"

@@ -261,7 +261,8 @@ quickstart_leaves_nothing_and_stays() {
     cd "$work/some folder"
     said="$("${with_fake[@]}" TMPDIR="$work/tmp" "$here/quickstart.sh" --save here.safetensors)"
     expect_part "$work/some folder run --release" "$said"
-    expect_part "-- --save here.safetensors" "$said"
+    expect_part "-- --out $fake/target/wordnet --save here.safetensors" "$said"
+    expect_part "-- --out=mine" "$("${with_fake[@]}" "$here/quickstart.sh" --out=mine)"
     expect "left in TMPDIR" "" "$(ls -A "$work/tmp")"
 }
 
