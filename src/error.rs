@@ -154,18 +154,38 @@ pub enum Error {
         /// What the device has.
         found: u64,
     },
-    /// The device has no memory left for a buffer of the library.
+    /// The device has no memory left for something of the library.
     #[error("out of memory: {what} needs {bytes} bytes ({reason})")]
     OutOfMemory {
-        /// What the buffer is for.
+        /// What was to be made.
         what: String,
-        /// Its size.
+        /// Its size, 0 where it has none of its own.
         bytes: u64,
         /// What the device said.
         reason: String,
     },
+    /// A buffer of the caller's that the device cannot use.
+    #[error(
+        "{what}: the device cannot use the buffer ({reason}); it was destroyed or belongs to another device, pass one that lives on the optimizer's own"
+    )]
+    InvalidBuffer {
+        /// The buffer's role.
+        what: String,
+        /// What the device said.
+        reason: String,
+    },
+    /// Something that the device refused, though it has memory and is not lost.
+    #[error(
+        "the device refused {what}: {reason}; if all that it was given belongs to this device, report it as a defect"
+    )]
+    Refused {
+        /// What it was asked for.
+        what: String,
+        /// What it said.
+        reason: String,
+    },
     /// The device stopped working.
-    #[error("the device was lost: {reason}; open a new one and load a saved state")]
+    #[error("the device was lost ({reason}); open a new one and load a saved state")]
     DeviceLost {
         /// What was being done, and what the device said.
         reason: String,

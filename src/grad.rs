@@ -274,6 +274,11 @@ impl SparseGrad {
         roles.into_iter().filter_map(|(role, region)| Some((role, region?)))
     }
 
+    /// All regions that the caller gave, each with its role.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&str, &Region)> + Clone {
+        self.roles().chain(self.count.iter().map(|count| ("count", count)))
+    }
+
     /// The regions that the GPU reads.
     pub(crate) fn regions(&self) -> impl Iterator<Item = &Region> {
         self.roles().map(|(_, region)| region)

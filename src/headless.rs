@@ -2,15 +2,15 @@
 //!
 //! For tests, examples and benchmarks. The optimizer itself never calls anything here.
 
+use crate::guard::{self, Guard};
 use crate::readback::{self, Wait};
 use crate::{Error, Region};
 use bytemuck::Pod;
 use futures::channel::oneshot;
-use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{
-    Adapter, AdapterInfo, Backends, Buffer, BufferDescriptor, BufferUsages, CommandEncoder,
-    CommandEncoderDescriptor, Device, DeviceDescriptor, Features, Instance, InstanceDescriptor,
-    Limits, PollType, PowerPreference, Queue, RequestAdapterOptions,
+    Adapter, AdapterInfo, Backends, Buffer, BufferDescriptor, BufferUsages, COPY_BUFFER_ALIGNMENT,
+    CommandEncoder, CommandEncoderDescriptor, Device, DeviceDescriptor, Features, Instance,
+    InstanceDescriptor, Limits, PollType, PowerPreference, Queue, RequestAdapterOptions,
 };
 
 /// Usages of every buffer made here.
@@ -102,16 +102,29 @@ impl Gpu {
         format!("{name}, {backend}, {driver} {driver_info}").trim_end().to_string()
     }
 
-    /// A storage buffer that holds `contents`.
+    /// A storage buffer that holds `contents`. Where the device has no memory for it, wgpu tells the
+    /// device's error handler.
     pub fn upload<T: Pod>(&self, label: &str, contents: &[T]) -> Buffer {
-        self.device.create_buffer_init(&BufferInitDescriptor {
-            label: Some(label),
-            contents: bytemuck::cast_slice(contents),
-            usage: USAGES,
-        })
+        let contents: &[u8] = bytemuck::cast_slice(contents);
+        let unit = COPY_BUFFER_ALIGNMENT as usize;
+        let buffer = self.zeroed(label, contents.len().next_multiple_of(unit) as u64);
+        let (whole, rest) = contents.split_at(contents.len() / unit * unit);
+        let mut last = [0; COPY_BUFFER_ALIGNMENT as usize];
+        last[..rest.len()].copy_from_slice(rest);
+        // On a lost device the buffer is none: whoever uses it is told that the device is lost.
+        let _ = self.guard().make("upload", whole.len() as u64, |_| {
+            if !whole.is_empty() {
+                self.queue.write_buffer(&buffer, 0, whole);
+            }
+            if !rest.is_empty() {
+                self.queue.write_buffer(&buffer, whole.len() as u64, &last);
+            }
+        });
+        buffer
     }
 
-    /// A storage buffer of `bytes` zero bytes.
+    /// A storage buffer of `bytes` zero bytes. Where the device has no memory for it, wgpu tells the
+    /// device's error handler.
     pub fn zeroed(&self, label: &str, bytes: u64) -> Buffer {
         self.device.create_buffer(&BufferDescriptor {
             label: Some(label),
@@ -124,17 +137,27 @@ impl Gpu {
     /// Records with `record`, and submits what it recorded.
     ///
     /// # Errors
-    /// Those of `record`; then nothing is submitted, but for [`Error::AfterStep`], of which the step
-    /// is recorded and counted.
+    /// Those of `record`, and then nothing is submitted, but for [`Error::AfterStep`], of which the
+    /// step is recorded and counted; [`Error::DeviceLost`]; natively [`Error::Refused`] and
+    /// [`Error::OutOfMemory`], where the device does not take what was recorded.
     pub fn submit<R>(
         &self,
         record: impl FnOnce(&mut CommandEncoder) -> Result<R, Error>,
     ) -> Result<R, Error> {
+        let guard = self.guard();
+        guard.alive()?;
         let label = Some("sparse_adam::headless");
         let mut encoder = self.device.create_command_encoder(&CommandEncoderDescriptor { label });
         let recorded = record(&mut encoder);
-        if matches!(recorded, Ok(_) | Err(Error::AfterStep { .. })) {
-            self.queue.submit([encoder.finish()]);
+        if !matches!(recorded, Ok(_) | Err(Error::AfterStep { .. })) {
+            return recorded;
+        }
+        let submit = || self.queue.submit([encoder.finish()]);
+        if cfg!(target_arch = "wasm32") {
+            // The verdict would come late, and nobody would look at it but the device's handler.
+            submit();
+        } else {
+            guard.make("the commands that were recorded", 0, |_| submit())?;
         }
         recorded
     }
@@ -144,9 +167,8 @@ impl Gpu {
     /// # Errors
     /// [`Error::DeviceLost`].
     pub fn wait(&self) -> Result<(), Error> {
-        let waited = self.device.poll(PollType::wait_indefinitely());
-        let lost = |error: wgpu::PollError| Error::DeviceLost { reason: error.to_string() };
-        waited.map(drop).map_err(lost)
+        self.guard().alive()?;
+        guard::poll(&self.device, PollType::wait_indefinitely())
     }
 
     /// Resolves once the device has done everything submitted so far: what [`Gpu::wait`] cannot
@@ -155,6 +177,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::DeviceLost`].
     pub async fn finished(&self) -> Result<(), Error> {
+        self.guard().alive()?;
         let (sender, receiver) = oneshot::channel();
         // The receiver is only gone if this future was dropped: then nobody wants to know.
         self.queue.on_submitted_work_done(move || {
@@ -166,13 +189,27 @@ impl Gpu {
             .map_err(|error| Error::DeviceLost { reason: format!("waiting for it: {error}") })
     }
 
-    /// Reads a region back, after everything submitted so far.
+    /// Reads a region back, after everything submitted so far. Its buffer needs
+    /// `BufferUsages::COPY_SRC`.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`].
+    /// [`Error::MissingUsage`]; [`Error::Unsupported`] where the region does not hold whole values,
+    /// or ends in the last bytes of a buffer whose size is no multiple of 4;
+    /// [`Error::InvalidBuffer`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub async fn read<T: Pod>(&self, region: impl Into<Region>) -> Result<Vec<T>, Error> {
-        let read = readback::read(&self.device, &self.queue, &[region.into()], Wait::Block).await?;
+        let region = region.into();
+        if !region.size().is_multiple_of(size_of::<T>() as u64) {
+            return Err(Error::Unsupported {
+                what: "reading a region whose size is no multiple of a value's",
+                remedy: "read bytes (u8), or cut the region to whole values",
+            });
+        }
+        let read = readback::read(&self.guard(), &[region], Wait::Block).await?;
         Ok(bytemuck::pod_collect_to_vec(&read[0]))
+    }
+
+    fn guard(&self) -> Guard {
+        Guard::new(&self.device, &self.queue)
     }
 }
 

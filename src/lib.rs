@@ -6,9 +6,12 @@
 mod checkpoint;
 #[cfg(feature = "headless")]
 pub mod conformance;
+mod device_limits;
 mod error;
 mod grad;
+mod gradients;
 mod groups;
+mod guard;
 #[cfg(feature = "headless")]
 pub mod headless;
 mod hooks;
@@ -19,9 +22,11 @@ mod options;
 mod param;
 mod places;
 mod readback;
+mod recording;
 pub mod reference;
 mod region;
 mod resources;
+mod settle;
 mod state_dict;
 mod status;
 mod step;
@@ -30,6 +35,7 @@ mod timestamps;
 #[cfg(feature = "headless")]
 pub mod trace;
 mod tuning;
+mod upload;
 
 pub use error::Error;
 pub use grad::{Duplicates, IndexFormat, NonFinite, SparseGrad};

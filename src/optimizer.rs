@@ -1,15 +1,18 @@
 //! The optimizer: groups, parameters, gradients, the step.
 
+use crate::guard::Guard;
 use crate::hooks::Hooks;
 use crate::ids::next_optimizer;
 use crate::places::{Places, overlap};
 use crate::readback::{self, Wait};
+use crate::settle::Before;
 use crate::step::record::Recorder;
-use crate::table::{State, Table};
+use crate::table::Table;
 use crate::{
     AdamOptions, Error, GroupId, Param, ParamGroup, ParamId, Region, SparseGrad, Status,
-    Timestamps, Tuning,
+    Timestamps, Tuning, device_limits,
 };
+use std::sync::Arc;
 use wgpu::{CommandEncoder, Device, Queue};
 
 /// Hyperparameters of a group of tables. Which tables are its members, the tables know.
@@ -40,6 +43,10 @@ pub struct SparseAdam {
     pub(crate) tables: Vec<Table>,
     /// The bytes of all tables.
     pub(crate) places: Places,
+    /// What to go back to, where a device has not yet said that all it was asked for is there.
+    pub(crate) before: Option<Before>,
+    /// An empty list that gradients are exchanged with.
+    pub(crate) spare_grads: Vec<SparseGrad>,
     pub(crate) pre_hooks: Hooks,
     pub(crate) post_hooks: Hooks,
     pub(crate) hooks_made: u64,
@@ -49,8 +56,9 @@ impl SparseAdam {
     /// An optimizer on `device`, tuned for its adapter, with `defaults` for its groups.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`]; [`Error::DeviceLimit`] where the device is smaller than
-    /// `wgpu::Limits::downlevel_defaults()`; [`Error::OutOfMemory`].
+    /// [`Error::InvalidOption`]; [`Error::DeviceLimit`] where the device is too small, which none
+    /// with `wgpu::Limits::downlevel_defaults()` is; [`Error::OutOfMemory`],
+    /// [`Error::DeviceLost`], [`Error::Refused`].
     pub fn new(device: &Device, queue: &Queue, defaults: AdamOptions) -> Result<Self, Error> {
         Self::with_tuning(device, queue, defaults, Tuning::for_adapter(&device.adapter_info()))
     }
@@ -68,10 +76,14 @@ impl SparseAdam {
     ) -> Result<Self, Error> {
         defaults.validate()?;
         tuning.validate()?;
-        check_limits(&device.limits())?;
+        let guard = Guard::new(device, queue);
+        guard.alive()?;
+        device_limits::check(&device.limits())?;
         Ok(Self {
             number: next_optimizer(),
-            recorder: Recorder::new(device, queue, tuning)?,
+            recorder: Recorder::new(Arc::new(guard), tuning)?,
+            before: None,
+            spare_grads: Vec::new(),
             defaults,
             groups: Vec::new(),
             default_group: None,
@@ -89,7 +101,8 @@ impl SparseAdam {
     /// [`Error::InvalidShape`], [`Error::BufferTooSmall`], [`Error::MissingUsage`],
     /// [`Error::Misaligned`], [`Error::DuplicateName`], [`Error::TooLarge`],
     /// [`Error::Overlap`] with another parameter, a gradient that is set, or between shards;
-    /// [`Error::OutOfMemory`].
+    /// [`Error::InvalidBuffer`] for a buffer that was destroyed or belongs to another device;
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Refused`].
     pub fn add_param(&mut self, param: Param) -> Result<ParamId, Error> {
         let group = self.default_group.unwrap_or(self.groups.len());
         self.add_tables(vec![param], group)?;
@@ -117,10 +130,11 @@ impl SparseAdam {
     }
 
     fn add_tables(&mut self, params: Vec<Param>, group: usize) -> Result<(), Error> {
-        let device = &self.recorder.device;
+        self.begin()?;
+        let guard = Arc::clone(&self.recorder.guard);
         let mut added: Vec<Table> = Vec::with_capacity(params.len());
         for param in params {
-            let table = Table::new(device, self.recorder.shape, param, group)?;
+            let table = Table::new(&guard, self.recorder.shape, param, group)?;
             for other in self.tables.iter().chain(&added) {
                 if other.name == table.name {
                     return Err(Error::DuplicateName { name: table.name });
@@ -133,10 +147,14 @@ impl SparseAdam {
             self.check_place(table.regions(), ("parameter", &table.name), None)?;
             added.push(table);
         }
+        self.recorder.witness.check(&guard, added.iter().flat_map(Table::placed))?;
+        for table in &added {
+            self.recorder.prepare_pipelines(table)?;
+        }
         for (owner, table) in (self.tables.len()..).zip(&added) {
-            self.recorder.prepare_pipelines(table);
             table.regions().for_each(|region| self.places.take(region, owner));
         }
+        self.trust(&[]);
         self.tables.append(&mut added);
         Ok(())
     }
@@ -146,16 +164,15 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::UnknownParam`], [`Error::BufferTooSmall`], [`Error::MaybeI64`],
     /// [`Error::MissingUsage`], [`Error::Misaligned`], [`Error::InvalidShape`],
-    /// [`Error::TooLarge`], [`Error::Unsupported`], and [`Error::Overlap`] where indices, values,
-    /// map and weights share bytes with each other or with any parameter.
+    /// [`Error::TooLarge`], [`Error::Unsupported`]; [`Error::Overlap`] where indices, values,
+    /// map and weights share bytes with each other or with any parameter;
+    /// [`Error::InvalidBuffer`] for a buffer that was destroyed or belongs to another device;
+    /// [`Error::DeviceLost`], [`Error::OutOfMemory`], [`Error::Refused`].
     pub fn set_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
         let grad = self.checked_grad(param, grad)?;
-        let table = &mut self.tables[param.index];
-        table.has_grad = true;
-        table.grads.clear();
-        table.grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
-        self.recorder.prepare_pipelines(table);
-        Ok(())
+        let mut grads = std::mem::take(&mut self.spare_grads);
+        grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
+        self.exchange_grads(param, grads)
     }
 
     /// Adds a gradient to those that a parameter has, as several backward passes before one
@@ -169,24 +186,12 @@ impl SparseAdam {
     /// made by [`SparseGrad::of_rows`] or promises uniqueness.
     pub fn accumulate_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
         let grad = self.checked_grad(param, grad)?;
-        let table = &mut self.tables[param.index];
+        let table = &self.tables[param.index];
         table.check_added(&grad, self.recorder.shape)?;
-        table.has_grad = true;
-        table.grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
-        self.recorder.prepare_pipelines(table);
-        Ok(())
-    }
-
-    fn checked_grad(&self, param: ParamId, grad: SparseGrad) -> Result<SparseGrad, Error> {
-        let table = self.table(param)?;
-        let grad = grad.check(&table.name, table.geometry, self.recorder.shape)?;
-        for (role, region) in grad.roles().filter(|_| grad.nnz > 0) {
-            if let Some(owner) = self.places.owners(region).next() {
-                let owner = &self.tables[owner].name;
-                return Err(overlap(("parameter", owner), (role, &table.name)));
-            }
-        }
-        Ok(grad)
+        let mut grads = std::mem::take(&mut self.spare_grads);
+        grads.extend(table.grads.iter().cloned());
+        grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
+        self.exchange_grads(param, grads)
     }
 
     /// Forgets all gradients. With `set_to_none`, the next step skips the parameters and does
@@ -205,8 +210,13 @@ impl SparseAdam {
     /// Host state (step counts) advances now, so submit what was recorded, in order.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::OutOfMemory`]; then nothing was recorded or counted.
-    /// Those of hooks.
+    /// [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Refused`];
+    /// [`Error::InvalidBuffer`] for a buffer of a parameter or gradient that was destroyed since
+    /// it was given; then nothing was recorded or counted. Those of hooks.
+    ///
+    /// In a browser a device tells only later that it has no memory or is lost: then a later
+    /// call of the optimizer returns the error, and the steps recorded since are taken back, as
+    /// the device has refused the command buffers that they are in.
     pub fn step(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
         self.step_with(encoder, |_, _| Ok(()))
     }
@@ -234,7 +244,8 @@ impl SparseAdam {
     /// and after each. The results are the same; the step is slower by what the passes cost.
     ///
     /// # Errors
-    /// As [`SparseAdam::step`]. wgpu reports a query set that is too small.
+    /// As [`SparseAdam::step`]; [`Error::Unsupported`], [`Error::TooLarge`] and
+    /// [`Error::Refused`] for queries that cannot be written.
     pub fn step_with_timestamps(
         &mut self,
         encoder: &mut CommandEncoder,
@@ -243,33 +254,6 @@ impl SparseAdam {
         self.call_pre_hooks(encoder)?;
         self.record_step(encoder, Some(timestamps))?;
         self.call_post_hooks(encoder)
-    }
-
-    fn record_step(
-        &mut self,
-        encoder: &mut CommandEncoder,
-        timestamps: Option<Timestamps<'_>>,
-    ) -> Result<(), Error> {
-        for table in &mut self.tables {
-            table.prepare_extras(&self.recorder.device)?;
-        }
-        self.recorder.prepare(self.tables.iter())?;
-        let fresh = |table: &&Table| table.has_grad && table.state.is_none();
-        let created = self.tables.iter().filter(fresh);
-        let created = created.map(|table| State::new(&self.recorder.device, table));
-        let mut created = created.collect::<Result<Vec<_>, _>>()?.into_iter();
-        for table in self.tables.iter_mut().filter(|table| table.has_grad) {
-            if table.state.is_none() {
-                table.state = created.next();
-            }
-            if let Some(state) = &mut table.state {
-                state.step += 1;
-            }
-        }
-        let groups = &self.groups;
-        let tables = self.tables.iter().map(|table| (table, &groups[table.group].options));
-        self.recorder.record(encoder, tables, timestamps);
-        Ok(())
     }
 
     /// The parameter of a name.
@@ -289,12 +273,11 @@ impl SparseAdam {
     /// once, so neither queue nor host is held up. Who blocks on it waits for the device.
     ///
     /// # Errors
-    /// [`Error::UnknownParam`], [`Error::DeviceLost`].
+    /// [`Error::UnknownParam`], [`Error::DeviceLost`], [`Error::OutOfMemory`].
     pub async fn status(&self, param: ParamId) -> Result<Status, Error> {
         let status = Region::from(&self.table(param)?.status);
-        let recorder = &self.recorder;
-        let (device, queue) = (&recorder.device, &recorder.queue);
-        let read = readback::read(device, queue, &[status], Wait::Yield).await?;
+        let read = readback::read(&self.recorder.guard, &[status], Wait::Yield).await?;
+        self.recorder.guard.refused()?;
         Ok(bytemuck::pod_read_unaligned::<Status>(&read[0]).saturated())
     }
 
@@ -313,36 +296,4 @@ impl SparseAdam {
         let table = self.tables.get(found).filter(|_| param.optimizer == self.number);
         table.ok_or(Error::UnknownParam { expected, found })
     }
-}
-
-fn check_limits(limits: &wgpu::Limits) -> Result<(), Error> {
-    let least = wgpu::Limits::downlevel_defaults();
-    let checks = [
-        (
-            "max_storage_buffers_per_shader_stage",
-            u64::from(least.max_storage_buffers_per_shader_stage),
-            u64::from(limits.max_storage_buffers_per_shader_stage),
-        ),
-        (
-            "max_compute_invocations_per_workgroup",
-            u64::from(least.max_compute_invocations_per_workgroup),
-            u64::from(limits.max_compute_invocations_per_workgroup),
-        ),
-        (
-            "max_compute_workgroups_per_dimension",
-            u64::from(least.max_compute_workgroups_per_dimension),
-            u64::from(limits.max_compute_workgroups_per_dimension),
-        ),
-        (
-            "max_compute_workgroup_storage_size",
-            u64::from(least.max_compute_workgroup_storage_size),
-            u64::from(limits.max_compute_workgroup_storage_size),
-        ),
-    ];
-    for (limit, expected, found) in checks {
-        if found < expected {
-            return Err(Error::DeviceLimit { limit, expected, found });
-        }
-    }
-    Ok(())
 }

@@ -58,6 +58,7 @@ impl SparseAdam {
         param: ParamId,
         region: impl Into<Region>,
     ) -> Result<(), Error> {
+        self.begin()?;
         let shape = self.recorder.shape;
         let table = self.table(param)?;
         let moved = table.moved_to(region.into(), shape)?;
@@ -66,6 +67,9 @@ impl SparseAdam {
             return Ok(());
         }
         self.check_place(regions.clone(), ("new place", &table.name), Some(param.index))?;
+        let name = self.tables[param.index].name.as_str();
+        let placed = regions.map(|region| (name, "new place", region));
+        self.recorder.witness.check(&self.recorder.guard, placed)?;
         let table = &mut self.tables[param.index];
         for window in std::mem::replace(&mut table.windows, moved) {
             self.places.give_back(window.region.buffer(), param.index);

@@ -4,8 +4,8 @@ use crate::SparseAdam;
 
 /// What an optimizer holds on the device, and what it has made in its life.
 ///
-/// In a steady state (the same tables, buffers and entry counts as in the step before) a step
-/// makes nothing but, once in 1,024 changed slots, a chunk of uniforms and its bind groups.
+/// In a steady state (the same tables, buffers and entry counts as in one of the four steps before) a
+/// step makes nothing but, once in 1,024 changed slots, a chunk of uniforms and its bind groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resources {
@@ -41,6 +41,17 @@ impl SparseAdam {
             uniform_chunks: self.recorder.uniforms.chunks(),
             bind_groups: self.recorder.bind_groups.created(),
             pipelines: self.recorder.pipelines.created(),
+        }
+    }
+
+    /// Lets go of what only saves later steps from making it: bind groups, and with them the
+    /// caller's buffers that the last steps used; scratch; copies of accumulated gradients. State,
+    /// gradients that are set, uniforms and pipelines stay. For an optimizer that rests; the next
+    /// step makes anew what it needs.
+    pub fn trim(&mut self) {
+        self.recorder.trim();
+        for table in &mut self.tables {
+            table.extras = crate::table::Extras::default();
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use crate::readback::{self, Wait};
 use crate::table::{State, Table};
+use crate::upload::{self, PART_BYTES};
 use crate::{AdamOptions, Error, ParamId, Region, SparseAdam};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What `torch.optim.SparseAdam.state_dict()` holds: state by parameter number, and groups.
 ///
@@ -106,17 +108,23 @@ impl SparseAdam {
     /// left as they are; a parameter that has none yet gets them, zeroed, unless `steps` is 0.
     ///
     /// # Errors
-    /// [`Error::UnknownParam`]; [`Error::TooLarge`] for more than 2^53; [`Error::OutOfMemory`].
+    /// [`Error::UnknownParam`]; [`Error::TooLarge`] for more than 2^53; [`Error::OutOfMemory`],
+    /// [`Error::DeviceLost`].
     pub fn set_step_count(&mut self, param: ParamId, steps: u64) -> Result<(), Error> {
+        self.begin()?;
         let table = self.table(param)?;
         if steps > MOST_STEPS {
             let what = format!("steps of {:?}", table.name);
             let remedy = "bias corrections are 1 long before: give a smaller count";
             return Err(Error::TooLarge { what, found: steps, limit: MOST_STEPS, remedy });
         }
+        let mut made = None;
         if table.state.is_none() && steps > 0 {
-            let made = State::new(&self.recorder.device, table)?;
-            self.tables[param.index].state = Some(made);
+            made = Some(State::new(&self.recorder.guard, table)?);
+        }
+        self.trust(&[]);
+        if made.is_some() {
+            self.tables[param.index].state = made;
         }
         if let Some(state) = &mut self.tables[param.index].state {
             state.step = steps;
@@ -130,8 +138,9 @@ impl SparseAdam {
     /// Natively this waits for the device; in a browser it yields.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`].
+    /// [`Error::DeviceLost`], [`Error::OutOfMemory`].
     pub async fn state_dict(&self) -> Result<StateDict, Error> {
+        self.recorder.guard.alive()?;
         let mut dict = StateDict::default();
         for (number, &table) in self.numbering().iter().enumerate() {
             if let Some(state) = self.param_state(&self.tables[table]).await? {
@@ -155,27 +164,32 @@ impl SparseAdam {
     /// Replaces groups' hyperparameters and all state by those of `dict`, which may come from
     /// another device, from torch, or from other window sizes. A parameter that `dict` has no
     /// state of loses its own. Steps recorded from now on start from it; the parameters
-    /// themselves are the caller's to restore.
+    /// themselves are the caller's to restore. Natively the copies that upload it are submitted here,
+    /// 64 MiB at a time.
     ///
     /// # Errors
     /// [`Error::StateMismatch`] where groups, sizes, names, shapes or counts differ from this
-    /// optimizer's; [`Error::InvalidOption`]; [`Error::OutOfMemory`]. Nothing is loaded then.
+    /// optimizer's; [`Error::InvalidOption`]; [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    /// Nothing is loaded then. In a browser a device tells only later that it has no memory: then a
+    /// later call returns the error, and what was held before the load is held again.
     pub fn load_state_dict(&mut self, dict: &StateDict) -> Result<(), Error> {
+        self.begin()?;
         let numbers = self.check_groups(dict)?;
         let tables = self.numbering();
         let mut loaded: Vec<Option<State>> = vec![None; self.tables.len()];
         for (&table, number) in tables.iter().zip(&numbers) {
             if let Some(state) = dict.state.get(number) {
                 check_param(&self.tables[table], state)?;
-                loaded[table] = Some(State::new(&self.recorder.device, &self.tables[table])?);
+                let made = State::new(&self.recorder.guard, &self.tables[table])?;
+                loaded[table] = Some(State { step: state.step, ..made });
             }
         }
         for (&table, number) in tables.iter().zip(&numbers) {
-            if let (Some(state), Some(made)) = (dict.state.get(number), &mut loaded[table]) {
-                made.step = state.step;
-                self.upload_moments(&self.tables[table], made, state);
+            if let (Some(state), Some(made)) = (dict.state.get(number), &loaded[table]) {
+                self.upload_moments(&self.tables[table], made, state)?;
             }
         }
+        self.trust_groups();
         for (table, state) in self.tables.iter_mut().zip(loaded) {
             table.state = state;
         }
@@ -189,7 +203,7 @@ impl SparseAdam {
     /// Reads the state of one parameter back; None before its first gradient.
     ///
     /// # Errors
-    /// [`Error::UnknownParam`], [`Error::DeviceLost`].
+    /// [`Error::UnknownParam`], [`Error::DeviceLost`], [`Error::OutOfMemory`].
     pub async fn state_of(&self, param: ParamId) -> Result<Option<ParamState>, Error> {
         self.param_state(self.table(param)?).await
     }
@@ -233,41 +247,56 @@ impl SparseAdam {
     }
 
     async fn param_state(&self, table: &Table) -> Result<Option<ParamState>, Error> {
+        let guard = &self.recorder.guard;
+        guard.alive()?;
+        guard.refused()?;
         let Some(state) = &table.state else { return Ok(None) };
-        let (device, queue) = (&self.recorder.device, &self.recorder.queue);
-        let regions: Vec<_> = state.moments.iter().map(Region::from).collect();
-        let windows = readback::read(device, queue, &regions, Wait::Block).await?;
         let dim = table.geometry.dim as usize;
         let values = table.geometry.rows as usize * dim;
         let (mut exp_avg, mut exp_avg_sq) =
             (Vec::with_capacity(values), Vec::with_capacity(values));
-        for window in windows {
-            let moments: Vec<f32> = bytemuck::pod_collect_to_vec(&window);
-            for row in moments.chunks_exact(2 * dim) {
-                exp_avg.extend_from_slice(&row[..dim]);
-                exp_avg_sq.extend_from_slice(&row[dim..]);
+        for moments in &state.moments {
+            for part in parts(table, moments.size()) {
+                let region = [Region::from(moments.slice(part))];
+                let read = readback::read(guard, &region, Wait::Block).await?;
+                let moments: Vec<f32> = bytemuck::pod_collect_to_vec(&read[0]);
+                for row in moments.chunks_exact(2 * dim) {
+                    exp_avg.extend_from_slice(&row[..dim]);
+                    exp_avg_sq.extend_from_slice(&row[dim..]);
+                }
             }
         }
+        guard.refused()?;
         let shape = table.shape.clone();
         Ok(Some(ParamState { step: state.step, shape, exp_avg, exp_avg_sq }))
     }
 
-    /// Fills new moments; the writes take effect before the next submit.
-    fn upload_moments(&self, table: &Table, made: &State, state: &ParamState) {
+    /// Fills new moments.
+    fn upload_moments(&self, table: &Table, made: &State, state: &ParamState) -> Result<(), Error> {
         let dim = table.geometry.dim as usize;
-        for (window, buffer) in table.windows.iter().zip(&made.moments) {
-            let values = window.first_row as usize * dim..;
-            let rows = window.rows as usize;
-            let exp_avg = state.exp_avg[values.clone()].chunks(dim);
-            let exp_avg_sq = state.exp_avg_sq[values].chunks(dim);
-            let mut moments: Vec<f32> = Vec::with_capacity(2 * rows * dim);
-            for (m, v) in exp_avg.zip(exp_avg_sq).take(rows) {
-                moments.extend_from_slice(m);
-                moments.extend_from_slice(v);
+        let exp_avg_sq = state.exp_avg_sq.chunks_exact(dim);
+        let mut rows = state.exp_avg.chunks_exact(dim).zip(exp_avg_sq);
+        for buffer in &made.moments {
+            for part in parts(table, buffer.size()) {
+                let floats = ((part.end - part.start) / 4) as usize;
+                let mut moments: Vec<f32> = Vec::with_capacity(floats);
+                for (m, v) in rows.by_ref().take(floats / (2 * dim)) {
+                    moments.extend_from_slice(m);
+                    moments.extend_from_slice(v);
+                }
+                let bytes = bytemuck::cast_slice(&moments);
+                upload::write(&self.recorder.guard, buffer, part.start, bytes)?;
             }
-            self.recorder.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&moments));
         }
+        Ok(())
     }
+}
+
+/// The bytes `[0, size)` of moments of a table, in runs of whole rows that are moved at once.
+fn parts(table: &Table, size: u64) -> impl Iterator<Item = Range<u64>> + use<> {
+    let row_bytes = 2 * table.geometry.row_bytes();
+    let step = (PART_BYTES / row_bytes).max(1) * row_bytes;
+    (0..size).step_by(step as usize).map(move |start| start..size.min(start + step))
 }
 
 fn check_param(table: &Table, state: &ParamState) -> Result<(), Error> {

@@ -57,8 +57,9 @@ impl SparseAdam {
     /// ones. Between looks of [`SparseAdam::status`], it tells one epoch's entries from the next's.
     ///
     /// # Errors
-    /// [`Error::UnknownParam`].
+    /// [`Error::UnknownParam`], [`Error::DeviceLost`].
     pub fn reset_status(&self, param: ParamId, encoder: &mut CommandEncoder) -> Result<(), Error> {
+        self.recorder.guard.alive()?;
         encoder.clear_buffer(&self.table(param)?.status, 0, None);
         Ok(())
     }

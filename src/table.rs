@@ -1,14 +1,15 @@
 //! A parameter of an optimizer, with its state and its gradient.
 
 use crate::grad::{ValueSource, check_value_bytes};
+use crate::guard::Guard;
 use crate::param::Geometry;
 use crate::step::pipelines::Gather;
 use crate::step::plan::TableStep;
-use crate::step::scratch::{create_uniform, try_create};
 use crate::step::shaders::Reach;
 use crate::step::shape::{DeviceShape, rows_a_window, windows};
+use crate::step::witness::Given;
 use crate::{Duplicates, Error, NonFinite, Param, Region, SparseGrad, Status, Tuning};
-use wgpu::{Buffer, Device};
+use wgpu::{Buffer, BufferUsages};
 
 /// First and second moments of a table, and its step count.
 #[derive(Clone, Debug)]
@@ -20,10 +21,13 @@ pub(crate) struct State {
 
 impl State {
     /// Zeroed moments for each window, at step 0.
-    pub fn new(device: &Device, table: &Table) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// As [`Guard::buffer`].
+    pub fn new(guard: &Guard, table: &Table) -> Result<Self, Error> {
         let moments = table.windows.iter().map(|window| {
             let bytes = 2 * u64::from(window.rows) * table.geometry.row_bytes();
-            try_create(device, "sparse_adam::moments", bytes)
+            guard.storage("sparse_adam::moments", bytes)
         });
         Ok(Self { step: 0, moments: moments.collect::<Result<_, _>>()? })
     }
@@ -39,7 +43,8 @@ pub(crate) struct TableWindow {
 }
 
 /// What a table's steps need beside its state; made when a gradient first needs it.
-#[derive(Debug, Default)]
+/// A clone is another handle to the same buffers.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Extras {
     /// Entry counts that the GPU wrote, one a gradient: uniform buffers.
     pub counts: Vec<Buffer>,
@@ -71,7 +76,7 @@ pub(crate) struct Table {
 impl Table {
     /// Checks a parameter and makes it a table of group `group`.
     pub fn new(
-        device: &Device,
+        guard: &Guard,
         shape: DeviceShape,
         param: Param,
         group: usize,
@@ -87,7 +92,7 @@ impl Table {
             sharded,
             windows,
             group,
-            status: try_create(device, "sparse_adam::status", status_bytes)?,
+            status: guard.storage("sparse_adam::status", status_bytes)?,
             state: None,
             has_grad: false,
             grads: Vec::new(),
@@ -115,6 +120,11 @@ impl Table {
     /// Whether the parameter has bytes of one of `others`.
     pub fn shares_bytes<'a>(&self, mut others: impl Iterator<Item = &'a Region>) -> bool {
         others.any(|other| self.regions().any(|region| region.overlaps(other)))
+    }
+
+    /// The regions that hold the parameter, each with the parameter's name and its role.
+    pub fn placed(&self) -> impl Iterator<Item = Given<'_>> + Clone {
+        self.windows.iter().map(|window| (self.name.as_str(), "parameter", &window.region))
     }
 
     /// Value rows of all its gradients.
@@ -191,23 +201,39 @@ impl Table {
         Ok(())
     }
 
-    /// Makes room for what its gradients need beside the shared scratch.
-    pub fn prepare_extras(&mut self, device: &Device) -> Result<(), Error> {
+    /// Its extras with room for what its gradients need beside the shared scratch; None where it is
+    /// there.
+    ///
+    /// # Errors
+    /// As [`Guard::buffer`].
+    pub fn more_extras(&self, guard: &Guard) -> Result<Option<Extras>, Error> {
         let grads = &self.grads;
-        if grads.iter().any(|grad| grad.count.is_some()) {
-            while self.extras.counts.len() < grads.len() {
-                self.extras.counts.push(create_uniform(device, "sparse_adam::count", 16)?);
-            }
+        let counted = grads.iter().any(|grad| grad.count.is_some());
+        let counts = if counted { grads.len() } else { 0 };
+        let bytes = match grads.len() {
+            0 | 1 => 0,
+            _ => self.value_rows() * self.geometry.row_bytes(),
+        };
+        let held = self.extras.gathered.as_ref().map_or(0, Buffer::size);
+        if self.extras.counts.len() >= counts && held >= bytes {
+            return Ok(None);
         }
-        if grads.len() > 1 {
-            let bytes = self.value_rows() * self.geometry.row_bytes();
-            let held = self.extras.gathered.as_ref().map_or(0, Buffer::size);
-            if held < bytes {
-                let gathered = try_create(device, "sparse_adam::gathered", bytes)?;
-                self.extras.gathered = Some(gathered);
-            }
+        let mut extras = self.extras.clone();
+        while extras.counts.len() < counts {
+            let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+            extras.counts.push(guard.buffer("sparse_adam::count", 16, usage)?);
         }
-        Ok(())
+        if held < bytes {
+            extras.gathered = Some(guard.storage("sparse_adam::gathered", bytes)?);
+        }
+        Ok(Some(extras))
+    }
+
+    /// What the caller gave that a step of it uses: nothing, where it has no entries.
+    pub fn given(&self) -> impl Iterator<Item = Given<'_>> + Clone {
+        let placed = self.placed().filter(|_| !self.grads.is_empty());
+        let roles = self.grads.iter().flat_map(SparseGrad::given);
+        placed.chain(roles.map(|(role, region)| (self.name.as_str(), role, region)))
     }
 
     /// The value rows: where the caller has them, or gathered from several gradients.

@@ -1,12 +1,16 @@
 //! Where the GPU's time goes in a step.
 
+use crate::Error;
+use crate::guard::Guard;
+use wgpu::{CommandEncoderDescriptor, ComputePassDescriptor, Features, QueryType};
+
 /// The parts of a step that [`Timestamps`] tells apart, in their order: entries become sorted
 /// pairs (`ingest`, `sort`), long runs are summed (`partial`), rows are updated (`update`). A small
 /// step is sorted in `ingest`. Copies of accumulated gradients and of counts are in none.
 pub const TIMED_STAGES: [&str; 4] = ["ingest", "sort", "partial", "update"];
 
 /// A part of a step, in the order of [`TIMED_STAGES`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timed {
     Ingest,
     Sort,
@@ -31,7 +35,50 @@ pub struct Timestamps<'a> {
     pub first: u32,
 }
 
+/// Queries that a step writes.
+const QUERIES: u32 = 2 * TIMED_STAGES.len() as u32;
+
 impl Timestamps<'_> {
+    /// Checks that a step can write its timestamps.
+    pub(crate) fn check(self, guard: &Guard) -> Result<(), Error> {
+        if !guard.device.features().contains(Features::TIMESTAMP_QUERY) {
+            return Err(Error::Unsupported {
+                what: "a step with timestamps on a device without Features::TIMESTAMP_QUERY",
+                remedy: "request the feature with the device, or use step",
+            });
+        }
+        let limit = match self.query_set.ty() {
+            QueryType::Timestamp => self.query_set.count(),
+            _ => {
+                return Err(Error::Unsupported {
+                    what: "a query set that is not of type Timestamp",
+                    remedy: "make one of QueryType::Timestamp",
+                });
+            }
+        };
+        let found = u64::from(self.first) + u64::from(QUERIES);
+        if found > u64::from(limit) {
+            return Err(Error::TooLarge {
+                what: "end of the queries that a step with timestamps writes".into(),
+                found,
+                limit: limit.into(),
+                remedy: "start earlier, or make a larger query set",
+            });
+        }
+        self.try_out(guard)
+    }
+
+    /// A pass of the library's own, never submitted, tells of a set of another device.
+    fn try_out(self, guard: &Guard) -> Result<(), Error> {
+        guard.make("timestamps in the query set that was given", 0, |device| {
+            let label = Some("sparse_adam::timestamps");
+            let mut encoder = device.create_command_encoder(&CommandEncoderDescriptor { label });
+            let timestamp_writes = Some(self.of(Timed::Ingest));
+            drop(encoder.begin_compute_pass(&ComputePassDescriptor { label, timestamp_writes }));
+            drop(encoder.finish());
+        })
+    }
+
     /// Those of a part.
     pub(crate) fn of(&self, part: Timed) -> wgpu::ComputePassTimestampWrites<'_> {
         let begin = self.first + 2 * part as u32;

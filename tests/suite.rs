@@ -6,6 +6,7 @@ mod suite {
     mod calls;
     mod campaign;
     mod conformance;
+    mod devices;
     mod embedding;
     mod errors;
     mod files;

@@ -1,14 +1,16 @@
 //! Bind groups, kept by the buffers they bind.
 
 use crate::Region;
-use std::collections::HashMap;
-use wgpu::Device;
-use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource};
+use foldhash::HashMap;
+use wgpu::{
+    BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Device,
+};
 
 /// Most bindings of a stage.
-const MOST: usize = 9;
-/// Steps after which a bind group that was not used is dropped, and with it its buffers.
-const KEPT_STEPS: u64 = 64;
+const MOST: usize = super::pipelines::MOST_BINDINGS;
+/// Steps for which a bind group is kept after its last use, and with it its buffers: an engine that
+/// takes turns among so many buffers makes no bind groups.
+const KEPT_STEPS: u64 = 4;
 
 /// What fills a bind group: the layout's number, and its regions in binding order.
 type Key = (usize, Bindings);
@@ -28,16 +30,28 @@ pub struct BindGroups {
     kept: HashMap<Key, (BindGroup, u64)>,
     step: u64,
     created: u64,
+    /// Those that had been created when the step began.
+    created_before: u64,
 }
 
 impl BindGroups {
-    /// Starts a step: forgets what has not been used for long.
+    /// Starts a step: forgets what the last ones did not use.
     pub fn begin_step(&mut self) {
         self.step += 1;
-        if self.step.is_multiple_of(KEPT_STEPS) {
-            let oldest = self.step - KEPT_STEPS;
-            self.kept.retain(|_, (_, used)| *used >= oldest);
-        }
+        self.created_before = self.created;
+        let oldest = self.step.saturating_sub(KEPT_STEPS);
+        self.kept.retain(|_, (_, used)| *used >= oldest);
+    }
+
+    /// Forgets all, because some of this step's may have been refused.
+    pub fn undo_step(&mut self) {
+        self.kept.clear();
+        self.created = self.created_before;
+    }
+
+    /// Forgets all, and with them their buffers.
+    pub fn clear(&mut self) {
+        self.kept.clear();
     }
 
     /// Bind groups created so far.
@@ -82,3 +96,7 @@ fn create(device: &Device, layout: &Layout, regions: &[Option<Region>]) -> BindG
         entries: &entries,
     })
 }
+
+#[cfg(test)]
+#[path = "bind_tests.rs"]
+mod tests;

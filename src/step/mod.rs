@@ -10,3 +10,4 @@ pub(crate) mod shaders;
 pub(crate) mod shape;
 pub(crate) mod turns;
 pub(crate) mod uniforms;
+pub(crate) mod witness;

@@ -2,8 +2,10 @@
 
 use super::bind::Layout;
 use super::shaders::{Reach, Stage, WIDE_WINDOWS, Width};
-use crate::{Form, Tuning};
-use std::collections::HashMap;
+use crate::guard::Guard;
+use crate::{Error, Form, Tuning};
+use foldhash::HashMap;
+use std::collections::hash_map::Entry;
 use wgpu::{
     BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, BufferBindingType,
     ComputePipeline, ComputePipelineDescriptor, Device, PipelineCompilationOptions,
@@ -103,6 +105,10 @@ enum Bound {
 
 /// The binding of the first window of values; the others follow it.
 const VALUES: u32 = 4;
+/// One more than the highest binding of any layout.
+pub const MOST_BINDINGS: usize = VALUES as usize + WIDE_WINDOWS;
+/// Most uniform buffers of a layout.
+pub const MOST_UNIFORMS: u64 = 2;
 
 /// Label, bindings from 0 on, and bindings of values, of each layout.
 const LAYOUTS: [(&str, &[Bound], usize); 13] = {
@@ -154,53 +160,72 @@ pub fn sort_stages(form: Form) -> [Stage; 3] {
     }
 }
 
-/// All layouts, and the pipelines made so far.
+/// Layouts and pipelines made so far, each at its first use.
 #[derive(Debug)]
 pub struct Pipelines {
-    layouts: HashMap<usize, Layout>,
+    tuning: Tuning,
+    layouts: [Option<Layout>; LAYOUTS.len()],
     made: HashMap<Kernel, ComputePipeline>,
 }
 
 impl Pipelines {
-    /// Layouts, and the pipelines that every step uses. Layouts with more bindings than the
-    /// device allows are left out; no gradient that needs them is accepted.
-    pub fn new(device: &Device, tuning: &Tuning, value_windows: usize) -> Self {
-        let fitting = LAYOUTS.iter().enumerate().filter(|(_, layout)| layout.2 <= value_windows);
-        let layouts = fitting.map(|(number, &(label, bound, values))| {
-            (number, create_layout(device, number, label, bound, values))
-        });
-        let mut pipelines = Self { layouts: layouts.collect(), made: HashMap::new() };
+    /// With the pipelines that every step uses.
+    ///
+    /// # Errors
+    /// As [`Guard::make`].
+    pub fn new(guard: &Guard, tuning: &Tuning) -> Result<Self, Error> {
+        let layouts = [const { None }; LAYOUTS.len()];
+        let mut pipelines = Self { tuning: *tuning, layouts, made: HashMap::default() };
         for small in [false, true] {
-            pipelines.prepare(device, tuning, Kernel::ingest(tuning.form, small, true));
+            pipelines.prepare(guard, Kernel::ingest(tuning.form, small, true))?;
         }
         if tuning.form == Form::Serial {
-            pipelines.prepare(device, tuning, Kernel::of(Stage::Heads));
+            pipelines.prepare(guard, Kernel::of(Stage::Heads))?;
         }
         for stage in sort_stages(tuning.form) {
-            pipelines.prepare(device, tuning, Kernel::of(stage));
+            pipelines.prepare(guard, Kernel::of(stage))?;
         }
-        pipelines
+        Ok(pipelines)
     }
 
     /// Builds the pipelines that read gradients as `gather` says.
-    pub fn prepare_gather(&mut self, device: &Device, tuning: &Tuning, gather: Gather) {
-        self.prepare(device, tuning, Kernel::update(tuning.form, gather));
-        self.prepare(device, tuning, Kernel::partial(gather, true));
-        self.prepare(device, tuning, Kernel::partial(gather, false));
-    }
-
-    /// Builds a kernel's pipeline, if it is not there.
-    pub fn prepare(&mut self, device: &Device, tuning: &Tuning, kernel: Kernel) {
-        let layout = &self.layouts[&layout_number(kernel.stage)];
-        self.made.entry(kernel).or_insert_with(|| create(device, tuning, kernel, layout));
-    }
-
-    /// A prepared kernel's pipeline and layout.
     ///
-    /// # Panics
-    /// If the kernel was not prepared, which is a defect of this library.
-    pub fn get(&self, kernel: Kernel) -> (&ComputePipeline, &Layout) {
-        (&self.made[&kernel], &self.layouts[&layout_number(kernel.stage)])
+    /// # Errors
+    /// As [`Guard::make`].
+    pub fn prepare_gather(&mut self, guard: &Guard, gather: Gather) -> Result<(), Error> {
+        self.prepare(guard, Kernel::update(self.tuning.form, gather))?;
+        self.prepare(guard, Kernel::partial(gather, true))?;
+        self.prepare(guard, Kernel::partial(gather, false))
+    }
+
+    /// Builds a kernel's pipeline and its layout, if they are not there.
+    ///
+    /// # Errors
+    /// As [`Guard::make`].
+    pub fn prepare(&mut self, guard: &Guard, kernel: Kernel) -> Result<(), Error> {
+        self.get(guard, kernel).map(drop)
+    }
+
+    /// A kernel's pipeline and layout; built if they are not there.
+    ///
+    /// # Errors
+    /// As [`Guard::make`].
+    pub fn get(
+        &mut self,
+        guard: &Guard,
+        kernel: Kernel,
+    ) -> Result<(&ComputePipeline, &Layout), Error> {
+        let number = layout_number(kernel.stage);
+        let place = &mut self.layouts[number];
+        let layout = match place {
+            Some(layout) => layout,
+            None => place.insert(create_layout(guard, number)?),
+        };
+        let pipeline = match self.made.entry(kernel) {
+            Entry::Occupied(made) => made.into_mut(),
+            Entry::Vacant(free) => free.insert(create(guard, &self.tuning, kernel, layout)?),
+        };
+        Ok((pipeline, layout))
     }
 
     /// Pipelines built so far.
@@ -209,13 +234,8 @@ impl Pipelines {
     }
 }
 
-fn create_layout(
-    device: &Device,
-    number: usize,
-    label: &'static str,
-    bound: &[Bound],
-    values: usize,
-) -> Layout {
+fn create_layout(guard: &Guard, number: usize) -> Result<Layout, Error> {
+    let (label, bound, values) = LAYOUTS[number];
     let values = (VALUES..).zip(std::iter::repeat_n(&Bound::ReadWrite, values));
     let entry = |(binding, bound): (u32, &Bound)| BindGroupLayoutEntry {
         binding,
@@ -232,35 +252,42 @@ fn create_layout(
         count: None,
     };
     let entries: Vec<_> = (0..).zip(bound).chain(values).map(entry).collect();
-    let layout = device.create_bind_group_layout(&BindGroupLayoutDescriptor {
-        label: Some(label),
-        entries: &entries,
-    });
+    let descriptor = BindGroupLayoutDescriptor { label: Some(label), entries: &entries };
+    let layout = guard.make(label, 0, |device| device.create_bind_group_layout(&descriptor))?;
     let bindings = entries.iter().map(|entry| entry.binding).collect();
-    Layout { number, label, bindings, layout }
+    Ok(Layout { number, label, bindings, layout })
 }
 
-fn create(device: &Device, tuning: &Tuning, kernel: Kernel, layout: &Layout) -> ComputePipeline {
-    let label = Some(kernel.stage.label());
-    let module = device.create_shader_module(ShaderModuleDescriptor {
-        label,
-        source: ShaderSource::Wgsl(kernel.stage.source().into()),
-    });
-    let pipeline_layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
-        label,
-        bind_group_layouts: &[Some(&layout.layout)],
-        immediate_size: 0,
-    });
-    device.create_compute_pipeline(&ComputePipelineDescriptor {
-        label,
-        layout: Some(&pipeline_layout),
-        module: &module,
-        entry_point: Some("main"),
-        compilation_options: PipelineCompilationOptions {
-            constants: &kernel.constants(tuning),
-            // Every shader initialises the workgroup memory that it reads.
-            zero_initialize_workgroup_memory: false,
-        },
-        cache: None,
-    })
+fn create(
+    guard: &Guard,
+    tuning: &Tuning,
+    kernel: Kernel,
+    layout: &Layout,
+) -> Result<ComputePipeline, Error> {
+    let name = kernel.stage.label();
+    let label = Some(name);
+    let build = |device: &Device| {
+        let module = device.create_shader_module(ShaderModuleDescriptor {
+            label,
+            source: ShaderSource::Wgsl(kernel.stage.source().into()),
+        });
+        let pipeline_layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout.layout)],
+            immediate_size: 0,
+        });
+        device.create_compute_pipeline(&ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: PipelineCompilationOptions {
+                constants: &kernel.constants(tuning),
+                // Every shader initialises the workgroup memory that it reads.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        })
+    };
+    guard.make(name, 0, build)
 }

@@ -1,116 +1,142 @@
-//! Writes a planned step into an encoder. It never submits, polls, maps or waits.
+//! Makes of a plan a list of dispatches, and writes the list into an encoder. It never submits, polls,
+//! maps or waits.
+//!
+//! All that can be refused (buffers, slots, bind groups, pipelines) is made for the list, before
+//! anything is counted; writing the list down makes nothing.
 
 mod entries;
+mod inputs;
+mod stages;
 
-use super::bind::{BindGroups, Bindings, bindings};
-use super::layout::{
-    AdamHyper, HeadsConfig, PartialConfig, RepeatsConfig, SortConfig, Source, UpdateConfig,
-};
-use super::pipelines::{Gather, Kernel, Pipelines, sort_stages};
-use super::plan::{HeadsPlan, Plan, TablePlan, TableStep, plan};
-use super::scratch::{Scratch, ScratchBytes, try_create};
-use super::shaders::{Reach, Stage, WIDE_WINDOWS};
-use super::shape::{DeviceShape, Launch};
+use super::bind::{BindGroups, Bindings};
+use super::layout::Source;
+use super::pipelines::{Kernel, Pipelines};
+use super::plan::{Plan, TableStep, plan};
+use super::scratch::{Scratch, ScratchBytes};
+use super::shaders::{Stage, WIDE_WINDOWS};
+use super::shape::{DeviceShape, Grid, Launch};
 use super::turns::TURNS;
 use super::uniforms::Uniforms;
+use super::witness::{self, Witness};
+use crate::guard::Guard;
 use crate::table::Table;
 use crate::timestamps::{Timed, Timestamps};
-use crate::{AdamOptions, Duplicates, Error, NonFinite, Region, SparseGrad, Tuning};
-use wgpu::{Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, Device, Queue};
+use crate::{AdamOptions, Duplicates, Error, NonFinite, SparseGrad, Tuning, device_limits};
+use inputs::{Live, gather_inputs, stretches};
+use std::sync::Arc;
+use wgpu::{
+    BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, ComputePipeline,
+};
 
-/// Bytes between the regions of `absent`: a multiple of every offset alignment.
+/// Bytes of each region of `absent`.
 const ABSENT_BYTES: u64 = 256;
 
 /// Everything that steps are recorded with.
 #[derive(Debug)]
 pub struct Recorder {
-    pub device: Device,
-    pub queue: Queue,
+    pub guard: Arc<Guard>,
     pub tuning: Tuning,
     pub shape: DeviceShape,
     pub pipelines: Pipelines,
     pub bind_groups: BindGroups,
     pub uniforms: Uniforms,
     pub scratch: Scratch,
+    /// The scratch that nothing was asked of yet.
+    smallest: Scratch,
     /// Stands in for buffers that a gradient does not have, at a region each.
     absent: Buffer,
+    pub witness: Witness,
     /// What was planned last, and the plan.
     planned: Option<(Vec<TableStep>, Plan)>,
+    /// The dispatches of the step that is about to be recorded, part by part.
+    ready: Vec<Ready>,
+    /// The part that is being listed.
+    part: Timed,
     pub dispatches: u32,
 }
 
-/// A table as a step's stages see it.
-#[derive(Clone, Copy)]
-struct Live<'a> {
-    table: &'a Table,
-    options: &'a AdamOptions,
-    at: &'a TablePlan,
-    asked: TableStep,
-    gather: Gather,
-    source: Source,
-}
-
-/// One of a table's gradients: where its entries and value rows start in the table's.
-#[derive(Clone, Copy)]
-struct Stretch<'a> {
-    grad: &'a SparseGrad,
-    number: usize,
-    entry_base: u32,
-    value_base: u32,
-}
-
-fn stretches(table: &Table) -> impl Iterator<Item = Stretch<'_>> {
-    let (mut entry_base, mut value_base) = (0, 0);
-    table.grads.iter().enumerate().map(move |(number, grad)| {
-        let stretch = Stretch { grad, number, entry_base, value_base };
-        entry_base += grad.nnz;
-        value_base += grad.value_rows(table.geometry);
-        stretch
-    })
+/// A dispatch that has only to be written down.
+#[derive(Debug)]
+struct Ready {
+    part: Timed,
+    pipeline: ComputePipeline,
+    group: BindGroup,
+    offsets: [u32; 2],
+    /// How many of the offsets there are.
+    uniforms: usize,
+    grid: Grid,
 }
 
 impl Recorder {
-    pub fn new(device: &Device, queue: &Queue, tuning: Tuning) -> Result<Self, Error> {
-        let shape = DeviceShape::of(&device.limits(), device.features());
-        let absent_bytes = ABSENT_BYTES * WIDE_WINDOWS as u64;
+    /// # Errors
+    /// As [`Guard::make`] and [`Guard::buffer`].
+    pub fn new(guard: Arc<Guard>, tuning: Tuning) -> Result<Self, Error> {
+        let limits = device_limits::usable(guard.device.limits());
+        let shape = DeviceShape::of(&limits, guard.device.features());
+        let smallest = Scratch::new(&guard)?;
+        let absent_bytes = absent_stride(shape) * WIDE_WINDOWS as u64;
+        let absent = guard.storage("sparse_adam::absent", absent_bytes)?;
         Ok(Self {
-            device: device.clone(),
-            queue: queue.clone(),
             tuning,
             shape,
-            pipelines: Pipelines::new(device, &tuning, shape.value_windows),
+            pipelines: Pipelines::new(&guard, &tuning)?,
             bind_groups: BindGroups::default(),
-            uniforms: Uniforms::new(device),
-            scratch: Scratch::new(device),
-            absent: try_create(device, "sparse_adam::absent", absent_bytes)?,
+            uniforms: Uniforms::new(&guard)?,
+            scratch: smallest.clone(),
+            smallest,
+            witness: Witness::new(&absent),
+            absent,
             planned: None,
+            ready: Vec::new(),
+            part: Timed::Ingest,
             dispatches: 0,
+            guard,
         })
     }
 
-    /// Builds the pipelines that a table's gradients need.
-    pub fn prepare_pipelines(&mut self, table: &Table) {
-        let (device, tuning) = (&self.device, &self.tuning);
-        let gather = table.gather(self.shape, tuning);
-        self.pipelines.prepare_gather(device, tuning, gather);
+    /// Builds the pipelines that a table's gradients need, so that its steps need not.
+    ///
+    /// # Errors
+    /// As [`Guard::make`].
+    pub fn prepare_pipelines(&mut self, table: &Table) -> Result<(), Error> {
+        let (guard, form) = (&self.guard, self.tuning.form);
+        let gather = table.gather(self.shape, &self.tuning);
+        self.pipelines.prepare_gather(guard, gather)?;
         for grad in &table.grads {
             for small in [false, true] {
-                let kernel = Kernel::ingest(tuning.form, small, grad.is_plain(table.geometry));
-                self.pipelines.prepare(device, tuning, kernel);
+                let kernel = Kernel::ingest(form, small, grad.is_plain(table.geometry));
+                self.pipelines.prepare(guard, kernel)?;
             }
             if grad.weights.is_some() {
-                self.pipelines.prepare(device, tuning, Kernel::of(Stage::Source));
+                self.pipelines.prepare(guard, Kernel::of(Stage::Source))?;
             }
             if grad.non_finite != NonFinite::Applied {
-                self.pipelines.prepare(device, tuning, Kernel::inspect(gather));
+                self.pipelines.prepare(guard, Kernel::inspect(gather))?;
             }
             if grad.duplicates == Duplicates::NoneChecked {
-                self.pipelines.prepare(device, tuning, Kernel::of(Stage::Repeats));
+                self.pipelines.prepare(guard, Kernel::of(Stage::Repeats))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Checks that the device can use the buffers of a gradient of the parameter `name`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidBuffer`]; as [`Guard::make`].
+    pub fn check_buffers(&mut self, name: &str, grad: &SparseGrad) -> Result<(), Error> {
+        let given = grad.given().map(|(role, region)| (name, role, region));
+        self.witness.check(&self.guard, given)?;
+        match &grad.count {
+            Some(count) => witness::check_copied(&self.guard, name, count, &self.absent),
+            None => Ok(()),
         }
     }
 
     /// Plans a step over the tables that have entries and makes room for it.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`]; as [`Guard::buffer`].
     pub fn prepare<'a>(&mut self, tables: impl Iterator<Item = &'a Table>) -> Result<(), Error> {
         let (mut steps, last) = match self.planned.take() {
             Some((steps, plan)) => (steps, Some(plan)),
@@ -127,276 +153,165 @@ impl Recorder {
             sorted: 4 * plan.sorted_words,
             histogram: 4 * plan.sort.histogram_words,
         };
-        self.scratch = self.scratch.grown(&self.device, need, self.shape.max_binding)?;
+        self.scratch = self.scratch.grown(&self.guard, need, self.shape.max_binding)?;
         self.planned = Some((steps, plan));
         Ok(())
     }
 
-    /// Records the prepared step. `tables` are those it was prepared with, each with the
-    /// options of its group.
-    pub fn record<'a>(
+    /// Lists the dispatches of the prepared step. `tables` are those it was prepared with, each with
+    /// the options of its group; their step counts are those before the step.
+    ///
+    /// # Errors
+    /// As [`Guard::make`]; then there is no list.
+    pub fn list<'a>(
         &mut self,
-        encoder: &mut CommandEncoder,
         tables: impl Iterator<Item = (&'a Table, &'a AdamOptions)> + Clone,
-        timestamps: Option<Timestamps<'_>>,
-    ) {
-        self.dispatches = 0;
+    ) -> Result<(), Error> {
+        self.ready.clear();
         self.bind_groups.begin_step();
         let Some((steps, plan)) = self.planned.take() else {
-            return;
+            return Ok(());
         };
-        // Where it is timed, a step without entries writes its timestamps too.
-        if plan.pairs > 0 || timestamps.is_some() {
-            let with_entries = tables.filter(|(table, _)| !table.grads.is_empty());
-            let (shape, tuning) = (self.shape, self.tuning);
-            let live = with_entries.zip(&plan.tables).zip(&steps).map(
-                move |(((table, options), at), &asked)| {
-                    let gather = table.gather(shape, &tuning);
-                    let source = Source {
-                        columns: gather.width.columns(table.geometry.dim),
-                        rows_a_window: table.rows_a_value_window(shape),
-                        sources: at.sources,
-                        pad0: 0,
-                    };
-                    Live { table, options, at, asked, gather, source }
-                },
-            );
-            self.gather_inputs(encoder, live.clone());
-            self.stages(encoder, &plan, live, timestamps);
-        }
-        self.uniforms.flush(&self.queue);
+        let listed = self.try_list(&steps, &plan, tables);
         self.planned = Some((steps, plan));
-    }
-
-    /// Copies what must be copied before the pass: counts, and the rows of several gradients.
-    fn gather_inputs<'a>(
-        &self,
-        encoder: &mut CommandEncoder,
-        tables: impl Iterator<Item = Live<'a>>,
-    ) {
-        for Live { table, .. } in tables {
-            for stretch in stretches(table) {
-                if let Some(count) = &stretch.grad.count {
-                    let held = &table.extras.counts[stretch.number];
-                    encoder.copy_buffer_to_buffer(count.buffer(), count.offset(), held, 0, 4);
-                }
-            }
-            if let ([_, _, ..], Some(gathered)) = (&*table.grads, &table.extras.gathered) {
-                for stretch in stretches(table) {
-                    let at = u64::from(stretch.value_base) * table.geometry.row_bytes();
-                    let from = &stretch.grad.values;
-                    let (buffer, offset, size) = (from.buffer(), from.offset(), from.size());
-                    encoder.copy_buffer_to_buffer(buffer, offset, gathered, at, size);
-                }
-            }
+        if listed.is_err() {
+            self.ready.clear();
+            self.bind_groups.undo_step();
+            self.uniforms.forget();
         }
+        listed
     }
 
-    /// Records the stages into one pass, or into one each where they are timed.
-    fn stages<'a>(
+    fn try_list<'a>(
         &mut self,
-        encoder: &mut CommandEncoder,
+        steps: &[TableStep],
         plan: &Plan,
-        tables: impl Iterator<Item = Live<'a>> + Clone,
-        timestamps: Option<Timestamps<'_>>,
-    ) {
-        let label = Some("sparse_adam::step");
-        if let Some(timestamps) = timestamps {
-            for part in Timed::ALL {
-                let timestamp_writes = Some(timestamps.of(part));
-                let descriptor = ComputePassDescriptor { label, timestamp_writes };
-                let mut pass = encoder.begin_compute_pass(&descriptor);
-                self.part(&mut pass, part, plan, tables.clone());
-            }
-        } else {
-            let descriptor = ComputePassDescriptor { label, timestamp_writes: None };
-            let mut pass = encoder.begin_compute_pass(&descriptor);
-            for part in Timed::ALL {
-                self.part(&mut pass, part, plan, tables.clone());
-            }
-        }
+        tables: impl Iterator<Item = (&'a Table, &'a AdamOptions)> + Clone,
+    ) -> Result<(), Error> {
+        let guard = Arc::clone(&self.guard);
+        let taken = guard.make("what a step binds", 0, |_| {
+            self.parts(steps, plan, tables)?;
+            Ok(self.uniforms.flush(&guard))
+        })??;
+        // A device that has taken slots lives; in a browser it takes them in any case.
+        if taken && cfg!(not(target_arch = "wasm32")) { Ok(()) } else { guard.alive() }
     }
 
-    /// Records a part of the step for all tables.
-    fn part<'a>(
+    /// Lets go of all that only saves later steps from making it.
+    pub fn trim(&mut self) {
+        self.bind_groups.clear();
+        self.scratch = self.smallest.clone();
+        self.planned = None;
+    }
+
+    /// Lists a step part by part.
+    fn parts<'a>(
         &mut self,
-        pass: &mut ComputePass<'_>,
-        part: Timed,
+        steps: &[TableStep],
         plan: &Plan,
-        tables: impl Iterator<Item = Live<'a>>,
-    ) {
-        match part {
-            Timed::Ingest => tables.for_each(|live| {
-                stretches(live.table).for_each(|stretch| self.entries(pass, plan, live, stretch));
-            }),
-            Timed::Sort => {
-                self.sort(pass, plan);
-                self.heads(pass, plan);
-                tables.for_each(|live| self.repeats(pass, live));
+        tables: impl Iterator<Item = (&'a Table, &'a AdamOptions)> + Clone,
+    ) -> Result<(), Error> {
+        let with_entries = tables.filter(|(table, _)| !table.grads.is_empty());
+        let (shape, tuning) = (self.shape, self.tuning);
+        let live = with_entries.zip(&plan.tables).zip(steps).map(
+            move |(((table, options), at), &asked)| {
+                let gather = table.gather(shape, &tuning);
+                let source = Source {
+                    columns: gather.width.columns(table.geometry.dim),
+                    rows_a_window: table.rows_a_value_window(shape),
+                    sources: at.sources,
+                    pad0: 0,
+                };
+                Live { table, options, at, asked, gather, source }
+            },
+        );
+        if plan.pairs == 0 {
+            return Ok(());
+        }
+        for part in Timed::ALL {
+            self.part = part;
+            match part {
+                Timed::Ingest => live.clone().try_for_each(|live| {
+                    stretches(live.table).try_for_each(|stretch| self.entries(plan, live, stretch))
+                })?,
+                Timed::Sort => {
+                    self.sort(plan)?;
+                    self.heads(plan)?;
+                    live.clone().try_for_each(|live| self.repeats(live))?;
+                }
+                Timed::Partial => live.clone().try_for_each(|live| self.partial(live))?,
+                Timed::Update => live.clone().try_for_each(|live| self.update(plan, live))?,
             }
-            Timed::Partial => tables.for_each(|live| self.partial(pass, live)),
-            Timed::Update => tables.for_each(|live| self.update(pass, plan, live)),
         }
+        Ok(())
     }
 
-    /// Where pairs are that `passes_left` passes bring home to the sorted buffer.
-    fn pairs(&self, passes_left: usize) -> Region {
-        let home = passes_left.is_multiple_of(2);
-        Region::from(if home { &self.scratch.sorted } else { &self.scratch.pairs })
-    }
-
-    fn absent(&self, number: usize) -> Region {
-        let start = ABSENT_BYTES * number as u64;
-        Region::from(self.absent.slice(start..start + ABSENT_BYTES))
-    }
-
-    fn sort(&mut self, pass: &mut ComputePass<'_>, plan: &Plan) {
-        let [histogram, scan, scatter] = sort_stages(self.tuning.form).map(Kernel::of);
-        let counts = Region::from(&self.scratch.histogram);
-        for (left, digit) in (1..=plan.sort.passes.len()).rev().zip(&plan.sort.passes) {
-            let config = SortConfig {
-                count: plan.sort.count,
-                shift: digit.shift,
-                radix: digit.radix,
-                tiles: plan.sort.tiles,
-                tile_size: plan.sort.tile_size,
-                ..Default::default()
-            };
-            let (slot, offset) = self.slot(&config);
-            let (source, target) = (self.pairs(left), self.pairs(left - 1));
-            let tiles = digit.tiles;
-            let bound = bindings([slot.clone(), source.clone(), counts.clone()], &[]);
-            self.dispatch(pass, histogram, bound, &[offset], tiles);
-            let bound = bindings([slot.clone(), counts.clone()], &[]);
-            self.dispatch(pass, scan, bound, &[offset], digit.scan);
-            let bound = bindings([slot, source, target, counts.clone()], &[]);
-            self.dispatch(pass, scatter, bound, &[offset], tiles);
-        }
-    }
-
-    fn heads(&mut self, pass: &mut ComputePass<'_>, plan: &Plan) {
-        let Some(HeadsPlan { block, lists, launch }) = plan.heads else {
-            return;
-        };
-        let count = plan.sort.count;
-        // A small step's ingest has listed them.
-        if plan.small || count == 0 {
-            return;
-        }
-        let (slot, offset) = self.slot(&HeadsConfig { count, block, lists, pad0: 0 });
-        let bound = bindings([slot, Region::from(&self.scratch.sorted)], &[]);
-        self.dispatch(pass, Kernel::of(Stage::Heads), bound, &[offset], launch);
-    }
-
-    fn repeats(&mut self, pass: &mut ComputePass<'_>, live: Live<'_>) {
-        if live.table.grads[0].duplicates != Duplicates::NoneChecked {
-            return;
-        }
-        let &TablePlan { first, end, sentinel, entries, .. } = live.at;
-        let (slot, offset) = self.slot(&RepeatsConfig { first, end, sentinel, pad0: 0 });
-        let status = Region::from(&live.table.status);
-        let bound = bindings([slot, Region::from(&self.scratch.sorted), status], &[]);
-        let launch = Launch { grid: entries, turns: 0 };
-        self.dispatch(pass, Kernel::of(Stage::Repeats), bound, &[offset], launch);
-    }
-
-    fn partial(&mut self, pass: &mut ComputePass<'_>, live: Live<'_>) {
-        let mut sums_below = 0;
-        for (below, level) in live.at.levels.iter().enumerate() {
-            let config = PartialConfig {
-                first: live.at.first,
-                end: live.at.end,
-                blocks: level.blocks,
-                stride: level.stride,
-                sums: level.sums,
-                sums_below,
-                sentinel: live.at.sentinel,
-                slice: level.slice,
-                source: live.source,
-            };
-            sums_below = level.sums;
-            let (slot, offset) = self.slot(&config);
-            let bound = self.with_values([slot, Region::from(&self.scratch.sorted)], live);
-            let kernel = Kernel::partial(live.gather, below == 0);
-            self.dispatch(pass, kernel, bound, &[offset], level.launch);
-        }
-    }
-
-    fn update(&mut self, pass: &mut ComputePass<'_>, plan: &Plan, live: Live<'_>) {
-        let Some(state) = &live.table.state else {
-            return;
-        };
-        let mut sums = [0; 4];
-        for (sums, level) in sums.iter_mut().zip(&live.at.levels) {
-            *sums = level.sums;
-        }
-        let (block, lists) = plan.heads.map_or((0, 0), |heads| (heads.block, heads.lists));
-        let kernel = Kernel::update(self.tuning.form, live.gather);
-        for (window, moments) in live.table.windows.iter().zip(&state.moments) {
-            let config = UpdateConfig {
-                hyper: AdamHyper::at(live.options, state.step),
-                sums,
-                first: live.at.first,
-                end: live.at.end,
-                window_key: live.at.key_base + window.first_row,
-                window_rows: window.rows,
-                levels: live.at.levels.len() as u32,
-                maximize: live.options.maximize.into(),
-                unique: (!live.at.sorted).into(),
-                once: live.asked.once.into(),
-                source: live.source,
-                block,
-                lists,
-                slice: live.at.slice,
-                pad0: 0,
-            };
-            let (slot, offset) = self.slot(&config);
-            let sorted = Region::from(&self.scratch.sorted);
-            let fixed = [slot, window.region.clone(), Region::from(moments), sorted];
-            let bound = self.with_values(fixed, live);
-            self.dispatch(pass, kernel, bound, &[offset], live.at.update);
-        }
-    }
-
-    /// `fixed`, then the windows of the table's values.
-    fn with_values<const N: usize>(&self, fixed: [Region; N], live: Live<'_>) -> Bindings {
-        let Some(values) = live.table.values() else {
-            return bindings(fixed, &[]);
-        };
-        if live.gather.reach == Reach::Narrow {
-            return bindings(fixed, &[values]);
-        }
-        let window = u64::from(live.source.rows_a_window) * live.table.geometry.row_bytes();
-        let windows: [Region; WIDE_WINDOWS] = std::array::from_fn(|number| {
-            let start = window * number as u64;
-            match values.size().checked_sub(start) {
-                None | Some(0) => self.absent(number),
-                Some(rest) => values.part(start, rest.min(window)),
-            }
-        });
-        bindings(fixed, &windows)
-    }
-
-    fn slot<T: bytemuck::Pod>(&mut self, value: &T) -> (Region, u32) {
-        self.uniforms.slot(&self.device, &self.queue, value)
-    }
-
+    /// Adds a dispatch to the list.
     fn dispatch(
         &mut self,
-        pass: &mut ComputePass<'_>,
         kernel: Kernel,
         bound: Bindings,
         offsets: &[u32],
         Launch { grid, turns }: Launch,
-    ) {
+    ) -> Result<(), Error> {
         debug_assert!(turns <= TURNS, "{kernel:?} takes {turns} turns");
-        let (pipeline, layout) = self.pipelines.get(kernel);
-        let group = self.bind_groups.get(&self.device, layout, bound);
-        pass.set_pipeline(pipeline);
-        pass.set_bind_group(0, group, offsets);
-        pass.dispatch_workgroups(grid.x, grid.y, 1);
-        self.dispatches += 1;
+        let (pipeline, layout) = self.pipelines.get(&self.guard, kernel)?;
+        let group = self.bind_groups.get(&self.guard.device, layout, bound);
+        let mut padded = [0; 2];
+        padded[..offsets.len()].copy_from_slice(offsets);
+        self.ready.push(Ready {
+            part: self.part,
+            pipeline: pipeline.clone(),
+            group: group.clone(),
+            offsets: padded,
+            uniforms: offsets.len(),
+            grid,
+        });
+        Ok(())
     }
+
+    /// Records the listed step, with `tables` as they were when it was listed.
+    pub fn record<'a>(
+        &mut self,
+        encoder: &mut CommandEncoder,
+        tables: impl Iterator<Item = &'a Table>,
+        timestamps: Option<Timestamps<'_>>,
+    ) {
+        gather_inputs(encoder, tables);
+        self.dispatches = self.ready.len() as u32;
+        let label = Some("sparse_adam::step");
+        if let Some(timestamps) = timestamps {
+            // A part without dispatches writes its timestamps too.
+            for part in Timed::ALL {
+                let timestamp_writes = Some(timestamps.of(part));
+                let descriptor = ComputePassDescriptor { label, timestamp_writes };
+                let mut pass = encoder.begin_compute_pass(&descriptor);
+                self.ready
+                    .iter()
+                    .filter(|ready| ready.part == part)
+                    .for_each(|r| r.write(&mut pass));
+            }
+        } else if !self.ready.is_empty() {
+            let descriptor = ComputePassDescriptor { label, timestamp_writes: None };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            self.ready.iter().for_each(|ready| ready.write(&mut pass));
+        }
+        // The list's bind groups would hold the caller's buffers.
+        self.ready.clear();
+    }
+}
+
+impl Ready {
+    fn write(&self, pass: &mut ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &self.offsets[..self.uniforms]);
+        pass.dispatch_workgroups(self.grid.x, self.grid.y, 1);
+    }
+}
+
+/// Bytes from one region of `absent` to the next.
+fn absent_stride(shape: DeviceShape) -> u64 {
+    ABSENT_BYTES.next_multiple_of(shape.alignment)
 }
 
 /// Makes `held` hold `new`, in place; whether it held anything else.

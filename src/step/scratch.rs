@@ -1,11 +1,13 @@
 //! Buffers kept between steps. Only GPU commands touch them, and those are ordered.
 
 use crate::Error;
-use futures::FutureExt;
-use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, ErrorFilter};
+use crate::device_limits::SMALLEST_STORAGE;
+use crate::guard::Guard;
+use wgpu::Buffer;
 
-/// Scratch of the sort and the sums; grows to the largest step seen and stays.
-#[derive(Debug)]
+/// Scratch of the sort and the sums; grows to the largest step seen and stays until it is trimmed.
+/// A clone is another handle to the same buffers.
+#[derive(Clone, Debug)]
 pub struct Scratch {
     /// Pairs on their way: `[pairs, 2]` u32.
     pub pairs: Buffer,
@@ -24,13 +26,17 @@ pub struct ScratchBytes {
 }
 
 impl Scratch {
-    pub fn new(device: &Device) -> Self {
-        let smallest = |label| create(device, label, 256);
-        Self {
-            pairs: smallest("sparse_adam::pairs"),
-            sorted: smallest("sparse_adam::sorted"),
-            histogram: smallest("sparse_adam::histogram"),
-        }
+    /// The smallest.
+    ///
+    /// # Errors
+    /// As [`Guard::buffer`].
+    pub fn new(guard: &Guard) -> Result<Self, Error> {
+        let smallest = |label| guard.storage(label, SMALLEST_STORAGE);
+        Ok(Self {
+            pairs: smallest("sparse_adam::pairs")?,
+            sorted: smallest("sparse_adam::sorted")?,
+            histogram: smallest("sparse_adam::histogram")?,
+        })
     }
 
     /// Bytes of all buffers.
@@ -39,82 +45,21 @@ impl Scratch {
     }
 
     /// The same scratch, with each buffer at least as large as asked for, at most `limit`.
-    pub fn grown(&self, device: &Device, need: ScratchBytes, limit: u64) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// As [`Guard::buffer`].
+    pub fn grown(&self, guard: &Guard, need: ScratchBytes, limit: u64) -> Result<Self, Error> {
+        let grown = |label, buffer: &Buffer, bytes: u64| {
+            if buffer.size() >= bytes {
+                return Ok(buffer.clone());
+            }
+            // Powers of two, so that slowly growing steps do not allocate every time.
+            guard.storage(label, bytes.next_power_of_two().min(limit))
+        };
         Ok(Self {
-            pairs: grown(device, "sparse_adam::pairs", &self.pairs, need.pairs, limit)?,
-            sorted: grown(device, "sparse_adam::sorted", &self.sorted, need.sorted, limit)?,
-            histogram: grown(
-                device,
-                "sparse_adam::histogram",
-                &self.histogram,
-                need.histogram,
-                limit,
-            )?,
+            pairs: grown("sparse_adam::pairs", &self.pairs, need.pairs)?,
+            sorted: grown("sparse_adam::sorted", &self.sorted, need.sorted)?,
+            histogram: grown("sparse_adam::histogram", &self.histogram, need.histogram)?,
         })
     }
-}
-
-fn grown(
-    device: &Device,
-    label: &'static str,
-    buffer: &Buffer,
-    bytes: u64,
-    limit: u64,
-) -> Result<Buffer, Error> {
-    if buffer.size() >= bytes {
-        return Ok(buffer.clone());
-    }
-    // Powers of two, so that slowly growing steps do not allocate every time.
-    try_create(device, label, bytes.next_power_of_two().min(limit))
-}
-
-/// Creates a zeroed storage buffer.
-///
-/// # Errors
-/// [`Error::OutOfMemory`] where the device says so at once, which native backends do.
-pub fn try_create(device: &Device, label: &'static str, bytes: u64) -> Result<Buffer, Error> {
-    checked(device, label, bytes, || create(device, label, bytes))
-}
-
-/// Creates a zeroed uniform buffer that commands can copy to.
-///
-/// # Errors
-/// As [`try_create`].
-pub fn create_uniform(device: &Device, label: &'static str, size: u64) -> Result<Buffer, Error> {
-    checked(device, label, size, || {
-        device.create_buffer(&BufferDescriptor {
-            label: Some(label),
-            size,
-            usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        })
-    })
-}
-
-fn checked(
-    device: &Device,
-    label: &'static str,
-    bytes: u64,
-    create: impl FnOnce() -> Buffer,
-) -> Result<Buffer, Error> {
-    let validation = device.push_error_scope(ErrorFilter::Validation);
-    let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
-    let buffer = create();
-    let refused = memory.pop().now_or_never().flatten();
-    let invalid = validation.pop().now_or_never().flatten();
-    match refused.or(invalid) {
-        None => Ok(buffer),
-        Some(error) => {
-            Err(Error::OutOfMemory { what: label.to_string(), bytes, reason: error.to_string() })
-        }
-    }
-}
-
-fn create(device: &Device, label: &'static str, size: u64) -> Buffer {
-    device.create_buffer(&BufferDescriptor {
-        label: Some(label),
-        size,
-        usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
 }

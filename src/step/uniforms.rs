@@ -4,14 +4,50 @@
 //! encoder both wrote would give both the last value. A slot is therefore never written again;
 //! and because it never changes, equal contents share one.
 
-use crate::Region;
-use std::collections::HashMap;
-use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, Queue};
+use super::layout::{
+    EntriesConfig, EntryCount, HeadsConfig, InspectConfig, PartialConfig, RepeatsConfig,
+    SortConfig, UpdateConfig,
+};
+use crate::guard::Guard;
+use crate::{Error, Region};
+use foldhash::HashMap;
+use wgpu::{Buffer, BufferSize, BufferUsages, Limits};
 
-/// Slots a chunk; a full chunk is let go and a new one begun.
+/// Slots per chunk; a full chunk is let go and a new one begun.
 const SLOTS: u64 = 1024;
-/// Bytes of the largest uniform struct.
-const LARGEST: u64 = 96;
+
+/// Bytes of the largest uniform struct. One that is larger does not compile in [`Uniforms::slot`].
+pub const LARGEST: u64 = largest([
+    size_of::<EntriesConfig>(),
+    size_of::<EntryCount>(),
+    size_of::<HeadsConfig>(),
+    size_of::<InspectConfig>(),
+    size_of::<PartialConfig>(),
+    size_of::<RepeatsConfig>(),
+    size_of::<SortConfig>(),
+    size_of::<UpdateConfig>(),
+]);
+
+const fn largest<const N: usize>(sizes: [usize; N]) -> u64 {
+    let (mut most, mut at) = (0, 0);
+    while at < N {
+        if sizes[at] > most {
+            most = sizes[at];
+        }
+        at += 1;
+    }
+    most as u64
+}
+
+/// Bytes per slot: dynamic offsets must be aligned.
+fn slot_bytes(limits: &Limits) -> u64 {
+    LARGEST.next_multiple_of(u64::from(limits.min_uniform_buffer_offset_alignment))
+}
+
+/// Bytes per chunk.
+pub fn chunk_bytes(limits: &Limits) -> u64 {
+    SLOTS * slot_bytes(limits)
+}
 
 /// Write-once slots in a chunk of uniform buffer.
 #[derive(Debug)]
@@ -26,40 +62,47 @@ pub struct Uniforms {
 }
 
 impl Uniforms {
-    pub fn new(device: &Device) -> Self {
-        let alignment = u64::from(device.limits().min_uniform_buffer_offset_alignment);
-        let slot_bytes = LARGEST.next_multiple_of(alignment);
-        Self {
-            chunk: create(device, slot_bytes),
+    /// # Errors
+    /// As [`Guard::buffer`].
+    pub fn new(guard: &Guard) -> Result<Self, Error> {
+        let slot_bytes = slot_bytes(&guard.device.limits());
+        Ok(Self {
+            chunk: create(guard, slot_bytes)?,
             slot_bytes,
-            slots: HashMap::new(),
+            slots: HashMap::default(),
             unwritten: Vec::new(),
             unwritten_from: 0,
             chunks: 1,
-        }
+        })
     }
 
     /// A slot that holds `value`: its buffer's region (the binding at dynamic offset 0) and its
     /// dynamic offset.
+    ///
+    /// # Errors
+    /// As [`Guard::buffer`], once the chunk is full.
     pub fn slot<T: bytemuck::Pod>(
         &mut self,
-        device: &Device,
-        queue: &Queue,
+        guard: &Guard,
         value: &T,
-    ) -> (Region, u32) {
+    ) -> Result<(Region, u32), Error> {
+        const { assert!(size_of::<T>() as u64 <= LARGEST, "name the struct in LARGEST") };
         let bytes = bytemuck::bytes_of(value);
         let offset = match self.slots.get(bytes) {
             Some(&offset) => offset,
-            None => self.take(device, queue, bytes),
+            None => self.take(guard, bytes)?,
         };
-        (Region::from(self.chunk.slice(..bytes.len() as u64)), offset)
+        Ok((Region::from(self.chunk.slice(..bytes.len() as u64)), offset))
     }
 
-    fn take(&mut self, device: &Device, queue: &Queue, bytes: &[u8]) -> u32 {
-        let mut offset = self.unwritten_from + self.unwritten.len() as u64;
+    fn take(&mut self, guard: &Guard, bytes: &[u8]) -> Result<u32, Error> {
+        let mut offset = self.next();
         if offset == SLOTS * self.slot_bytes {
-            self.flush(queue);
-            self.chunk = create(device, self.slot_bytes);
+            // Made before the full one is let go, so that a refusal changes nothing.
+            let chunk = create(guard, self.slot_bytes)?;
+            // Whether it was taken, the scopes around the step tell.
+            self.flush(guard);
+            self.chunk = chunk;
             self.chunks += 1;
             self.slots.clear();
             self.unwritten_from = 0;
@@ -68,16 +111,37 @@ impl Uniforms {
         self.unwritten.extend_from_slice(bytes);
         self.unwritten.resize((offset - self.unwritten_from + self.slot_bytes) as usize, 0);
         self.slots.insert(bytes.into(), offset as u32);
-        offset as u32
+        Ok(offset as u32)
     }
 
-    /// Writes the slots taken since the last flush; to be called before the step returns.
-    pub fn flush(&mut self, queue: &Queue) {
-        if !self.unwritten.is_empty() {
-            queue.write_buffer(&self.chunk, self.unwritten_from, &self.unwritten);
-            self.unwritten_from += self.unwritten.len() as u64;
-            self.unwritten.clear();
-        }
+    /// The offset of the next slot to be taken.
+    fn next(&self) -> u64 {
+        self.unwritten_from + self.unwritten.len() as u64
+    }
+
+    /// Whether the next slot taken begins a new chunk.
+    #[cfg(test)]
+    pub fn is_full(&self) -> bool {
+        self.next() == SLOTS * self.slot_bytes
+    }
+
+    /// Writes the slots taken since the last flush; to be called before anything that reads them
+    /// is recorded. Whether the device took any.
+    pub fn flush(&mut self, guard: &Guard) -> bool {
+        let Some(size) = BufferSize::new(self.unwritten.len() as u64) else { return false };
+        let taken = guard.queue.write_buffer_with(&self.chunk, self.unwritten_from, size);
+        self.unwritten_from += size.get();
+        let taken = taken.map(|mut slots| slots.copy_from_slice(&self.unwritten));
+        self.unwritten.clear();
+        taken.is_some()
+    }
+
+    /// Forgets what the chunk may not hold, because a flush was refused or never came.
+    pub fn forget(&mut self) {
+        // Slots are not taken twice, so the next ones follow behind.
+        self.unwritten_from = self.next();
+        self.unwritten.clear();
+        self.slots.clear();
     }
 
     /// Bytes of the current chunk.
@@ -91,11 +155,59 @@ impl Uniforms {
     }
 }
 
-fn create(device: &Device, slot_bytes: u64) -> Buffer {
-    device.create_buffer(&BufferDescriptor {
-        label: Some("sparse_adam::uniforms"),
-        size: SLOTS * slot_bytes,
-        usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
+fn create(guard: &Guard, slot_bytes: u64) -> Result<Buffer, Error> {
+    let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+    guard.buffer("sparse_adam::uniforms", SLOTS * slot_bytes, usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::rig;
+
+    fn opened() -> (Guard, Uniforms) {
+        let (device, queue) = rig::open();
+        let guard = Guard::new(&device, &queue);
+        let uniforms = Uniforms::new(&guard).unwrap();
+        (guard, uniforms)
+    }
+
+    #[test]
+    fn what_was_not_written_is_not_trusted() {
+        let (guard, mut uniforms) = opened();
+        let mut slot = |number: u32| uniforms.slot(&guard, &[number; 4]).unwrap().1;
+        let first = slot(1);
+        assert_eq!(slot(1), first);
+        uniforms.forget();
+        let again = uniforms.slot(&guard, &[1u32; 4]).unwrap().1;
+        assert_ne!(again, first);
+        assert!(uniforms.flush(&guard), "the new slot is written");
+        assert_eq!(uniforms.slot(&guard, &[1u32; 4]).unwrap().1, again);
+        assert!(!uniforms.flush(&guard), "nothing is left to write");
+    }
+
+    #[test]
+    fn a_chunk_that_is_refused_leaves_the_full_one() {
+        let (guard, mut uniforms) = opened();
+        for number in 0..SLOTS as u32 {
+            uniforms.slot(&guard, &[number; 4]).unwrap();
+        }
+        let chunk = uniforms.chunk.clone();
+        rig::refuse_after(0);
+        let refused = uniforms.slot(&guard, &[u32::MAX; 4]);
+        assert!(matches!(refused, Err(Error::OutOfMemory { .. })), "{refused:?}");
+        assert_eq!((&uniforms.chunk, uniforms.chunks()), (&chunk, 1));
+        assert_eq!(uniforms.slot(&guard, &[5u32; 4]).unwrap().1, 5 * uniforms.slot_bytes as u32);
+        assert_eq!(uniforms.slot(&guard, &[u32::MAX; 4]).unwrap().1, 0);
+        assert_eq!(uniforms.chunks(), 2);
+    }
+
+    #[test]
+    fn a_slot_holds_the_largest_struct() {
+        let sizes = [[16, 3], [96, 7], [112, 96]].map(largest);
+        assert_eq!(sizes, [16, 96, 112]);
+        let limits = Limits { min_uniform_buffer_offset_alignment: 64, ..Limits::default() };
+        assert!(slot_bytes(&limits) >= size_of::<UpdateConfig>() as u64);
+        assert!(slot_bytes(&limits).is_multiple_of(64));
+    }
 }

@@ -1,6 +1,7 @@
 //! The stages that make pairs of one gradient's entries.
 
-use super::{Live, Recorder, Stretch};
+use super::Recorder;
+use super::inputs::{Live, Stretch};
 use crate::grad::ValueSource;
 use crate::step::bind::bindings;
 use crate::step::layout::{EntriesConfig, EntryCount, InspectConfig, Source};
@@ -9,18 +10,16 @@ use crate::step::plan::Plan;
 use crate::step::shaders::Stage;
 use crate::step::shape::{Grid, Launch};
 use crate::step::turns;
-use crate::{Form, NonFinite, Region};
-use wgpu::ComputePass;
+use crate::{Error, Form, NonFinite, Region};
 
 impl Recorder {
     /// The stages that make pairs of one gradient's entries: ingest, source, inspect.
     pub(super) fn entries(
         &mut self,
-        pass: &mut ComputePass<'_>,
         plan: &Plan,
         live: Live<'_>,
         stretch: Stretch<'_>,
-    ) {
+    ) -> Result<(), Error> {
         let grad = stretch.grad;
         let config = entries_config(live, stretch, plan);
         let grid = Grid::over(grad.nnz.div_ceil(self.tuning.workgroup), self.shape);
@@ -33,39 +32,39 @@ impl Recorder {
         };
         let status = Region::from(&live.table.status);
         let bound = [map.clone(), pairs.clone(), status.clone()];
-        self.ingest(pass, plan, live, stretch, &config, bound);
+        self.ingest(plan, live, stretch, &config, bound)?;
         if live.asked.weighted {
-            let (slot, offset) = self.slot(&config);
+            let (slot, offset) = self.slot(&config)?;
             let weights = grad.weights.clone().unwrap_or_else(|| self.absent(1));
             let bound = [slot, map.clone(), weights, Region::from(&self.scratch.sorted)];
             let launch = Launch { grid, turns: 0 };
-            self.dispatch(pass, Kernel::of(Stage::Source), bindings(bound, &[]), &[offset], launch);
+            self.dispatch(Kernel::of(Stage::Source), bindings(bound, &[]), &[offset], launch)?;
         }
         if grad.non_finite != NonFinite::Applied {
             let Source { columns, rows_a_window, .. } = live.source;
             let skip = (grad.non_finite == NonFinite::Skipped).into();
             let config = InspectConfig { entries: config, columns, rows_a_window, skip, pad0: 0 };
-            let (slot, offset) = self.slot(&config);
+            let (slot, offset) = self.slot(&config)?;
             let bound = self.with_values([slot, pairs, map, status], live);
             let launch = Launch { grid, turns: turns::inspect(columns) };
-            self.dispatch(pass, Kernel::inspect(live.gather), bound, &[offset], launch);
+            self.dispatch(Kernel::inspect(live.gather), bound, &[offset], launch)?;
         }
+        Ok(())
     }
 
     fn ingest(
         &mut self,
-        pass: &mut ComputePass<'_>,
         plan: &Plan,
         live: Live<'_>,
         stretch: Stretch<'_>,
         config: &EntriesConfig,
         [map, pairs, status]: [Region; 3],
-    ) {
+    ) -> Result<(), Error> {
         let grad = stretch.grad;
-        let (slot, offset) = self.slot(config);
+        let (slot, offset) = self.slot(config)?;
         let (count, count_offset) = match grad.count {
             Some(_) => (Region::from(&live.table.extras.counts[stretch.number]), 0),
-            None => self.slot(&EntryCount { entries: grad.nnz, ..Default::default() }),
+            None => self.slot(&EntryCount { entries: grad.nnz, ..Default::default() })?,
         };
         let bound = bindings([slot, count, grad.indices.clone(), map, pairs, status], &[]);
         let per_workgroup = self.tuning.workgroup * self.tuning.ingest_strip;
@@ -81,7 +80,7 @@ impl Recorder {
         let launch = Launch { grid: Grid::over(workgroups, self.shape), turns };
         let kernel =
             Kernel::ingest(self.tuning.form, plan.small, grad.is_plain(live.table.geometry));
-        self.dispatch(pass, kernel, bound, &[offset, count_offset], launch);
+        self.dispatch(kernel, bound, &[offset, count_offset], launch)
     }
 }
 

@@ -1,0 +1,83 @@
+//! What a device must allow, checked once.
+
+use crate::Error;
+use crate::step::pipelines;
+use crate::step::uniforms::{LARGEST, chunk_bytes};
+use wgpu::Limits;
+
+/// Bytes of the smallest storage buffers that every optimizer has.
+pub(crate) const SMALLEST_STORAGE: u64 = 256;
+
+/// Checks every limit that the library depends on, whatever it is asked to do. What depends on
+/// tables and gradients is checked with them.
+pub(crate) fn check(limits: &Limits) -> Result<(), Error> {
+    let small = |limit: u32| u64::from(limit);
+    let least = Limits::downlevel_defaults();
+    let checks = [
+        ("max_bind_groups", 1, small(limits.max_bind_groups)),
+        (
+            "max_bindings_per_bind_group",
+            pipelines::MOST_BINDINGS as u64,
+            small(limits.max_bindings_per_bind_group),
+        ),
+        (
+            "max_dynamic_uniform_buffers_per_pipeline_layout",
+            pipelines::MOST_UNIFORMS,
+            small(limits.max_dynamic_uniform_buffers_per_pipeline_layout),
+        ),
+        (
+            "max_uniform_buffers_per_shader_stage",
+            pipelines::MOST_UNIFORMS,
+            small(limits.max_uniform_buffers_per_shader_stage),
+        ),
+        (
+            "max_storage_buffers_per_shader_stage",
+            small(least.max_storage_buffers_per_shader_stage),
+            small(limits.max_storage_buffers_per_shader_stage),
+        ),
+        ("max_uniform_buffer_binding_size", LARGEST, limits.max_uniform_buffer_binding_size),
+        (
+            "max_storage_buffer_binding_size",
+            SMALLEST_STORAGE,
+            limits.max_storage_buffer_binding_size,
+        ),
+        ("max_buffer_size", chunk_bytes(limits), limits.max_buffer_size),
+        (
+            "max_compute_workgroup_storage_size",
+            small(least.max_compute_workgroup_storage_size),
+            small(limits.max_compute_workgroup_storage_size),
+        ),
+        (
+            "max_compute_invocations_per_workgroup",
+            small(least.max_compute_invocations_per_workgroup),
+            small(limits.max_compute_invocations_per_workgroup),
+        ),
+        (
+            "max_compute_workgroup_size_x",
+            small(least.max_compute_workgroup_size_x),
+            small(limits.max_compute_workgroup_size_x),
+        ),
+        ("max_compute_workgroup_size_y", 1, small(limits.max_compute_workgroup_size_y)),
+        ("max_compute_workgroup_size_z", 1, small(limits.max_compute_workgroup_size_z)),
+        (
+            "max_compute_workgroups_per_dimension",
+            small(least.max_compute_workgroups_per_dimension),
+            small(limits.max_compute_workgroups_per_dimension),
+        ),
+    ];
+    for (limit, expected, found) in checks {
+        if found < expected {
+            return Err(Error::DeviceLimit { limit, expected, found });
+        }
+    }
+    Ok(())
+}
+
+/// `limits` with sizes that bindings can have: multiples of 4 bytes.
+pub(crate) fn usable(limits: Limits) -> Limits {
+    Limits {
+        max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size & !3,
+        max_buffer_size: limits.max_buffer_size & !3,
+        ..limits
+    }
+}

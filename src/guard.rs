@@ -1,0 +1,318 @@
+//! A device whose every answer is heard.
+//!
+//! wgpu tells what it refuses to error scopes, and where there is none, to the engine's handler. A
+//! lost device tells nobody: what it makes does nothing. So whatever this library makes, writes or
+//! submits, it does in here, inside scopes of its own, and each of its calls first asks whether the
+//! device lives. No handler or callback is installed: those belong to the engine.
+//!
+//! Natively a verdict is there at once. In a browser it is a promise: the object is used on trust, and
+//! the next calls look at the promise ([`Guard::refused`]).
+
+#[cfg(test)]
+mod bits;
+#[cfg(test)]
+mod campaign;
+mod pulse;
+#[cfg(test)]
+pub(crate) mod rig;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use crate::Error;
+use futures::FutureExt;
+use pulse::Pulse;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use wgpu::{
+    Buffer, BufferDescriptor, BufferUsages, Device, ErrorFilter, ErrorScopeGuard, PollError,
+    PollType, Queue, WasmNotSend,
+};
+
+/// A device, its queue, and the verdicts that are still to come.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    pub device: Device,
+    pub queue: Queue,
+    max_buffer: u64,
+    late: Mutex<Vec<Late>>,
+    pulse: Pulse,
+}
+
+/// What an error scope will have heard.
+trait Verdict: Future<Output = Option<wgpu::Error>> + WasmNotSend {}
+
+impl<T: Future<Output = Option<wgpu::Error>> + WasmNotSend> Verdict for T {}
+
+/// A verdict that was not there at once.
+enum Late {
+    Open(Pin<Box<dyn Verdict>>, Made),
+    Refused(Error),
+}
+
+impl std::fmt::Debug for Late {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Open(_, made) => formatter.debug_tuple("Open").field(made).finish(),
+            Self::Refused(error) => formatter.debug_tuple("Refused").field(error).finish(),
+        }
+    }
+}
+
+/// What was asked of the device, for errors.
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    what: &'static str,
+    bytes: u64,
+}
+
+impl Guard {
+    pub fn new(device: &Device, queue: &Queue) -> Self {
+        Self {
+            device: device.clone(),
+            queue: queue.clone(),
+            max_buffer: device.limits().max_buffer_size,
+            late: Mutex::default(),
+            pulse: Pulse::default(),
+        }
+    }
+
+    /// Does `make`, which asks the device for `what` of `bytes` bytes.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Refused`], [`Error::DeviceLost`], where the device says so
+    /// at once.
+    pub fn make<T>(
+        &self,
+        what: &'static str,
+        bytes: u64,
+        make: impl FnOnce(&Device) -> T,
+    ) -> Result<T, Error> {
+        let made = Made { what, bytes };
+        let (value, heard) = self.hear(make);
+        match heard {
+            Heard::Now(None) => Ok(value),
+            Heard::Now(Some(error)) => Err(self.named(&error, made)),
+            Heard::Later(verdict) => {
+                self.late().push(Late::Open(verdict, made));
+                Ok(value)
+            }
+        }
+    }
+
+    /// As [`Guard::make`], but waits for the verdict where it comes late.
+    ///
+    /// # Errors
+    /// As [`Guard::make`].
+    pub async fn make_now<T>(
+        &self,
+        what: &'static str,
+        bytes: u64,
+        make: impl FnOnce(&Device) -> T,
+    ) -> Result<T, Error> {
+        let (value, heard) = self.hear(make);
+        let refused = match heard {
+            Heard::Now(refused) => refused,
+            Heard::Later(verdict) => verdict.await,
+        };
+        refused.map_or(Ok(value), |error| Err(self.named(&error, Made { what, bytes })))
+    }
+
+    fn hear<T>(&self, make: impl FnOnce(&Device) -> T) -> (T, Heard) {
+        let scopes = Scopes::push(&self.device);
+        let value = make(&self.device);
+        #[cfg(test)]
+        rig::refuse(&self.device);
+        (value, scopes.pop())
+    }
+
+    /// Makes a zeroed buffer.
+    ///
+    /// # Errors
+    /// As [`Guard::make`]; [`Error::TooLarge`].
+    pub fn buffer(
+        &self,
+        what: &'static str,
+        size: u64,
+        usage: BufferUsages,
+    ) -> Result<Buffer, Error> {
+        if size > self.max_buffer {
+            let remedy = "request a larger max_buffer_size, or take fewer rows or entries at once";
+            let (what, limit) = (format!("bytes of {what}"), self.max_buffer);
+            return Err(Error::TooLarge { what, found: size, limit, remedy });
+        }
+        let label = Some(what);
+        let descriptor = BufferDescriptor { label, size, usage, mapped_at_creation: false };
+        self.make(what, size, |device| device.create_buffer(&descriptor))
+    }
+
+    /// Makes a zeroed buffer that kernels bind and copies reach.
+    ///
+    /// # Errors
+    /// As [`Guard::buffer`].
+    pub fn storage(&self, what: &'static str, size: u64) -> Result<Buffer, Error> {
+        let copied = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        self.buffer(what, size, BufferUsages::STORAGE | copied)
+    }
+
+    /// Whether the device still answers. It costs half a microsecond (2.4 beside an llvmpipe that
+    /// has just had the caches to itself) and waits for nothing; in a
+    /// browser the answer is that of an earlier call.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn alive(&self) -> Result<(), Error> {
+        let lost = if cfg!(target_arch = "wasm32") {
+            self.pulse.has_stopped(&self.device)
+        } else {
+            is_lost(&self.device)
+        };
+        if lost { Err(lost_while("it answers no call")) } else { Ok(()) }
+    }
+
+    /// Whether something that was made on trust has been refused since; asked again, it answers
+    /// the same until [`Guard::forget`].
+    ///
+    /// # Errors
+    /// As [`Guard::make`].
+    pub fn refused(&self) -> Result<(), Error> {
+        let mut late = self.late();
+        late.retain_mut(|entry| {
+            if let Late::Open(verdict, made) = entry {
+                match verdict.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Pending => return true,
+                    Poll::Ready(None) => return false,
+                    Poll::Ready(Some(error)) => *entry = Late::Refused(self.named(&error, *made)),
+                }
+            }
+            true
+        });
+        let refused = late.iter().find_map(|entry| match entry {
+            Late::Refused(error) => Some(error.clone()),
+            Late::Open(..) => None,
+        });
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Whether verdicts are still to come.
+    pub fn is_open(&self) -> bool {
+        !self.late().is_empty()
+    }
+
+    /// Forgets all verdicts, with what they were about.
+    pub fn forget(&self) {
+        self.late().clear();
+    }
+
+    fn late(&self) -> MutexGuard<'_, Vec<Late>> {
+        // A panic between push and pop leaves the list whole.
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn named(&self, error: &wgpu::Error, Made { what, bytes }: Made) -> Error {
+        let (what, reason) = (what.to_string(), reason(error));
+        match error {
+            wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory { what, bytes, reason },
+            _ if self.alive().is_err() => lost_while(&format!("making {what}: {reason}")),
+            _ => Error::Refused { what, reason },
+        }
+    }
+}
+
+/// Waits for a device, or asks how far it is.
+///
+/// # Errors
+/// [`Error::DeviceLost`].
+pub(crate) fn poll(device: &Device, how: PollType) -> Result<(), Error> {
+    let polled = unless_fatal(|| device.poll(how))?;
+    let failed = |error: PollError| lost_while(&format!("waiting for it: {error}"));
+    polled.map(drop).map_err(failed)
+}
+
+/// wgpu 30 panics where the wait itself finds the device gone (`Device::poll` has no error for
+/// it). Panics of callbacks, which run in there too, go on.
+fn unless_fatal<T>(wait: impl FnOnce() -> T) -> Result<T, Error> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(wait)).map_err(|payload| {
+        let owned = payload.downcast_ref::<String>().map(String::as_str);
+        match owned.or_else(|| payload.downcast_ref::<&str>().copied()) {
+            Some(text) if text.starts_with("Error in Device::poll") => lost_while(text),
+            _ => std::panic::resume_unwind(payload),
+        }
+    })
+}
+
+/// Natively: whether a device is lost. One that lives refuses a buffer that has no use; one that is
+/// lost says nothing to any call.
+pub(crate) fn is_lost(device: &Device) -> bool {
+    let scope = device.push_error_scope(ErrorFilter::Validation);
+    let usage = BufferUsages::empty();
+    drop(device.create_buffer(&BufferDescriptor {
+        label: None,
+        size: 4,
+        usage,
+        mapped_at_creation: false,
+    }));
+    // Natively the verdict is there at once.
+    scope.pop().now_or_never().flatten().is_none()
+}
+
+pub(crate) fn lost_while(reason: &str) -> Error {
+    Error::DeviceLost { reason: reason.to_string() }
+}
+
+/// What a device said, in one line.
+pub(crate) fn reason(error: &wgpu::Error) -> String {
+    let text = error.to_string();
+    let headings = ["Validation Error", "Caused by:", ""];
+    let said = text.lines().map(str::trim).filter(|line| !headings.contains(line));
+    said.collect::<Vec<_>>().join(": ")
+}
+
+/// Scopes for every kind of error.
+#[must_use]
+struct Scopes {
+    // In the order in which they must be dropped: the reverse of that in which they are pushed.
+    memory: ErrorScopeGuard,
+    internal: ErrorScopeGuard,
+    validation: ErrorScopeGuard,
+}
+
+/// What scopes heard, or will have heard.
+enum Heard {
+    Now(Option<wgpu::Error>),
+    Later(Pin<Box<dyn Verdict>>),
+}
+
+impl Scopes {
+    fn push(device: &Device) -> Self {
+        let validation = device.push_error_scope(ErrorFilter::Validation);
+        let internal = device.push_error_scope(ErrorFilter::Internal);
+        let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
+        Self { memory, internal, validation }
+    }
+
+    fn pop(self) -> Heard {
+        let (memory, internal, validation) =
+            (self.memory.pop(), self.internal.pop(), self.validation.pop());
+        if defers() {
+            let first = async move { memory.await.or(internal.await).or(validation.await) };
+            #[cfg(test)]
+            let first = rig::delayed(first);
+            return Heard::Later(Box::pin(first));
+        }
+        let memory = memory.now_or_never().flatten();
+        let internal = internal.now_or_never().flatten();
+        let validation = validation.now_or_never().flatten();
+        Heard::Now(memory.or(internal).or(validation))
+    }
+}
+
+/// Whether verdicts come late.
+fn defers() -> bool {
+    #[cfg(test)]
+    if rig::defers() {
+        return true;
+    }
+    cfg!(target_arch = "wasm32")
+}

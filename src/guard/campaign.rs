@@ -1,0 +1,261 @@
+//! Random calls, refused at random, at once or late, against what must come of them.
+//!
+//! Other seeds each run; `SPARSE_ADAM_SEED` repeats one, `SPARSE_ADAM_CAMPAIGN_SECONDS` goes on for
+//! longer.
+
+use super::rig;
+use super::tests::World;
+use crate::{Error, Param, SparseGrad};
+use pollster::block_on;
+use std::time::{Duration, Instant, SystemTime};
+use wgpu::Buffer;
+
+/// A seeded generator (splitmix64, Steele et al. 2014).
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % limit
+    }
+}
+
+/// What a parameter must be like.
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    steps: Option<u64>,
+    has_grad: bool,
+    entries: u64,
+}
+
+struct Run {
+    world: World,
+    known: Vec<Known>,
+    rng: Rng,
+    calls: u64,
+    refused: u64,
+}
+
+/// A call, and what it makes of what is known if it succeeds.
+type Called = (Result<(), Error>, Vec<Known>);
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let known = vec![Known { steps: None, has_grad: false, entries: 0 }];
+        Self { world: World::new(), known, rng: Rng(seed), calls: 0, refused: 0 }
+    }
+
+    fn pick(&mut self) -> usize {
+        self.rng.below(self.known.len() as u64) as usize
+    }
+
+    fn grad(&mut self) -> (SparseGrad, u64) {
+        let nnz = [0, 1, 3, 70, 3000][self.rng.below(5) as usize];
+        let mut grad = self.world.grad(nnz.max(1));
+        grad.nnz = nnz;
+        if self.rng.below(3) == 0 {
+            grad = grad.weights(&self.world.buffer(4 * u64::from(nnz.max(1))));
+        }
+        if self.rng.below(3) == 0 {
+            grad = grad.count(&self.world.buffer(4));
+        }
+        (grad, nnz.into())
+    }
+
+    /// One call that the optimizer must take, unless the device refuses something.
+    fn call(&mut self) -> Called {
+        let (at, mut then) = (self.pick(), self.known.clone());
+        let id = self.world.optimizer.param_id(at);
+        let called = match self.rng.below(9) {
+            0 if then.len() < 5 => {
+                then.push(Known { steps: None, has_grad: false, entries: 0 });
+                let place = self.world.buffer(640);
+                let param = Param::new(format!("param {}", then.len()), &place, [40, 4]);
+                self.world.optimizer.add_param(param).map(drop)
+            }
+            1 | 2 => {
+                let (grad, entries) = self.grad();
+                (then[at].has_grad, then[at].entries) = (true, entries);
+                self.world.optimizer.set_grad(id, grad)
+            }
+            3 => {
+                let (grad, entries) = self.grad();
+                then[at].has_grad = true;
+                then[at].entries += entries;
+                self.world.optimizer.accumulate_grad(id, grad)
+            }
+            4 => {
+                let place = self.world.buffer(640);
+                self.world.optimizer.replace_param(id, &place)
+            }
+            5 => block_on(self.world.optimizer.status(id)).map(drop),
+            6 => block_on(self.world.optimizer.state_of(id)).map(drop),
+            _ => {
+                for known in then.iter_mut().filter(|known| known.has_grad) {
+                    known.steps = Some(known.steps.unwrap_or(0) + 1);
+                }
+                self.world.step()
+            }
+        };
+        self.calls += 1;
+        (called, then)
+    }
+
+    /// Changes that ask nothing of the device.
+    fn change(&mut self) {
+        match self.rng.below(8) {
+            0 => self.world.optimizer.trim(),
+            1 => {
+                let to_none = self.rng.below(2) == 0;
+                self.world.optimizer.zero_grad(to_none);
+                for known in &mut self.known {
+                    known.has_grad &= !to_none;
+                    known.entries = 0;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn assert_known(&self) {
+        let found = self.world.optimizer.tables.iter().map(|table| Known {
+            steps: table.state.as_ref().map(|state| state.step),
+            has_grad: table.has_grad,
+            entries: table.grads.iter().map(|grad| u64::from(grad.nnz)).sum(),
+        });
+        assert_eq!(found.collect::<Vec<_>>(), self.known);
+    }
+
+    /// Calls whose refusals come at once.
+    fn prompt(&mut self) {
+        for _ in 0..20 {
+            self.change();
+            let before = self.world.host();
+            let refuse = self.rng.below(3) == 0;
+            if refuse {
+                rig::refuse_after(self.rng.below(7) as u32);
+            }
+            let (called, then) = self.call();
+            if refuse && !rig::spare() {
+                self.refused += 1;
+                assert!(matches!(called, Err(Error::OutOfMemory { .. })), "{called:?}");
+                assert_eq!(self.world.host(), before);
+            } else {
+                assert_eq!(called, Ok(()));
+                self.known = then;
+            }
+            self.assert_known();
+        }
+    }
+
+    /// Calls whose refusals come late: then their steps are taken back.
+    fn late(&mut self) {
+        let before = self.known.clone();
+        let late = rig::hold_back();
+        rig::refuse_after(self.rng.below(40) as u32);
+        for _ in 0..1 + self.rng.below(9) {
+            // Readers would wait for what is held back.
+            let (called, then) = self.trusting_call();
+            assert_eq!(called, Ok(()));
+            self.known = then;
+        }
+        let refused = !rig::spare();
+        late.arrive();
+        drop(late);
+        if refused {
+            self.refused += 1;
+            let grad = self.world.grad(1);
+            let called = self.world.optimizer.set_grad(self.world.first, grad);
+            assert!(matches!(called, Err(Error::OutOfMemory { .. })), "{called:?}");
+            for (number, known) in self.known.iter_mut().enumerate() {
+                known.steps = before.get(number).and_then(|known| known.steps);
+            }
+        }
+        self.assert_known();
+    }
+
+    fn trusting_call(&mut self) -> Called {
+        let mut then = self.known.clone();
+        self.calls += 1;
+        if self.rng.below(3) == 0 {
+            let at = self.pick();
+            let (grad, entries) = self.grad();
+            (then[at].has_grad, then[at].entries) = (true, entries);
+            return (self.world.optimizer.set_grad(self.world.optimizer.param_id(at), grad), then);
+        }
+        for known in then.iter_mut().filter(|known| known.has_grad) {
+            known.steps = Some(known.steps.unwrap_or(0) + 1);
+        }
+        (self.world.step(), then)
+    }
+
+    /// A buffer that is destroyed while it is in use stops every step until it is replaced.
+    fn destroyed(&mut self) {
+        let at = self.pick();
+        if self.known[at].entries == 0 {
+            return;
+        }
+        let buffers: Vec<Buffer> =
+            self.world.optimizer.tables[at].given().map(|(_, _, it)| it.buffer().clone()).collect();
+        buffers[self.rng.below(buffers.len() as u64) as usize].destroy();
+        let before = self.world.host();
+        let called = self.world.step();
+        assert!(matches!(called, Err(Error::InvalidBuffer { .. })), "{called:?}");
+        assert_eq!(self.world.host(), before);
+        let (place, grad) = (self.world.buffer(640), self.world.grad(3));
+        self.world.optimizer.replace_param(self.world.optimizer.param_id(at), &place).unwrap();
+        self.world.optimizer.set_grad(self.world.optimizer.param_id(at), grad).unwrap();
+        self.known[at].entries = 3;
+        self.calls += 3;
+    }
+
+    /// The end of every run.
+    fn lost(&mut self) {
+        self.world.device.destroy();
+        let before = self.world.host();
+        for _ in 0..5 {
+            let (called, _) = self.call();
+            assert!(matches!(called, Err(Error::DeviceLost { .. })), "{called:?}");
+            assert_eq!(self.world.host(), before);
+        }
+    }
+}
+
+/// Tells the seed of a run that fails.
+struct Told(u64);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("SPARSE_ADAM_SEED={}", self.0);
+        }
+    }
+}
+
+#[test]
+fn campaign_of_refusals() {
+    let setting = |name| std::env::var(name).ok();
+    let seconds = setting("SPARSE_ADAM_CAMPAIGN_SECONDS");
+    let seconds = seconds.map_or(1.0, |seconds| seconds.parse().expect("seconds"));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let first = setting("SPARSE_ADAM_SEED").map_or(now, |seed| seed.parse().expect("a seed"));
+    eprintln!("SPARSE_ADAM_SEED={first}");
+    let until = Instant::now() + Duration::from_secs_f64(seconds);
+    let (mut runs, mut calls, mut refused) = (0, 0, 0);
+    while runs == 0 || Instant::now() < until {
+        let seed = first.wrapping_add(runs);
+        let _told = Told(seed);
+        let mut run = Run::new(seed);
+        for _ in 0..10 {
+            run.prompt();
+            run.late();
+            run.destroyed();
+        }
+        run.lost();
+        (runs, calls, refused) = (runs + 1, calls + run.calls, refused + run.refused);
+    }
+    eprintln!("{runs} runs, {calls} calls, {refused} refusals");
+}

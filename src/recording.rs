@@ -1,0 +1,78 @@
+//! One step of all parameters: made, then counted, then recorded.
+
+use crate::step::scratch::Scratch;
+use crate::table::{Extras, State};
+use crate::{Error, SparseAdam, Timestamps};
+use std::sync::Arc;
+use wgpu::CommandEncoder;
+
+/// What a step has changed so far, as it was.
+struct Undo {
+    scratch: Scratch,
+    extras: Vec<(usize, Extras)>,
+    /// Tables whose state the step has made.
+    made: Vec<usize>,
+}
+
+impl SparseAdam {
+    /// Records a step of every parameter that has a gradient.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::step`]; then nothing was recorded or counted.
+    pub(crate) fn record_step(
+        &mut self,
+        encoder: &mut CommandEncoder,
+        timestamps: Option<Timestamps<'_>>,
+    ) -> Result<(), Error> {
+        // Whether the device lives, the list finds out on its way.
+        self.settle()?;
+        if let Some(timestamps) = timestamps {
+            self.recorder.guard.alive()?;
+            timestamps.check(&self.recorder.guard)?;
+        }
+        let scratch = self.recorder.scratch.clone();
+        let mut undo = Undo { scratch, extras: Vec::new(), made: Vec::new() };
+        if let Err(error) = self.make_ready(&mut undo) {
+            self.undo(undo);
+            return Err(error);
+        }
+        self.trust(&undo.made);
+        for table in self.tables.iter_mut().filter(|table| table.has_grad) {
+            if let Some(state) = &mut table.state {
+                state.step += 1;
+            }
+        }
+        self.recorder.record(encoder, self.tables.iter(), timestamps);
+        Ok(())
+    }
+
+    /// Makes all that the step needs, and writes down in `undo` what that changes.
+    fn make_ready(&mut self, undo: &mut Undo) -> Result<(), Error> {
+        let guard = Arc::clone(&self.recorder.guard);
+        let given = self.tables.iter().flat_map(|table| table.given());
+        self.recorder.witness.check(&guard, given)?;
+        self.recorder.prepare(self.tables.iter())?;
+        for (number, table) in self.tables.iter_mut().enumerate() {
+            if let Some(extras) = table.more_extras(&guard)? {
+                undo.extras.push((number, std::mem::replace(&mut table.extras, extras)));
+            }
+            if table.has_grad && table.state.is_none() {
+                table.state = Some(State::new(&guard, table)?);
+                undo.made.push(number);
+            }
+        }
+        let groups = &self.groups;
+        let tables = self.tables.iter().map(|table| (table, &groups[table.group].options));
+        self.recorder.list(tables)
+    }
+
+    fn undo(&mut self, Undo { scratch, extras, made }: Undo) {
+        self.recorder.scratch = scratch;
+        for (number, extras) in extras {
+            self.tables[number].extras = extras;
+        }
+        for number in made {
+            self.tables[number].state = None;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a call asks before it does anything: does the device live, and was all that was made before
+//! really made?
+//!
+//! Natively the second question has no late answers. In a browser it has: the device says only
+//! later that it had no memory. What was recorded since then was refused by the device, with all
+//! else that is in the same command buffers, so the host's state goes back to before it.
+
+use crate::optimizer::Group;
+use crate::step::record::Recorder;
+use crate::table::{Extras, State};
+use crate::{Error, SparseAdam, Status};
+use std::sync::Arc;
+
+/// The host's state before the first call that used what may turn out not to be there.
+#[derive(Debug)]
+pub(crate) struct Before {
+    /// Of each table that there was.
+    states: Vec<Option<State>>,
+    /// The groups' options, where a state dict has been loaded since.
+    groups: Option<Vec<Group>>,
+}
+
+impl SparseAdam {
+    /// To be called first by every call that changes something.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`]; as [`SparseAdam::settle`].
+    pub(crate) fn begin(&mut self) -> Result<(), Error> {
+        self.recorder.guard.alive()?;
+        self.settle()
+    }
+
+    /// Looks at verdicts that came late.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] and [`Error::Refused`] for what was made before, which is taken back
+    /// then.
+    pub(crate) fn settle(&mut self) -> Result<(), Error> {
+        let guard = &self.recorder.guard;
+        let refused = guard.refused();
+        if refused.is_err() {
+            guard.forget();
+            self.take_back();
+        } else if !guard.is_open() {
+            self.before = None;
+        }
+        refused
+    }
+
+    /// To be called before the host's state changes, once the device has been asked for all that the
+    /// change needs. States of the tables `made` are part of the change.
+    pub(crate) fn trust(&mut self, made: &[usize]) {
+        if self.before.is_none() && self.recorder.guard.is_open() {
+            let state = |(number, table): (usize, &crate::table::Table)| {
+                table.state.clone().filter(|_| !made.contains(&number))
+            };
+            let states = self.tables.iter().enumerate().map(state).collect();
+            self.before = Some(Before { states, groups: None });
+        }
+    }
+
+    /// As [`SparseAdam::trust`], where options of groups are about to change too.
+    pub(crate) fn trust_groups(&mut self) {
+        self.trust(&[]);
+        if let Some(before) = &mut self.before {
+            before.groups.get_or_insert_with(|| self.groups.clone());
+        }
+    }
+
+    fn take_back(&mut self) {
+        let guard = Arc::clone(&self.recorder.guard);
+        // Here no refusal comes at once: it would be told by the next call.
+        if let Ok(recorder) = Recorder::new(Arc::clone(&guard), self.recorder.tuning) {
+            self.recorder = recorder;
+        }
+        for table in &mut self.tables {
+            table.extras = Extras::default();
+        }
+        let Some(Before { states, groups }) = self.before.take() else { return };
+        let known = states.len();
+        for (table, state) in self.tables.iter_mut().zip(states) {
+            table.state = state;
+        }
+        for table in &mut self.tables[known..] {
+            table.state = None;
+            if let Ok(status) = guard.storage("sparse_adam::status", size_of::<Status>() as u64) {
+                table.status = status;
+            }
+        }
+        if let Some(groups) = groups {
+            for (group, before) in self.groups.iter_mut().zip(groups) {
+                *group = before;
+            }
+        }
+    }
+}
