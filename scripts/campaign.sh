@@ -9,7 +9,8 @@
 #   SPARSE_ADAM_CAMPAIGN_REPORT=FILE            # another file than docs/reliability.md
 #
 # A campaign is a test of the library or its suite that is named campaign_SOMETHING. It
-# - goes on for SPARSE_ADAM_CAMPAIGN_SECONDS, a number of seconds; without it, for one or two,
+# - goes on for SPARSE_ADAM_CAMPAIGN_SECONDS, a number of seconds for all adapters together; without it,
+#   for one or two,
 # - takes its random inputs from SPARSE_ADAM_SEED, a decimal u64; without it, from a seed of its own,
 # - prints what it did to stdout, a line a subject: `campaign: SUBJECT: key value, key value, ...`,
 # - fails at the first thing that is wrong, and tells the seed that repeats it.
@@ -131,8 +132,8 @@ campaigns="$(find_campaigns "$@")"
 count="$(wc -l <<<"$campaigns" | tr -d ' ')"
 share=$((minutes * 60 / count))
 if [ "$share" = 0 ]; then share=1; fi
-# A campaign may go on for its share on each adapter, and finishes what it began.
-limit=$((share * ($(wc -l <<<"$adapters") + 1) + 600))
+# A campaign finishes what it began.
+limit=$((share * 2 + 600))
 export SPARSE_ADAM_CAMPAIGN_SECONDS="$share" SPARSE_ADAM_SEED="$seed"
 say "SPARSE_ADAM_SEED=$seed, $count campaigns of $share s"
 

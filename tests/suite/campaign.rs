@@ -219,7 +219,7 @@ fn run(gpu: &'static Gpu, rng: &mut Rng, what: &str, done: &mut Done) {
 #[test]
 fn campaign_steps() {
     for gpu in gpus() {
-        let (budget, mut done) = (Budget::new(), Done::default());
+        let (budget, mut done) = (Budget::shared(gpus().len()), Done::default());
         while budget.is_left() {
             let seed = budget.seed.wrapping_add(done.cases as u64);
             let what = format!("SPARSE_ADAM_SEED={seed}");
@@ -228,7 +228,7 @@ fn campaign_steps() {
         let Done { cases, steps, entries, values } = done;
         println!(
             "campaign: steps on {}: runs {cases}, steps {steps}, entries {entries}, values compared {values}, wrong 0",
-            gpu.info.name
+            gpu.describe()
         );
     }
 }

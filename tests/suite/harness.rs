@@ -58,8 +58,14 @@ pub struct Budget {
 
 impl Budget {
     pub fn new() -> Self {
+        Self::shared(1)
+    }
+
+    /// One of so many equal parts.
+    pub fn shared(parts: usize) -> Self {
         let given = std::env::var("SPARSE_ADAM_CAMPAIGN_SECONDS").ok();
-        let seconds = given.map_or(2.0, |seconds| seconds.parse().expect("seconds"));
+        let seconds: f64 = given.map_or(2.0, |seconds| seconds.parse().expect("seconds"));
+        let seconds = seconds / parts as f64;
         Self { until: Instant::now() + Duration::from_secs_f64(seconds), seed: fresh_seed() }
     }
 
