@@ -6,6 +6,7 @@
 mod checkpoint;
 #[cfg(feature = "headless")]
 pub mod conformance;
+mod cut;
 mod device_limits;
 mod error;
 mod grad;
@@ -26,6 +27,7 @@ mod recording;
 pub mod reference;
 mod region;
 mod resources;
+mod serde_with;
 mod settle;
 mod state_dict;
 mod status;

@@ -19,6 +19,7 @@
 //! Lengths of 0, for which torch raises `ZeroDivisionError`, are defined here, so that no rate is
 //! NaN: [`linear`] and [`cosine`] of no steps are over at once, and [`step`] takes 0 for 1.
 
+use crate::serde_with;
 use std::f64::consts::PI;
 
 /// A learning rate as a function of scheduler steps.
@@ -130,14 +131,17 @@ pub fn linear(start: f64, end: f64, steps: u64) -> impl Schedule + Clone {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ReduceOnPlateau {
     /// What the rate is multiplied by; below 1. Default 0.1.
+    #[serde(serialize_with = "serde_with::finite")]
     pub factor: f64,
     /// Bad losses in a row that are borne. Default 10.
     pub patience: u64,
     /// A loss is better if below the best times `1 - threshold`. Default 1e-4.
+    #[serde(serialize_with = "serde_with::finite")]
     pub threshold: f64,
     /// Losses after a reduction that are not counted as bad. Default 0.
     pub cooldown: u64,
     /// Lower bound of the rate. Default 0.
+    #[serde(serialize_with = "serde_with::finite")]
     pub min_lr: f64,
     /// What the losses so far came to. Default: there were none.
     pub losses: PlateauLosses,
@@ -146,6 +150,8 @@ pub struct ReduceOnPlateau {
 /// What the losses that a [`ReduceOnPlateau`] was told came to; part of what is saved with it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PlateauLosses {
+    /// Infinity before the first loss.
+    #[serde(with = "serde_with::from_infinity")]
     best: f64,
     bad: u64,
     cooling: u64,

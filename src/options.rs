@@ -1,6 +1,6 @@
 //! Hyperparameters of a parameter group.
 
-use crate::{Error, Param};
+use crate::{Error, Param, serde_with};
 
 /// Hyperparameters of SparseAdam, with PyTorch's defaults.
 ///
@@ -14,11 +14,14 @@ pub struct AdamOptions {
     /// moments, but no parameter: schedules end or start there. What rounding leaves below 0 at the
     /// end of a schedule, down to -1e-12, passes too: torch's `LinearLR` to 0 ends as low as -1e-19.
     /// Default 1e-3.
+    #[serde(serialize_with = "serde_with::finite")]
     pub lr: f64,
     /// Decay rates of the first and second moment; each in `[0, 1)`. Default (0.9, 0.999).
+    #[serde(serialize_with = "serde_with::finite")]
     pub betas: (f64, f64),
     /// Added to the denominator; finite, and at least 1.2e-38, the smallest normal f32: without it a
     /// zero gradient on zero moments is 0 / 0. Default 1e-8.
+    #[serde(serialize_with = "serde_with::finite")]
     pub eps: f64,
     /// Ascend instead of descend: the gradient is negated. Default false.
     #[serde(default)]

@@ -3,19 +3,25 @@
 use crate::readback::{self, Wait};
 use crate::table::{State, Table};
 use crate::upload::{self, PART_BYTES};
-use crate::{AdamOptions, Error, ParamId, Region, SparseAdam};
+use crate::{AdamOptions, Error, ParamId, Region, SparseAdam, serde_with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
+
+mod checks;
 
 /// What `torch.optim.SparseAdam.state_dict()` holds: state by parameter number, and groups.
 ///
 /// Parameters are numbered through the groups in order, as torch numbers them, which may
 /// differ from the order in which they were added.
+///
+/// Through serde it comes back equal, or is not written: text formats such as JSON have no
+/// infinity and no NaN, and writing a state that holds one fails there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StateDict {
     /// State of each parameter that has had a gradient.
+    #[serde(deserialize_with = "serde_with::unique")]
     pub state: BTreeMap<usize, ParamState>,
     /// The groups, in order.
     pub param_groups: Vec<GroupState>,
@@ -30,10 +36,16 @@ pub struct ParamState {
     /// The parameter's shape, and that of its moments.
     pub shape: Vec<u32>,
     /// First moment, row-major.
+    #[serde(serialize_with = "serde_with::finite")]
     pub exp_avg: Vec<f32>,
     /// Second moment, row-major.
+    #[serde(serialize_with = "serde_with::finite")]
     pub exp_avg_sq: Vec<f32>,
 }
+
+/// Most steps that a parameter can be said to have counted: past 2^53 they are not exact in f64,
+/// and bias corrections are 1 long before.
+pub(crate) const MOST_STEPS: u64 = 1 << f64::MANTISSA_DIGITS;
 
 /// One parameter group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,13 +66,17 @@ pub struct GroupState {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GroupFields {
+    #[serde(serialize_with = "serde_with::finite")]
     lr: f64,
+    #[serde(serialize_with = "serde_with::finite")]
     betas: (f64, f64),
+    #[serde(serialize_with = "serde_with::finite")]
     eps: f64,
     // Checkpoints of torch before 1.13 have none.
     #[serde(default)]
     maximize: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "serde_with::finite")]
     initial_lr: Option<f64>,
     params: Vec<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,9 +106,21 @@ impl GroupState {
     }
 }
 
-/// Most steps that a parameter can be said to have counted: past 2^53 they are not exact in f64,
-/// and bias corrections are 1 long before.
-const MOST_STEPS: u64 = 1 << f64::MANTISSA_DIGITS;
+impl StateDict {
+    /// Renames parameters, where their names are known: a state loads only under the names that
+    /// the optimizer has. torch's `DistributedDataParallel` puts `module.` before every name and
+    /// `torch.compile` `_orig_mod.`; this takes the former off:
+    ///
+    /// ```
+    /// # let mut dict = sparse_adam::StateDict::default();
+    /// dict.rename_params(|name| name.strip_prefix("module.").unwrap_or(name).to_string());
+    /// ```
+    pub fn rename_params(&mut self, mut rename: impl FnMut(&str) -> String) {
+        for names in self.param_groups.iter_mut().filter_map(|group| group.param_names.as_mut()) {
+            names.iter_mut().for_each(|name| *name = rename(name));
+        }
+    }
+}
 
 impl SparseAdam {
     /// Steps that a parameter has counted.
@@ -169,8 +197,9 @@ impl SparseAdam {
     ///
     /// # Errors
     /// [`Error::StateMismatch`] where groups, sizes, names, shapes or counts differ from this
-    /// optimizer's; [`Error::InvalidOption`]; [`Error::OutOfMemory`], [`Error::DeviceLost`].
-    /// Nothing is loaded then. In a browser a device tells only later that it has no memory: then a
+    /// optimizer's (other names: [`StateDict::rename_params`]); [`Error::InvalidOption`], also for
+    /// an `initial_lr` that is not finite; [`Error::OutOfMemory`], [`Error::DeviceLost`]. Nothing
+    /// is loaded then. In a browser a device tells only later that it has no memory: then a
     /// later call returns the error, and what was held before the load is held again.
     pub fn load_state_dict(&mut self, dict: &StateDict) -> Result<(), Error> {
         self.begin()?;
@@ -179,8 +208,10 @@ impl SparseAdam {
         let mut loaded: Vec<Option<State>> = vec![None; self.tables.len()];
         for (&table, number) in tables.iter().zip(&numbers) {
             if let Some(state) = dict.state.get(number) {
-                check_param(&self.tables[table], state)?;
-                let made = State::new(&self.recorder.guard, &self.tables[table])?;
+                let held = &self.tables[table];
+                let values = held.geometry.rows as usize * held.geometry.dim as usize;
+                state.check(&held.name, &held.shape, values)?;
+                let made = State::new(&self.recorder.guard, held)?;
                 loaded[table] = Some(State { step: state.step, ..made });
             }
         }
@@ -223,27 +254,8 @@ impl SparseAdam {
     /// Checks groups against this optimizer's. Returns the dict's number of each parameter, in
     /// this optimizer's order.
     fn check_groups(&self, dict: &StateDict) -> Result<Vec<usize>, Error> {
-        let (expected, found) = (self.groups.len(), dict.param_groups.len());
-        check_equal("number of parameter groups", &expected, &found)?;
-        let mut numbers: Vec<usize> = Vec::with_capacity(self.tables.len());
-        for (number, group) in dict.param_groups.iter().enumerate() {
-            let names = self.names(number);
-            let what = format!("parameters of group {number}");
-            check_equal(&what, &names.len(), &group.params.len())?;
-            if let Some(found) = &group.param_names {
-                check_equal(&format!("names in group {number}"), &names, found)?;
-            }
-            group.options.validate()?;
-            numbers.extend(&group.params);
-        }
-        let mut unique = numbers.clone();
-        unique.sort_unstable();
-        unique.dedup();
-        check_equal("distinct parameters in the groups", &numbers.len(), &unique.len())?;
-        match dict.state.keys().find(|number| unique.binary_search(number).is_err()) {
-            None => Ok(numbers),
-            Some(stray) => Err(mismatch("state", "parameters of the groups", stray)),
-        }
+        let names: Vec<_> = (0..self.groups.len()).map(|group| self.names(group)).collect();
+        dict.numbers(&names)
     }
 
     async fn param_state(&self, table: &Table) -> Result<Option<ParamState>, Error> {
@@ -297,35 +309,4 @@ fn parts(table: &Table, size: u64) -> impl Iterator<Item = Range<u64>> + use<> {
     let row_bytes = 2 * table.geometry.row_bytes();
     let step = (PART_BYTES / row_bytes).max(1) * row_bytes;
     (0..size).step_by(step as usize).map(move |start| start..size.min(start + step))
-}
-
-fn check_param(table: &Table, state: &ParamState) -> Result<(), Error> {
-    let name = &table.name;
-    check_equal(&format!("shape of {name:?}"), &table.shape, &state.shape)?;
-    let values = table.geometry.rows as usize * table.geometry.dim as usize;
-    check_equal(&format!("values of exp_avg of {name:?}"), &values, &state.exp_avg.len())?;
-    check_equal(&format!("values of exp_avg_sq of {name:?}"), &values, &state.exp_avg_sq.len())?;
-    if state.step > MOST_STEPS {
-        return Err(mismatch(&format!("step of {name:?}"), "at most 2^53", &state.step));
-    }
-    Ok(())
-}
-
-fn check_equal<T: PartialEq + std::fmt::Debug>(
-    what: &str,
-    expected: &T,
-    found: &T,
-) -> Result<(), Error> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(mismatch(what, &format!("{expected:?}"), found))
-}
-
-fn mismatch(what: &str, expected: &str, found: &impl std::fmt::Debug) -> Error {
-    Error::StateMismatch {
-        what: what.into(),
-        expected: expected.into(),
-        found: format!("{found:?}"),
-    }
 }

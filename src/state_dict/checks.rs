@@ -1,0 +1,103 @@
+//! Whether a state dict fits an optimizer.
+
+use super::{GroupState, MOST_STEPS, ParamState, StateDict};
+use crate::Error;
+use crate::cut::cut;
+
+impl StateDict {
+    /// Checks the groups against those of an optimizer, given as the names of each group's
+    /// parameters. Returns this dict's number of each parameter, in the optimizer's order.
+    pub(crate) fn numbers(&self, groups: &[Vec<String>]) -> Result<Vec<usize>, Error> {
+        check_equal("number of parameter groups", &groups.len(), &self.param_groups.len())?;
+        let mut numbers: Vec<usize> = Vec::new();
+        for (number, (group, names)) in self.param_groups.iter().zip(groups).enumerate() {
+            let what = format!("parameters of group {number}");
+            check_equal(&what, &names.len(), &group.params.len())?;
+            if let Some(found) = &group.param_names {
+                check_names(number, names, found)?;
+            }
+            group.check_options()?;
+            numbers.extend(&group.params);
+        }
+        let mut unique = numbers.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        check_equal("distinct parameters in the groups", &numbers.len(), &unique.len())?;
+        match self.state.keys().find(|number| unique.binary_search(number).is_err()) {
+            None => Ok(numbers),
+            Some(stray) => Err(mismatch("state", "parameters of the groups", stray)),
+        }
+    }
+}
+
+impl GroupState {
+    /// The hyperparameters are within their ranges, the initial learning rate is finite.
+    pub(crate) fn check_options(&self) -> Result<(), Error> {
+        self.options.validate()?;
+        match self.initial_lr.filter(|lr| !lr.is_finite()) {
+            None => Ok(()),
+            Some(found) => {
+                let (field, expected) = ("initial_lr", "a finite number, or none");
+                Err(Error::InvalidOption { field, expected, found })
+            }
+        }
+    }
+}
+
+impl ParamState {
+    /// Checks it against the parameter `name` of `values` values in `shape`.
+    pub(crate) fn check(&self, name: &str, shape: &[u32], values: usize) -> Result<(), Error> {
+        check_equal(&format!("shape of {name:?}"), &shape, &&self.shape[..])?;
+        check_equal(&format!("values of exp_avg of {name:?}"), &values, &self.exp_avg.len())?;
+        check_equal(&format!("values of exp_avg_sq of {name:?}"), &values, &self.exp_avg_sq.len())?;
+        if self.step > MOST_STEPS {
+            return Err(mismatch(&format!("step of {name:?}"), "at most 2^53", &self.step));
+        }
+        Ok(())
+    }
+}
+
+/// Names must be equal; where one prefix makes the difference, the error says so.
+fn check_names(group: usize, expected: &[String], found: &[String]) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    let prefix = expected.first().zip(found.first());
+    let prefix = prefix.and_then(|(ours, theirs)| theirs.strip_suffix(ours.as_str()));
+    let only_prefix = |prefix: &&str| {
+        let mut pairs = expected.iter().zip(found);
+        expected.len() == found.len()
+            && pairs.all(|(ours, theirs)| theirs.strip_prefix(prefix) == Some(ours.as_str()))
+    };
+    let remedy = match prefix.filter(only_prefix) {
+        Some(prefix) => format!(
+            "the same behind {prefix:?}: take it off with StateDict::rename_params(|name| \
+             name.strip_prefix({prefix:?}).unwrap_or(name).to_string())"
+        ),
+        None => cut(format_args!("{found:?}")) + ": StateDict::rename_params changes them",
+    };
+    Err(Error::StateMismatch {
+        what: format!("names in group {group}"),
+        expected: cut(format_args!("{expected:?}")),
+        found: remedy,
+    })
+}
+
+fn check_equal<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    expected: &T,
+    found: &T,
+) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(mismatch(what, &cut(format_args!("{expected:?}")), found))
+}
+
+fn mismatch(what: &str, expected: &str, found: &impl std::fmt::Debug) -> Error {
+    Error::StateMismatch {
+        what: what.into(),
+        expected: expected.into(),
+        found: cut(format_args!("{found:?}")),
+    }
+}
