@@ -199,11 +199,11 @@ pub enum Error {
         reason: String,
     },
     /// A file that is not what it should be.
-    #[error("{what}: {reason}; nothing was loaded")]
+    #[error("{what}: {reason}")]
     InvalidFile {
         /// Which part of which file.
         what: String,
-        /// What is wrong with it.
+        /// What is wrong with it, and that nothing was loaded or written.
         reason: String,
     },
     /// A file that could not be read or written.

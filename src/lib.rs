@@ -33,6 +33,8 @@ mod state_dict;
 mod status;
 mod step;
 mod table;
+#[cfg(any(feature = "checkpoint", feature = "headless"))]
+mod tensor_file;
 mod timestamps;
 #[cfg(feature = "headless")]
 pub mod trace;

@@ -2,16 +2,24 @@
 
 #[cfg(feature = "pytorch")]
 mod pytorch;
+mod replace;
 mod safetensors;
 
-use crate::{Error, SparseAdam, StateDict};
+use crate::state_dict::MOST_STEPS;
+use crate::tensor_file::{Fault, invalid};
+use crate::{Error, ParamState, SparseAdam, StateDict};
+use std::collections::BTreeSet;
 use std::path::Path;
 
+/// What the files of this module are called in errors.
+const KIND: &str = "checkpoint";
+
 impl SparseAdam {
-    /// Reads the state back and saves it as safetensors (see [`StateDict::save`]).
+    /// Reads the state back and saves it as safetensors (see [`StateDict::save`]). The host
+    /// holds the state once, and what reading back takes beside it.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`], [`Error::Io`].
+    /// [`Error::DeviceLost`], [`Error::Io`], [`Error::InvalidFile`].
     pub async fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         self.state_dict().await?.save(path)
     }
@@ -25,17 +33,45 @@ impl SparseAdam {
     }
 }
 
-fn io(path: &Path, reason: impl std::fmt::Display) -> Error {
-    Error::Io { path: path.display().to_string(), reason: reason.to_string() }
+/// Whether an optimizer could take this state, as far as the state alone can tell: what is
+/// written must load.
+fn check(dict: &StateDict) -> Result<(), Fault> {
+    for (number, state) in &dict.state {
+        check_param(state).map_err(|reason| invalid(format_args!("state.{number}"), reason))?;
+    }
+    let mut numbers = BTreeSet::new();
+    for (number, group) in dict.param_groups.iter().enumerate() {
+        let wrong = |reason: String| invalid(format_args!("param_groups.{number}"), reason);
+        group.check_options().map_err(|error| wrong(error.to_string()))?;
+        let names = group.param_names.as_ref().map_or(group.params.len(), Vec::len);
+        if names != group.params.len() {
+            return Err(wrong(format!("{names} names of {} parameters", group.params.len())));
+        }
+        if let Some(twice) = group.params.iter().find(|&&param| !numbers.insert(param)) {
+            return Err(wrong(format!("parameter {twice} is in the groups twice")));
+        }
+    }
+    match dict.state.keys().find(|number| !numbers.contains(number)) {
+        None => Ok(()),
+        Some(number) => {
+            Err(invalid(format_args!("state.{number}"), "no group has a parameter of that number"))
+        }
+    }
 }
 
-fn invalid(what: &str, reason: impl std::fmt::Display) -> Error {
-    Error::InvalidFile { what: format!("checkpoint: {what}"), reason: reason.to_string() }
-}
-
-/// A shape whose axes and product fit what this library can hold.
-fn shape(what: &str, axes: &[usize]) -> Result<Vec<u32>, Error> {
-    let fits =
-        |&axis: &usize| u32::try_from(axis).map_err(|_| invalid(what, "an axis is too long"));
-    axes.iter().map(fits).collect()
+fn check_param(state: &ParamState) -> Result<(), String> {
+    let mut axes = state.shape.iter();
+    let values = axes.try_fold(1u64, |values, &axis| values.checked_mul(axis.into()));
+    for (name, moment) in [("exp_avg", &state.exp_avg), ("exp_avg_sq", &state.exp_avg_sq)] {
+        if values != Some(moment.len() as u64) {
+            return Err(format!("{} values of {name} do not fill {:?}", moment.len(), state.shape));
+        }
+    }
+    if state.shape.len() > 64 {
+        return Err(format!("{} axes, at most 64", state.shape.len()));
+    }
+    if state.step > MOST_STEPS {
+        return Err(format!("step {}, at most 2^53", state.step));
+    }
+    Ok(())
 }

@@ -1,15 +1,22 @@
 //! Safetensors: tensors `state.<i>.exp_avg` and `state.<i>.exp_avg_sq`, f32, of the parameter's
 //! shape; metadata `state` `{"<i>": {"step": n}}` and `param_groups`, both JSON as torch
-//! nests them; metadata `crc32`, in hexadecimal, over all of it.
+//! nests them; metadata `format_version`, absent in the first files; metadata `crc32`, in
+//! hexadecimal, over all of it.
 
-use super::{invalid, io, shape};
-use crate::{Error, GroupState, ParamState, StateDict};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use super::{KIND, check, replace};
+use crate::tensor_file::{Budget, Dtype, Fault, LONGEST_HEADER, Parsed, TensorFile, invalid};
+use crate::{Error, GroupState, ParamState, StateDict, serde_with};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+
+/// The version that is written. Files without one are read as 0: they lack it in the checksum.
+const VERSION: u32 = 1;
+
+/// How every header begins; the checksum's eight digits follow, written last.
+const BEFORE_CRC: &str = r#"{"__metadata__":{"crc32":""#;
 
 /// What is said of a parameter beside its tensors.
 #[derive(Serialize, Deserialize)]
@@ -18,26 +25,43 @@ struct Counted {
     step: u64,
 }
 
+/// What is said of each.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Counts(#[serde(deserialize_with = "serde_with::unique")] BTreeMap<usize, Counted>);
+
 impl StateDict {
     /// The state as the bytes of a safetensors file.
     ///
     /// # Errors
-    /// [`Error::InvalidFile`] where a shape does not fit its values.
+    /// As [`StateDict::save`], but for [`Error::Io`].
     pub fn to_safetensors(&self) -> Result<Vec<u8>, Error> {
-        let tensors = self.tensors()?;
-        let metadata = Some(self.metadata()?);
-        safetensors::serialize(tensors, metadata).map_err(|error| invalid("writing", error))
+        let mut file = Cursor::new(Vec::new());
+        let written = self.header().and_then(|header| {
+            file.get_mut().reserve_exact(header.len() + self.bytes() as usize + 8);
+            self.write(&header, &mut file)
+        });
+        written.map_err(|fault| fault.writing(KIND, None))?;
+        Ok(file.into_inner())
     }
 
-    /// Saves the state as a safetensors file. A crash in the middle leaves an old file whole:
-    /// the new one is written beside it and renamed.
+    /// Saves the state as a safetensors file, as a careful editor does: the new file is written
+    /// beside the old one, brought to the disk and renamed, so that a crash at any time leaves
+    /// one of the two whole. It takes over an old file's mode and, where that is allowed, its
+    /// owner; a symbolic link stays, what it points to is replaced. Files that a save of this
+    /// library left in the folder when it was killed are removed.
+    ///
+    /// Beside the state itself, this takes 1 MiB.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::InvalidFile`] where a shape does not fit its values.
+    /// [`Error::Io`]; [`Error::InvalidFile`] where an optimizer could not load the file: a shape
+    /// that does not fit its values, more than 2^53 steps, a hyperparameter out of range. The old
+    /// file stays then.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let (tensors, metadata) = (self.tensors()?, Some(self.metadata()?));
-        safetensors::serialize_to_file(tensors, metadata, path).map_err(|error| io(path, error))
+        let header = self.header().map_err(|fault| fault.writing(KIND, Some(path)))?;
+        replace::replace(path, |file| self.write(&header, file))
+            .map_err(|fault| fault.writing(KIND, Some(path)))
     }
 
     /// Reads the state from the bytes of a safetensors file. Every length is checked against
@@ -46,195 +70,187 @@ impl StateDict {
     /// # Errors
     /// [`Error::InvalidFile`] naming what is wrong.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self, Error> {
-        check_keys(bytes)?;
-        let file = SafeTensors::deserialize(bytes).map_err(|error| invalid("file", error))?;
-        let (_, header) =
-            SafeTensors::read_metadata(bytes).map_err(|error| invalid("header", error))?;
-        let none = HashMap::new();
-        let metadata = header.metadata().as_ref().unwrap_or(&none);
-        let counted: BTreeMap<usize, Counted> = json(metadata, "state")?;
-        let param_groups: Vec<GroupState> = json(metadata, "param_groups")?;
-        if file.len() != 2 * counted.len() {
-            return Err(invalid("tensors", format!("{} of {}", file.len(), 2 * counted.len())));
-        }
-        let mut dict = Self { state: BTreeMap::new(), param_groups };
-        for (number, Counted { step }) in counted {
-            let (shape, exp_avg) = tensor(&file, number, "exp_avg")?;
-            let (other, exp_avg_sq) = tensor(&file, number, "exp_avg_sq")?;
-            if shape != other {
-                return Err(invalid(&format!("state.{number}"), "its moments differ in shape"));
-            }
-            dict.state.insert(number, ParamState { step, shape, exp_avg, exp_avg_sq });
-        }
-        dict.check_crc(metadata)?;
-        Ok(dict)
+        read(Cursor::new(bytes)).map_err(|fault| fault.reading(KIND, None))
     }
 
-    /// Loads the state from a safetensors file.
+    /// Loads the state from a safetensors file. It is read piece by piece into place: this
+    /// takes the state once, and some KB for each parameter's names and numbers; never more
+    /// than three times the file's size, or 3 MiB.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::InvalidFile`] naming what is wrong.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        Self::from_safetensors(&std::fs::read(path).map_err(|error| io(path, error))?)
+        let loaded = File::open(path).map_err(Fault::from).and_then(read);
+        loaded.map_err(|fault| fault.reading(KIND, Some(path)))
     }
 
-    /// Name and contents of every tensor, in order.
-    fn tensors(&self) -> Result<Vec<(String, TensorView<'_>)>, Error> {
-        let mut tensors = Vec::with_capacity(2 * self.state.len());
-        for (number, state) in &self.state {
-            let shape: Vec<usize> = state.shape.iter().map(|&axis| axis as usize).collect();
-            for (moment, values) in [("exp_avg", &state.exp_avg), ("exp_avg_sq", &state.exp_avg_sq)]
-            {
-                let name = format!("state.{number}.{moment}");
-                let bytes = bytemuck::cast_slice(values);
-                let view = TensorView::new(Dtype::F32, shape.clone(), bytes)
-                    .map_err(|error| invalid(&name, error))?;
-                tensors.push((name, view));
-            }
-        }
-        Ok(tensors)
+    /// Bytes of all moments.
+    fn bytes(&self) -> u64 {
+        let values = |state: &ParamState| state.exp_avg.len() + state.exp_avg_sq.len();
+        self.state.values().map(|state| 4 * values(state) as u64).sum()
     }
 
-    fn metadata(&self) -> Result<HashMap<String, String>, Error> {
+    /// Name, shape and values of every tensor, in the order of the file.
+    fn tensors(&self) -> impl Iterator<Item = (String, &[u32], &[f32])> {
+        self.state.iter().flat_map(|(number, state)| {
+            let moments = [("exp_avg", &state.exp_avg), ("exp_avg_sq", &state.exp_avg_sq)];
+            moments.map(|(moment, values)| (name(*number, moment), &state.shape[..], &values[..]))
+        })
+    }
+
+    /// The header, without its length, with a checksum of zeros. It is read again here: what
+    /// cannot be read is not written.
+    fn header(&self) -> Result<String, Fault> {
+        check(self)?;
         let (state, groups) = self.texts()?;
-        let crc = ("crc32".to_string(), self.crc(&state, &groups)?);
-        Ok([("state".into(), state), ("param_groups".into(), groups), crc].into())
+        let mut header = format!(
+            r#"{BEFORE_CRC}00000000","format_version":"{VERSION}","state":{},"param_groups":{}}}"#,
+            json("state", &state)?,
+            json("param_groups", &groups)?
+        );
+        let mut end = 0;
+        for (name, shape, values) in self.tensors() {
+            let begin = end;
+            end += size_of_val(values);
+            header += &format!(
+                r#","{name}":{{"dtype":"F32","shape":{},"data_offsets":[{begin},{end}]}}"#,
+                json(&name, shape)?
+            );
+        }
+        header.push('}');
+        // Tensors begin at a multiple of 8.
+        header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+        let length = header.len() as u64;
+        if length > LONGEST_HEADER {
+            return Err(invalid(
+                "header",
+                format_args!("{length} bytes, at most {LONGEST_HEADER}"),
+            ));
+        }
+        let mut budget = Budget::of_file(8 + length + self.bytes());
+        budget.take("header", 4 * length)?;
+        let parsed = Parsed::new(header.as_bytes(), self.bytes(), &mut budget)?;
+        budget.give_back(4 * length);
+        stated(&parsed, &mut budget)?;
+        budget.take("tensors", self.bytes())?;
+        Ok(header)
     }
 
     /// The JSON of `state` and `param_groups`.
-    fn texts(&self) -> Result<(String, String), Error> {
-        let counted: BTreeMap<_, _> = self
-            .state
-            .iter()
-            .map(|(number, state)| (number, Counted { step: state.step }))
-            .collect();
-        let text =
-            |what, text: serde_json::Result<String>| text.map_err(|error| invalid(what, error));
-        Ok((
-            text("state", serde_json::to_string(&counted))?,
-            text("param_groups", serde_json::to_string(&self.param_groups))?,
-        ))
+    fn texts(&self) -> Result<(String, String), Fault> {
+        let counted =
+            |(&number, state): (&usize, &ParamState)| (number, Counted { step: state.step });
+        let counts = Counts(self.state.iter().map(counted).collect());
+        Ok((json("state", &counts)?, json("param_groups", &self.param_groups)?))
     }
 
-    fn check_crc(&self, metadata: &HashMap<String, String>) -> Result<(), Error> {
-        let found = metadata.get("crc32").ok_or_else(|| invalid("crc32", "missing"))?;
-        let text = |key| metadata.get(key).map_or("", String::as_str);
-        let expected = self.crc(text("state"), text("param_groups"))?;
-        if *found == expected {
-            return Ok(());
+    /// Writes the file, then its checksum into the header.
+    fn write(&self, header: &str, file: &mut (impl Write + Seek)) -> Result<(), Fault> {
+        let (state, groups) = self.texts()?;
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(header.as_bytes())?;
+        let mut crc = Crc::new(VERSION, &state, &groups);
+        for (name, shape, values) in self.tensors() {
+            crc.update(&name, shape, values);
+            file.write_all(bytemuck::cast_slice(values))?;
         }
-        Err(invalid("crc32", format!("{found}, but the contents have {expected}")))
-    }
-
-    /// The checksum over the texts of the metadata and every tensor's name, shape and bytes.
-    fn crc(&self, state: &str, groups: &str) -> Result<String, Error> {
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(state.as_bytes());
-        crc.update(groups.as_bytes());
-        for (name, view) in self.tensors()? {
-            crc.update(format!("{name}{:?}", view.shape()).as_bytes());
-            crc.update(view.data());
-        }
-        Ok(format!("{:08x}", crc.finalize()))
+        file.seek(SeekFrom::Start(8 + BEFORE_CRC.len() as u64))?;
+        file.write_all(crc.text().as_bytes())?;
+        Ok(())
     }
 }
 
-fn json<T: serde::de::DeserializeOwned>(
-    metadata: &HashMap<String, String>,
+fn name(number: usize, moment: &str) -> String {
+    format!("state.{number}.{moment}")
+}
+
+fn json(what: &str, value: &(impl Serialize + ?Sized)) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|error| invalid(what, error))
+}
+
+fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
+    let mut file = TensorFile::open(file)?;
+    let (version, counts, param_groups) = stated(&file.header, &mut file.budget)?;
+    let (expected, found) = (2 * counts.0.len(), file.header.tensors.len());
+    if found != expected {
+        return Err(invalid("tensors", format_args!("{found}, expected {expected}")));
+    }
+    let mut crc =
+        Crc::new(version, &file.header.metadata["state"], &file.header.metadata["param_groups"]);
+    let mut dict = StateDict { state: BTreeMap::new(), param_groups };
+    for (number, Counted { step }) in counts.0 {
+        let mut moment = |moment| -> Result<_, Fault> {
+            let name = name(number, moment);
+            let (shape, values) = file.values(&name, Dtype::F32)?;
+            crc.update(&name, &shape, &values);
+            Ok((shape, values))
+        };
+        let (shape, exp_avg) = moment("exp_avg")?;
+        let (other, exp_avg_sq) = moment("exp_avg_sq")?;
+        if shape != other {
+            return Err(invalid(format_args!("state.{number}"), "its moments differ in shape"));
+        }
+        dict.state.insert(number, ParamState { step, shape, exp_avg, exp_avg_sq });
+    }
+    let (found, expected) = (text(&file.header, "crc32")?, crc.text());
+    if found == expected {
+        return Ok(dict);
+    }
+    Err(invalid("crc32", format_args!("{found}, but the contents have {expected}")))
+}
+
+/// What the metadata says: version, step counts, groups.
+fn stated(header: &Parsed, budget: &mut Budget) -> Result<(u32, Counts, Vec<GroupState>), Fault> {
+    let version = match header.metadata.get("format_version").map(|text| text.parse()) {
+        None => 0,
+        Some(Ok(version)) if version <= VERSION => version,
+        Some(found) => {
+            let found = found.map_or("not a number".into(), |version| version.to_string());
+            let reason = format!("{found}; this version of sparse-adam reads up to {VERSION}");
+            return Err(invalid("format_version", reason));
+        }
+    };
+    let counts: Counts = parse(header, "state", budget)?;
+    budget.take("state", 128 * counts.0.len() as u64)?;
+    Ok((version, counts, parse(header, "param_groups", budget)?))
+}
+
+fn text<'a>(header: &'a Parsed, key: &str) -> Result<&'a str, Fault> {
+    let text = header.metadata.get(key).map(String::as_str);
+    text.ok_or_else(|| invalid(key, "missing from the metadata"))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(
+    header: &Parsed,
     key: &str,
-) -> Result<T, Error> {
-    let text = metadata.get(key).ok_or_else(|| invalid(key, "missing from the metadata"))?;
-    unique_keys(text).map_err(|error| invalid(key, error))?;
+    budget: &mut Budget,
+) -> Result<T, Fault> {
+    let text = text(header, key)?;
+    budget.take_json(key, text)?;
     serde_json::from_str(text).map_err(|error| invalid(key, error))
 }
 
-fn tensor(
-    file: &SafeTensors<'_>,
-    number: usize,
-    moment: &str,
-) -> Result<(Vec<u32>, Vec<f32>), Error> {
-    let name = format!("state.{number}.{moment}");
-    let view = file.tensor(&name).map_err(|error| invalid(&name, error))?;
-    if view.dtype() != Dtype::F32 {
-        return Err(invalid(&name, format!("{:?}, expected F32", view.dtype())));
-    }
-    Ok((shape(&name, view.shape())?, bytemuck::pod_collect_to_vec(view.data())))
-}
+/// The checksum over version, the texts of the metadata, and every tensor's name, shape and bytes.
+struct Crc(crc32fast::Hasher);
 
-/// The header names no tensor twice; the reader would keep the last in silence.
-fn check_keys(bytes: &[u8]) -> Result<(), Error> {
-    let length = bytes.first_chunk().map(|&length| u64::from_le_bytes(length));
-    let length = length.and_then(|length| usize::try_from(length).ok());
-    let header = length.and_then(|length| bytes.get(8..)?.get(..length));
-    let header = header.ok_or_else(|| invalid("header", "longer than the file"))?;
-    let text = std::str::from_utf8(header).map_err(|error| invalid("header", error))?;
-    unique_keys(text).map_err(|error| invalid("header", error))
-}
-
-/// Fails on JSON with a key twice in one object.
-fn unique_keys(text: &str) -> serde_json::Result<()> {
-    let mut read = serde_json::Deserializer::from_str(text);
-    UniqueKeys.deserialize(&mut read)?;
-    read.end()
-}
-
-/// Reads any JSON and keeps nothing of it.
-#[derive(Clone, Copy)]
-struct UniqueKeys;
-
-impl<'de> DeserializeSeed<'de> for UniqueKeys {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, read: D) -> Result<(), D::Error> {
-        read.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for UniqueKeys {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("JSON without repeated keys")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = BTreeSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            map.next_value_seed(self)?;
-            if let Some(again) = seen.replace(key) {
-                return Err(A::Error::custom(format!("{again:?} twice")));
-            }
+impl Crc {
+    fn new(version: u32, state: &str, groups: &str) -> Self {
+        let mut crc = crc32fast::Hasher::new();
+        if version > 0 {
+            crc.update(version.to_string().as_bytes());
         }
-        Ok(())
+        crc.update(state.as_bytes());
+        crc.update(groups.as_bytes());
+        Self(crc)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
-        while sequence.next_element_seed(self)?.is_some() {}
-        Ok(())
+    fn update(&mut self, name: &str, shape: &[u32], values: &[f32]) {
+        self.0.update(format!("{name}{shape:?}").as_bytes());
+        self.0.update(bytemuck::cast_slice(values));
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn text(self) -> String {
+        format!("{:08x}", self.0.finalize())
     }
 }

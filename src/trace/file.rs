@@ -1,17 +1,21 @@
 //! Reading a trace file.
 
 use super::Tolerance;
-use crate::{AdamOptions, Error};
-use safetensors::{Dtype, SafeTensors};
+use crate::tensor_file::{Dtype, Fault, TensorFile, invalid};
+use crate::{AdamOptions, Error, serde_with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::Cursor;
 
-/// What a trace does: the JSON of its metadata key `trace`.
+/// What a trace does: the JSON of its metadata key `trace`. An unknown key is an error: it may
+/// ask for what is not done here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recipe {
     /// 1.
     pub version: u32,
     /// Shape of each parameter.
+    #[serde(deserialize_with = "serde_with::unique")]
     pub params: BTreeMap<String, Vec<u32>>,
     /// The parameter groups.
     pub groups: Vec<GroupRecipe>,
@@ -28,6 +32,7 @@ pub struct Recipe {
 
 /// One parameter group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "GroupKeys")]
 pub struct GroupRecipe {
     /// Its hyperparameters.
     #[serde(flatten)]
@@ -36,8 +41,28 @@ pub struct GroupRecipe {
     pub params: Vec<String>,
 }
 
+/// A group as it stands in the file, and no other key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupKeys {
+    lr: f64,
+    betas: (f64, f64),
+    eps: f64,
+    #[serde(default)]
+    maximize: bool,
+    params: Vec<String>,
+}
+
+impl From<GroupKeys> for GroupRecipe {
+    fn from(keys: GroupKeys) -> Self {
+        let GroupKeys { lr, betas, eps, maximize, params } = keys;
+        Self { options: AdamOptions { lr, betas, eps, maximize }, params }
+    }
+}
+
 /// One step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StepRecipe {
     /// Parameters that have a gradient in it.
     pub grads: Vec<String>,
@@ -92,47 +117,80 @@ impl Trace {
     /// # Errors
     /// [`Error::InvalidFile`] naming what is missing or malformed.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let tensors = SafeTensors::deserialize(bytes)
-            .map_err(|error| invalid("safetensors", error.to_string()))?;
-        let recipe = recipe(bytes)?;
-        let mut trace = Self { recipe, floats: BTreeMap::new(), indices: BTreeMap::new() };
-        for (name, view) in tensors.tensors() {
-            match view.dtype() {
-                Dtype::F32 => {
-                    let values = bytemuck::pod_collect_to_vec(view.data());
-                    trace.floats.insert(name, values);
-                }
-                Dtype::I64 => {
-                    let values = bytemuck::pod_collect_to_vec(view.data());
-                    trace.indices.insert(name, values);
-                }
-                other => return Err(invalid(&name, format!("{other:?} is neither F32 nor I64"))),
-            }
-        }
-        trace.check()?;
-        Ok(trace)
+        read(bytes).map_err(|fault| fault.reading("trace", None))
     }
 
-    /// Every step's indices and values fit each other and their parameter.
-    fn check(&self) -> Result<(), Error> {
+    /// The recipe makes sense, and the tensors are those that it needs.
+    fn check(&self) -> Result<(), Fault> {
         for (name, shape) in &self.recipe.params {
-            let values = shape.iter().map(|&axis| axis as usize).product::<usize>();
-            if shape.is_empty() || values == 0 || self.initial(name)?.len() != values {
-                return Err(invalid(name, format!("its initial values do not fill {shape:?}")));
+            let axes = shape.iter();
+            let values =
+                axes.copied().try_fold(1usize, |values, axis| values.checked_mul(axis as usize));
+            let initial = self.floats.get(&format!("initial/{name}")).map(Vec::len);
+            if shape.is_empty() || initial == Some(0) || initial.is_none() || values != initial {
+                let reason = format!("its initial values do not fill {shape:?}");
+                return Err(invalid(name, reason));
             }
         }
+        self.check_groups()?;
         for (k, step) in self.recipe.steps.iter().enumerate() {
-            for name in &step.grads {
-                let (indices, values) = self.grad(k, name)?;
-                if indices.len() * self.dim(name)? != values.len() {
-                    return Err(invalid(name, format!("step {k}: indices and values differ")));
+            self.check_step(k, step)?;
+        }
+        match self.recipe.expect.iter().find(|&&k| k >= self.recipe.steps.len()) {
+            None => Ok(()),
+            Some(k) => {
+                Err(invalid("expect", format_args!("step {k} of {}", self.recipe.steps.len())))
+            }
+        }
+    }
+
+    /// Each parameter is in one group, and each group has parameters.
+    fn check_groups(&self) -> Result<(), Fault> {
+        let mut grouped = BTreeMap::new();
+        for (number, group) in self.recipe.groups.iter().enumerate() {
+            let wrong = |reason: &str| invalid(format_args!("group {number}"), reason);
+            if group.params.is_empty() {
+                return Err(wrong("it has no parameters"));
+            }
+            for name in &group.params {
+                if !self.recipe.params.contains_key(name) {
+                    return Err(wrong("it names a parameter that the trace does not have"));
+                }
+                if grouped.insert(name, number).is_some() {
+                    return Err(invalid(name, "in the groups twice; name it in one group, once"));
                 }
             }
-            if step.set.iter().any(|set| set.group >= self.recipe.groups.len()) {
-                return Err(invalid("set", format!("step {k}: no such group")));
+        }
+        match self.recipe.params.keys().find(|name| !grouped.contains_key(name)) {
+            None => Ok(()),
+            Some(name) => Err(invalid(name, "in no group; name it in one")),
+        }
+    }
+
+    /// Indices and values of each gradient fit each other and their parameter.
+    fn check_step(&self, k: usize, step: &StepRecipe) -> Result<(), Fault> {
+        let wrong = |name: &str, reason: &str| invalid(name, format_args!("step {k}: {reason}"));
+        for (number, name) in step.grads.iter().enumerate() {
+            if !self.recipe.params.contains_key(name) {
+                return Err(wrong(name, "a gradient of a parameter that the trace does not have"));
+            }
+            if step.grads[..number].contains(name) {
+                return Err(wrong(name, "two gradients; a step takes one"));
+            }
+            let indices = self.indices.get(&format!("step/{k}/{name}/indices"));
+            let values = self.floats.get(&format!("step/{k}/{name}/values"));
+            let (Some(indices), Some(values)) = (indices, values) else {
+                return Err(wrong(name, "its indices or values are missing"));
+            };
+            let fits = indices.len().checked_mul(self.dim(name)) == Some(values.len());
+            if !fits || u32::try_from(indices.len()).is_err() {
+                return Err(wrong(name, "indices and values differ in length"));
             }
         }
-        Ok(())
+        match step.set.iter().find(|set| set.group >= self.recipe.groups.len()) {
+            None => Ok(()),
+            Some(set) => Err(wrong("set", &format!("no group {}", set.group))),
+        }
     }
 
     /// Values of a parameter before the first step.
@@ -150,7 +208,7 @@ impl Trace {
     pub fn grad(&self, k: usize, param: &str) -> Result<(&[i64], &[f32]), Error> {
         let name = format!("step/{k}/{param}/indices");
         let indices = self.indices.get(&name);
-        let indices = indices.ok_or_else(|| invalid(&name, "missing".into()))?;
+        let indices = indices.ok_or_else(|| missing(&name))?;
         Ok((indices, self.float(&format!("step/{k}/{param}/values"))?))
     }
 
@@ -159,32 +217,50 @@ impl Trace {
         self.floats.get(&format!("expected/{k}/{param}/{tensor}")).map(Vec::as_slice)
     }
 
-    /// Values a row of a parameter.
-    pub(super) fn dim(&self, param: &str) -> Result<usize, Error> {
+    /// Values per row of a parameter of the trace.
+    pub(super) fn dim(&self, param: &str) -> usize {
         let shape = self.recipe.params.get(param);
-        let shape = shape.ok_or_else(|| invalid(param, "no such parameter".into()))?;
-        Ok(shape[1..].iter().map(|&axis| axis as usize).product())
+        let columns = shape.and_then(|shape| shape.get(1..)).unwrap_or(&[]);
+        columns.iter().map(|&axis| axis as usize).product()
     }
 
     fn float(&self, name: &str) -> Result<&[f32], Error> {
         let values = self.floats.get(name).map(Vec::as_slice);
-        values.ok_or_else(|| invalid(name, "missing".into()))
+        values.ok_or_else(|| missing(name))
     }
 }
 
-fn recipe(bytes: &[u8]) -> Result<Recipe, Error> {
-    let (_, header) = SafeTensors::read_metadata(bytes)
-        .map_err(|error| invalid("safetensors", error.to_string()))?;
-    let json = header.metadata().as_ref().and_then(|metadata| metadata.get("trace"));
-    let json = json.ok_or_else(|| invalid("metadata", "no key `trace`".into()))?;
-    let recipe: Recipe = serde_json::from_str(json)
-        .map_err(|error| invalid("metadata `trace`", error.to_string()))?;
+pub(super) fn missing(name: &str) -> Error {
+    invalid(name, "missing").reading("trace", None)
+}
+
+fn read(bytes: &[u8]) -> Result<Trace, Fault> {
+    let mut file = TensorFile::open(Cursor::new(bytes))?;
+    let json = file.header.metadata.get("trace");
+    let json = json.ok_or_else(|| invalid("metadata", "no key `trace`"))?;
+    file.budget.take_json("metadata `trace`", json)?;
+    let recipe: Recipe =
+        serde_json::from_str(json).map_err(|error| invalid("metadata `trace`", error))?;
     if recipe.version != 1 {
-        return Err(invalid("metadata `trace`", format!("version {}, not 1", recipe.version)));
+        let reason = format!("version {}, not 1", recipe.version);
+        return Err(invalid("metadata `trace`", reason));
     }
-    Ok(recipe)
-}
-
-fn invalid(what: &str, reason: String) -> Error {
-    Error::InvalidFile { what: format!("trace: {what}"), reason }
+    let mut trace = Trace { recipe, floats: BTreeMap::new(), indices: BTreeMap::new() };
+    let types: Vec<_> =
+        file.header.tensors.iter().map(|(name, entry)| (name.clone(), entry.dtype)).collect();
+    for (name, dtype) in types {
+        match dtype {
+            Dtype::F32 => {
+                let values = file.values(&name, dtype)?.1;
+                trace.floats.insert(name, values);
+            }
+            Dtype::I64 => {
+                let values = file.values(&name, dtype)?.1;
+                trace.indices.insert(name, values);
+            }
+            Dtype::Other => return Err(invalid(&name, "of a type that is neither F32 nor I64")),
+        }
+    }
+    trace.check()?;
+    Ok(trace)
 }

@@ -164,7 +164,8 @@ impl<'a> GpuRun<'a> {
     }
 
     async fn outcome(&self, name: &str) -> Result<Outcome, Error> {
-        let param = self.gpu.read(&self.buffers[name]).await?;
+        let buffer = self.buffers.get(name).ok_or_else(|| super::file::missing(name))?;
+        let param = self.gpu.read(buffer).await?;
         let state = match self.optimizer.param(name) {
             Some(param) => self.optimizer.state_of(param).await?,
             None => None,

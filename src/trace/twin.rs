@@ -17,7 +17,7 @@ impl<'a> Twin<'a> {
     pub fn new(trace: &'a Trace, start: Option<&StateDict>) -> Result<Self, Error> {
         let mut tables = BTreeMap::new();
         for name in trace.recipe.params.keys() {
-            let table = Table::new(trace.initial(name)?.to_vec(), trace.dim(name)?);
+            let table = Table::new(trace.initial(name)?.to_vec(), trace.dim(name));
             tables.insert(name.as_str(), table);
         }
         let options = trace.recipe.groups.iter().map(|group| group.options).collect();
@@ -34,29 +34,24 @@ impl<'a> Twin<'a> {
         groups.flat_map(|(group, recipe)| recipe.params.iter().map(move |p| (p.as_str(), group)))
     }
 
+    /// Takes over a state as [`SparseAdam::load_state_dict`] does, with the same checks.
+    ///
+    /// [`SparseAdam::load_state_dict`]: crate::SparseAdam::load_state_dict
     fn load(&mut self, start: &StateDict) -> Result<(), Error> {
-        let unfit = |what: &str| Error::StateMismatch {
-            what: what.into(),
-            expected: "the parameters and groups of the trace".into(),
-            found: "others".into(),
-        };
-        if start.param_groups.len() != self.options.len() {
-            return Err(unfit("groups"));
-        }
-        self.options = start.param_groups.iter().map(|group| group.options).collect();
-        let numbers = start.param_groups.iter().flat_map(|group| &group.params);
-        for ((name, _), number) in self.numbered().zip(numbers) {
+        let groups: Vec<_> =
+            self.trace.recipe.groups.iter().map(|group| group.params.clone()).collect();
+        let numbers = start.numbers(&groups)?;
+        for ((name, _), number) in self.numbered().zip(&numbers) {
             let (Some(state), Some(table)) = (start.state.get(number), self.tables.get_mut(name))
             else {
                 continue;
             };
-            if state.exp_avg.len() != table.param.len() {
-                return Err(unfit(name));
-            }
+            state.check(name, &self.trace.recipe.params[name], table.param.len())?;
             table.step = state.step;
             table.exp_avg.clone_from(&state.exp_avg);
             table.exp_avg_sq.clone_from(&state.exp_avg_sq);
         }
+        self.options = start.param_groups.iter().map(|group| group.options).collect();
         Ok(())
     }
 

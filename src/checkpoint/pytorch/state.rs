@@ -1,0 +1,243 @@
+//! The state of a `torch.optim.SparseAdam`, out of a pickle's values.
+
+use super::find::kind;
+use super::pickle::{Node, Value};
+use super::storage::Source;
+use crate::cut::cut;
+use crate::state_dict::MOST_STEPS;
+use crate::tensor_file::{Fault, invalid};
+use crate::{AdamOptions, GroupState, ParamState, StateDict};
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+
+/// Keys that torch's schedulers leave in a group, beside `initial_lr`: of no use to a step
+/// (source: torch/optim/lr_scheduler.py and swa_utils.py).
+const OF_SCHEDULERS: [&str; 6] =
+    ["max_lr", "min_lr", "base_lr", "max_momentum", "base_momentum", "swa_lr"];
+
+/// Keys of a group that name another optimizer, and which.
+const OF_OTHERS: [(&str, &str); 9] = [
+    ("decoupled_weight_decay", "torch.optim.Adam or AdamW"),
+    ("amsgrad", "torch.optim.Adam or AdamW"),
+    ("max_exp_avg_sq", "torch.optim.Adam or AdamW, with amsgrad"),
+    ("alpha", "torch.optim.RMSprop or ASGD"),
+    ("nesterov", "torch.optim.SGD"),
+    ("lr_decay", "torch.optim.Adagrad"),
+    ("momentum_decay", "torch.optim.NAdam"),
+    ("rho", "torch.optim.Adadelta"),
+    ("weight_decay", "another optimizer of torch"),
+];
+
+/// A dict of few keys, each a text and there once.
+type Fields<'a> = BTreeMap<&'a str, Value>;
+
+pub(super) fn read<R: Read + Seek>(
+    mut source: Source<'_, R>,
+    root: Value,
+) -> Result<StateDict, Fault> {
+    let root = source.fields("file", root)?;
+    let mut loaded = StateDict::default();
+    for &(number, state) in source.dict("state", field("file", &root, "state")?)? {
+        let number = source.param_number(number)?;
+        // A B-tree's nodes may be half empty.
+        source.budget.take("state", 2 * size_of::<(usize, ParamState)>() as u64)?;
+        let state = source.param_state(&format!("state.{number}"), state)?;
+        if loaded.state.insert(number, state).is_some() {
+            return Err(invalid(format_args!("state.{number}"), "there twice"));
+        }
+    }
+    let groups = source.list("param_groups", field("file", &root, "param_groups")?)?;
+    for (number, &group) in groups.iter().enumerate() {
+        source.budget.take("param_groups", 3 * size_of::<GroupState>() as u64)?;
+        let group = source.group_state(&format!("param_groups.{number}"), group)?;
+        loaded.param_groups.push(group);
+    }
+    Ok(loaded)
+}
+
+fn field(what: &str, fields: &Fields<'_>, key: &str) -> Result<Value, Fault> {
+    fields.get(key).copied().ok_or_else(|| invalid(format_args!("{what}: {key}"), "missing"))
+}
+
+/// Refuses keys that are none of SparseAdam's.
+fn only(what: &str, fields: &Fields<'_>, known: &[&str]) -> Result<(), Fault> {
+    let Some(stray) = fields.keys().find(|key| !known.contains(key)) else { return Ok(()) };
+    let other = OF_OTHERS.iter().find(|(key, _)| fields.contains_key(key));
+    let reason = match other {
+        None => format!("unknown key {:?}", cut(stray)),
+        Some((key, optimizer)) => format!(
+            "key {key:?}: this is a state of {optimizer}; what is read here is that of torch.optim.SparseAdam"
+        ),
+    };
+    Err(invalid(what, reason))
+}
+
+impl<'a, R: Read + Seek> Source<'a, R> {
+    fn param_number(&self, key: Value) -> Result<usize, Fault> {
+        let number = match key {
+            Value::Int(number) => usize::try_from(number).ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| {
+            let remedy = match self.pickle.node(key) {
+                Some(Node::Tensor(_)) => {
+                    ": this is optimizer.state itself; save optimizer.state_dict() instead"
+                }
+                Some(Node::Text(_)) => {
+                    ": states by name (of FSDP) need rekeying by number in torch"
+                }
+                _ => "",
+            };
+            let key = kind(self.pickle, key);
+            invalid("state", format_args!("key {key} is not a parameter's number{remedy}"))
+        })
+    }
+
+    fn param_state(&mut self, what: &str, state: Value) -> Result<ParamState, Fault> {
+        let fields = self.fields(what, state)?;
+        only(what, &fields, &["step", "exp_avg", "exp_avg_sq"])?;
+        let step = self.step(&format!("{what}.step"), field(what, &fields, "step")?)?;
+        let mut moment = |name| {
+            let value = field(what, &fields, name)?;
+            let what = format!("{what}.{name}");
+            match self.pickle.node(value) {
+                Some(Node::Tensor(view)) => self.floats(&what, view),
+                _ => {
+                    let found = kind(self.pickle, value);
+                    Err(invalid(what, format_args!("{found} is not a tensor")))
+                }
+            }
+        };
+        let (shape, exp_avg) = moment("exp_avg")?;
+        let (other, exp_avg_sq) = moment("exp_avg_sq")?;
+        if shape != other {
+            return Err(invalid(what, "its moments differ in shape"));
+        }
+        Ok(ParamState { step, shape, exp_avg, exp_avg_sq })
+    }
+
+    /// An int, or a tensor of one number.
+    fn step(&mut self, what: &str, value: Value) -> Result<u64, Fault> {
+        let count = match value {
+            Value::Int(step) => u64::try_from(step).ok(),
+            _ => {
+                let number = self.number_in(what, value)?;
+                // Beyond 2^53, every number is whole, and refused below.
+                (number >= 0.0 && number.fract() == 0.0).then_some(number as u64)
+            }
+        };
+        count.filter(|&count| count <= MOST_STEPS).ok_or_else(|| {
+            let found = kind(self.pickle, value);
+            invalid(what, format_args!("{found} is not a count of at most 2^53"))
+        })
+    }
+
+    /// A number: an int, a float, or in a tensor of one number.
+    fn number_in(&mut self, what: &str, value: Value) -> Result<f64, Fault> {
+        match (value, self.pickle.node(value)) {
+            (Value::Float(number), _) => Ok(number),
+            (Value::Int(number), _) if number.unsigned_abs() <= MOST_STEPS => Ok(number as f64),
+            (_, Some(Node::Tensor(view))) => self.number(what, view),
+            (_, Some(Node::Object("numpy._core.multiarray" | "numpy.core.multiarray", _))) => {
+                Err(invalid(what, "a number of numpy; in torch, make it a float before saving"))
+            }
+            _ => {
+                let found = kind(self.pickle, value);
+                Err(invalid(what, format_args!("{found} is not a number")))
+            }
+        }
+    }
+
+    fn group_state(&mut self, what: &str, group: Value) -> Result<GroupState, Fault> {
+        let fields = self.fields(what, group)?;
+        let mut known =
+            vec!["lr", "betas", "eps", "maximize", "initial_lr", "params", "param_names"];
+        known.extend(OF_SCHEDULERS);
+        only(what, &fields, &known)?;
+        let mut number = |key| {
+            let value = field(what, &fields, key)?;
+            self.number_in(&format!("{what}.{key}"), value)
+        };
+        let (lr, eps) = (number("lr")?, number("eps")?);
+        let initial_lr =
+            fields.contains_key("initial_lr").then(|| number("initial_lr")).transpose()?;
+        let &[beta1, beta2] =
+            self.list(&format!("{what}.betas"), field(what, &fields, "betas")?)?
+        else {
+            return Err(invalid(what, "betas are not two"));
+        };
+        let betas = (self.number_in(what, beta1)?, self.number_in(what, beta2)?);
+        let maximize = match fields.get("maximize") {
+            None => false,
+            Some(&Value::Bool(maximize)) => maximize,
+            Some(&other) => {
+                let found = kind(self.pickle, other);
+                return Err(invalid(what, format_args!("maximize is {found}")));
+            }
+        };
+        let options = AdamOptions { lr, betas, eps, maximize };
+        let params = self.params(what, field(what, &fields, "params")?)?;
+        let names = fields.get("param_names").map(|&names| self.names(what, names)).transpose()?;
+        let state = GroupState::new(options, params);
+        Ok(GroupState { initial_lr, param_names: names, ..state })
+    }
+
+    fn params(&mut self, what: &str, list: Value) -> Result<Vec<usize>, Fault> {
+        let list = self.list(what, list)?;
+        self.budget.take(what, 8 * list.len() as u64)?;
+        list.iter().map(|&param| self.param_number(param)).collect()
+    }
+
+    fn names(&mut self, what: &str, list: Value) -> Result<Vec<String>, Fault> {
+        let list = self.list(what, list)?;
+        self.budget.take(what, 48 * list.len() as u64)?;
+        let mut names = Vec::with_capacity(list.len());
+        for &name in list {
+            let Some(Node::Text(name)) = self.pickle.node(name) else {
+                return Err(invalid(what, "a name of a parameter is no text"));
+            };
+            self.budget.take(what, name.len() as u64)?;
+            names.push(name.to_string());
+        }
+        Ok(names)
+    }
+
+    /// A small dict whose keys are texts.
+    fn fields(&self, what: &str, value: Value) -> Result<Fields<'a>, Fault> {
+        let dict = self.dict(what, value)?;
+        if dict.len() > 64 {
+            return Err(invalid(what, format_args!("{} keys, at most 64", dict.len())));
+        }
+        let mut fields = Fields::new();
+        for &(key, value) in dict {
+            let Some(&Node::Text(name)) = self.pickle.node(key) else {
+                let key = kind(self.pickle, key);
+                return Err(invalid(what, format_args!("key {key} is no text")));
+            };
+            if fields.insert(name, value).is_some() {
+                return Err(invalid(what, format_args!("key {:?} twice", cut(name))));
+            }
+        }
+        Ok(fields)
+    }
+
+    fn dict(&self, what: &str, value: Value) -> Result<&'a [(Value, Value)], Fault> {
+        match self.pickle.node(value) {
+            Some(Node::Dict(dict)) => Ok(dict),
+            _ => {
+                let found = kind(self.pickle, value);
+                Err(invalid(what, format_args!("{found} is not a dict")))
+            }
+        }
+    }
+
+    fn list(&self, what: &str, value: Value) -> Result<&'a [Value], Fault> {
+        match self.pickle.node(value) {
+            Some(Node::List(list) | Node::Tuple(list)) => Ok(list),
+            _ => {
+                let found = kind(self.pickle, value);
+                Err(invalid(what, format_args!("{found} is not a list")))
+            }
+        }
+    }
+}
