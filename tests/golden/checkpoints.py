@@ -8,6 +8,7 @@ that point. Written by the version of torch in requirements.txt:
 """
 
 import argparse
+import collections
 import json
 import pathlib
 
@@ -98,6 +99,69 @@ def write(name, out, seed, steps=6):
     save_file(tensors, out / f"{name}.safetensors", {"trace": json.dumps(recipe)})
 
 
+def write_ways(out):
+    """The state of plain.pt, saved in other ways."""
+    plain = torch.load(out / "plain.pt")
+    table = torch.nn.Embedding(40, 8, sparse=True)
+
+    def grouped(**more):
+        return {"state": plain["state"], "param_groups": [{**plain["param_groups"][0], **more}]}
+
+    torch.save({"epoch": 3, "model": table.state_dict(), "optimizer": plain,
+                "rng": torch.get_rng_state()}, out / "under_a_key.pt")
+    torch.save({"optimizer_states": [plain], "epoch": 3}, out / "lightning.pt")
+    torch.save(plain, out / "before_1_6.pt", _use_new_zipfile_serialization=False)
+    torch.save(plain, out / "protocol_4.pt", pickle_protocol=4)
+    torch.save({"state": collections.defaultdict(dict, plain["state"]),
+                "param_groups": plain["param_groups"]}, out / "defaultdict.pt")
+    torch.save(grouped(lr=torch.tensor(plain["param_groups"][0]["lr"], dtype=torch.float64)),
+               out / "tensor_lr.pt")
+    # The second moment as a transposed view, the first at an offset of a larger storage.
+    state = plain["state"][0]
+    larger = torch.cat([torch.full((3,), torch.nan), state["exp_avg"].flatten()])
+    viewed = {**state, "exp_avg": larger[3:].view(40, 8),
+              "exp_avg_sq": state["exp_avg_sq"].t().contiguous().t()}
+    torch.save({**plain, "state": {0: viewed}}, out / "views.pt")
+    torch.serialization.set_crc32_options(False)
+    torch.save(plain, out / "no_crc.pt")
+    torch.serialization.set_crc32_options(True)
+
+    # What schedulers leave in a group: OneCycleLR's keys, then CyclicLR's and SWALR's.
+    optimizer = torch.optim.SparseAdam([torch.nn.Parameter(torch.zeros(40, 8))])
+    optimizer.load_state_dict(plain)
+    torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=10)
+    torch.optim.swa_utils.SWALR(optimizer, swa_lr=0.05)
+    torch.save(optimizer.state_dict(), out / "one_cycle.pt")
+
+
+def write_refused(out):
+    """What is refused, each for a reason of its own."""
+    # A pickle that names a function to call, and one that is no optimizer's state.
+    class Hostile:
+        def __reduce__(self):
+            return (print, ("called",))
+    torch.save({"state": {}, "param_groups": Hostile()}, out / "hostile.pt")
+    torch.save({"weight": torch.zeros(3)}, out / "not_a_state.pt")
+    # Other optimizers, and an optimizer itself.
+    for kind in (torch.optim.Adam, torch.optim.AdamW):
+        param = torch.nn.Parameter(torch.zeros(3, 2))
+        param.grad = torch.ones(3, 2)
+        optimizer = kind([param])
+        optimizer.step()
+        torch.save(optimizer.state_dict(), out / f"{kind.__name__.lower()}.pt")
+    param = torch.nn.Parameter(torch.zeros(3, 2))
+    optimizer = torch.optim.SparseAdam([param])
+    param.grad = torch.sparse_coo_tensor([[1]], torch.ones(1, 2), (3, 2))
+    optimizer.step()
+    torch.save(optimizer, out / "whole_optimizer.pt")
+    torch.save({"state": optimizer.state, "param_groups": optimizer.state_dict()["param_groups"]},
+               out / "keyed_by_tensors.pt")
+    # Moments that are one number, expanded.
+    saved = optimizer.state_dict()
+    saved["state"][0]["exp_avg"] = torch.zeros(1).expand(1 << 15, 1 << 15)
+    torch.save(saved, out / "expanded.pt")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, default=HERE / "checkpoints")
@@ -107,12 +171,8 @@ def main():
     args.out.mkdir(exist_ok=True)
     for name in CASES:
         write(name, args.out, args.seed)
-    # A pickle that names a function to call, and one that is no optimizer's state.
-    class Hostile:
-        def __reduce__(self):
-            return (print, ("called",))
-    torch.save({"state": {}, "param_groups": Hostile()}, args.out / "hostile.pt")
-    torch.save({"weight": torch.zeros(3)}, args.out / "not_a_state.pt")
+    write_ways(args.out)
+    write_refused(args.out)
 
 
 if __name__ == "__main__":
