@@ -71,7 +71,7 @@ pub enum Error {
     /// A region of exactly twice the bytes of the 32-bit indices that it should hold: most likely
     /// the indices are i64, of which every second word would be taken for an index.
     #[error(
-        "{what}: the region holds {found} bytes, twice the {expected} of 32-bit indices; if they are i64, say index_format(IndexFormat::I64), else give a slice of the part that is used"
+        "{what}: the region holds {found} bytes, twice the {expected} of 32-bit indices; if they are i64, say index_dtype(IndexDtype::I64), else give a slice of the part that is used"
     )]
     MaybeI64 {
         /// The region's role.

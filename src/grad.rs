@@ -9,7 +9,7 @@ use wgpu::BufferUsages;
 
 /// How indices lie in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum IndexFormat {
+pub enum IndexDtype {
     /// Unsigned, 4 bytes.
     #[default]
     U32,
@@ -19,7 +19,7 @@ pub enum IndexFormat {
     I64,
 }
 
-impl IndexFormat {
+impl IndexDtype {
     pub(crate) fn bytes(self) -> u64 {
         if self == Self::I64 { 8 } else { 4 }
     }
@@ -80,7 +80,7 @@ pub struct SparseGrad {
     pub(crate) indices: Region,
     pub(crate) values: Region,
     pub(crate) nnz: u32,
-    pub(crate) format: IndexFormat,
+    pub(crate) format: IndexDtype,
     pub(crate) source: ValueSource,
     pub(crate) weights: Option<Region>,
     pub(crate) count: Option<Region>,
@@ -98,7 +98,7 @@ impl SparseGrad {
             indices: indices.into(),
             values: values.into(),
             nnz,
-            format: IndexFormat::default(),
+            format: IndexDtype::default(),
             source: ValueSource::Entry,
             weights: None,
             count: None,
@@ -117,7 +117,7 @@ impl SparseGrad {
 
     /// The format of the indices (default u32). A region of exactly twice the bytes that 32-bit
     /// indices need is refused: it looks like i64 indices whose format was not told.
-    pub fn index_format(mut self, format: IndexFormat) -> Self {
+    pub fn index_dtype(mut self, format: IndexDtype) -> Self {
         self.format = format;
         self
     }
@@ -185,9 +185,9 @@ impl SparseGrad {
     pub(crate) fn is_plain(&self, table: Geometry) -> bool {
         // As u32, a negative index must be out of range.
         let fits = match self.format {
-            IndexFormat::U32 => true,
-            IndexFormat::I32 => table.rows <= 1 << 31,
-            IndexFormat::I64 => false,
+            IndexDtype::U32 => true,
+            IndexDtype::I32 => table.rows <= 1 << 31,
+            IndexDtype::I64 => false,
         };
         fits && table.sparse_dim == 1 && matches!(self.source, ValueSource::Entry)
     }
@@ -253,7 +253,7 @@ impl SparseGrad {
     /// range: only their size gives them away.
     fn check_format(&self, role: &Role<'_>, bytes: u64) -> Result<(), Error> {
         let found = self.indices.size();
-        if self.format == IndexFormat::I64 || found != 2 * bytes {
+        if self.format == IndexDtype::I64 || found != 2 * bytes {
             return Ok(());
         }
         Err(Error::MaybeI64 { what: role.to_string(), expected: bytes, found })

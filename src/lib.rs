@@ -42,7 +42,7 @@ mod tuning;
 mod upload;
 
 pub use error::Error;
-pub use grad::{Duplicates, IndexFormat, NonFinite, SparseGrad};
+pub use grad::{Duplicates, IndexDtype, NonFinite, SparseGrad};
 pub use hooks::HookId;
 pub use ids::{GroupId, ParamId};
 pub use optimizer::SparseAdam;

@@ -8,7 +8,7 @@ use super::pair::{Pair, Setting, Shape};
 use super::random::Random;
 use crate::reference::Gradient;
 use crate::trace::{Comparison, Tolerance};
-use crate::{AdamOptions, Duplicates, Error, IndexFormat, NonFinite};
+use crate::{AdamOptions, Duplicates, Error, IndexDtype, NonFinite};
 
 const ONLY_SUMS: AdamOptions =
     AdamOptions { lr: 1e-3, betas: (0.0, 0.999), eps: 1e-8, maximize: false };
@@ -97,7 +97,7 @@ pub(super) async fn inspect(on: Setting<'_>, finding: &mut Finding) -> Result<()
         for (entry, value) in [(5, f32::NAN), (6, f32::INFINITY), (70, f32::NEG_INFINITY)] {
             grad.values[entry * dim + dim - 1] = value;
         }
-        let set = pair.gradient(&grad, IndexFormat::U32).non_finite(NonFinite::Skipped);
+        let set = pair.gradient(&grad, IndexDtype::U32).non_finite(NonFinite::Skipped);
         let mut same = Gradient::default();
         for (&index, row) in grad.indices.iter().zip(grad.values.chunks(dim)) {
             if row.iter().all(|value| value.is_finite()) {
@@ -117,7 +117,7 @@ pub(super) async fn repeats(on: Setting<'_>, finding: &mut Finding) -> Result<()
     let mut pair = Pair::single(on, (50, 4), &mut random)?;
     let indices = vec![4, 9, 4, -1, 7, 9, 4, -1];
     let grad = Gradient { values: random.floats(4 * indices.len()), indices };
-    let set = pair.gradient(&grad, IndexFormat::I32).duplicates(Duplicates::NoneChecked);
+    let set = pair.gradient(&grad, IndexDtype::I32).duplicates(Duplicates::NoneChecked);
     pair.step_as(0, set, &grad)?;
     pair.compare(finding).await?;
     let status = pair.status(0).await?;

@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::pair::{Pair, Setting, Shape};
 use super::random::Random;
 use crate::reference::{Gradient, Table};
-use crate::{AdamOptions, Error, IndexFormat, StateDict};
+use crate::{AdamOptions, Error, IndexDtype, StateDict};
 use wgpu::CommandEncoderDescriptor;
 
 pub(super) async fn twin(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
@@ -69,10 +69,10 @@ pub(super) async fn many_tables(on: Setting<'_>, finding: &mut Finding) -> Resul
 
 pub(super) async fn out_of_range(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
     let outside = [
-        (IndexFormat::U32, [100, 0xffff_ffff]),
-        (IndexFormat::I32, [100, -1]),
-        (IndexFormat::I64, [-1, 1 << 32]),
-        (IndexFormat::I64, [100, i64::MIN]),
+        (IndexDtype::U32, [100, 0xffff_ffff]),
+        (IndexDtype::I32, [100, -1]),
+        (IndexDtype::I64, [-1, 1 << 32]),
+        (IndexDtype::I64, [100, i64::MIN]),
     ];
     let tables = [((100, 3), AdamOptions::default()), ((5, 2), AdamOptions::default())];
     for (case, (format, outside)) in outside.into_iter().enumerate() {
@@ -189,7 +189,7 @@ pub(super) async fn empty(on: Setting<'_>, finding: &mut Finding) -> Result<(), 
     finding.equal("counted without a gradient", pair.table(0).await?.0.step, 0);
     pair.step(0, &Gradient::default())?;
     let nowhere = Gradient { indices: vec![-1; 300], values: vec![1.0; 1200] };
-    let set = pair.gradient(&nowhere, IndexFormat::I32);
+    let set = pair.gradient(&nowhere, IndexDtype::I32);
     pair.step_as(0, set, &nowhere)?;
     pair.compare(finding).await?;
     finding.equal("counted with empty gradients", pair.table(0).await?.0.step, 2);

@@ -6,7 +6,7 @@ use crate::headless::Gpu;
 use crate::reference::{self, Gradient, Table};
 use crate::trace::{Comparison, Tolerance};
 use crate::{
-    AdamOptions, Error, IndexFormat, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
+    AdamOptions, Error, IndexDtype, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
     StateDict, Status, Tuning,
 };
 use bytemuck::Pod;
@@ -146,15 +146,15 @@ impl<'a> Pair<'a> {
     }
 
     /// A gradient in buffers of its own.
-    pub fn gradient(&mut self, grad: &Gradient<f32>, format: IndexFormat) -> SparseGrad {
+    pub fn gradient(&mut self, grad: &Gradient<f32>, format: IndexDtype) -> SparseGrad {
         let indices = self.hold(&encode(&grad.indices, format));
         let values = self.hold(&grad.values);
-        SparseGrad::new(indices, values, grad.indices.len() as u32).index_format(format)
+        SparseGrad::new(indices, values, grad.indices.len() as u32).index_dtype(format)
     }
 
     /// Sets a table's gradient, and steps its twin. The index formats take turns.
     pub fn set(&mut self, table: usize, grad: &Gradient<f32>) -> Result<Status, Error> {
-        let formats = [IndexFormat::U32, IndexFormat::I32, IndexFormat::I64];
+        let formats = [IndexDtype::U32, IndexDtype::I32, IndexDtype::I64];
         let set = self.gradient(grad, formats[grad.indices.len() % 3]);
         self.set_as(table, set, grad)
     }
@@ -239,11 +239,11 @@ impl<'a> Pair<'a> {
 }
 
 /// An index list as it lies in memory.
-pub(super) fn encode(indices: &[i64], format: IndexFormat) -> Vec<u8> {
+pub(super) fn encode(indices: &[i64], format: IndexDtype) -> Vec<u8> {
     let bytes = |&index: &i64| match format {
-        IndexFormat::I64 => index.to_le_bytes().to_vec(),
-        IndexFormat::I32 => (index as i32).to_le_bytes().to_vec(),
-        IndexFormat::U32 => (index as u32).to_le_bytes().to_vec(),
+        IndexDtype::I64 => index.to_le_bytes().to_vec(),
+        IndexDtype::I32 => (index as i32).to_le_bytes().to_vec(),
+        IndexDtype::U32 => (index as u32).to_le_bytes().to_vec(),
     };
     indices.iter().flat_map(bytes).collect()
 }

@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::pair::{Pair, Setting, encode};
 use super::random::Random;
 use crate::reference::{Gradient, gather_values};
-use crate::{AdamOptions, Duplicates, Error, IndexFormat, SparseGrad};
+use crate::{AdamOptions, Duplicates, Error, IndexDtype, SparseGrad};
 
 /// Bags of random lengths: an index and a bag's number an entry, and a value row a bag.
 fn bags(random: &mut Random, rows: usize, dim: usize, bags: usize) -> (Gradient<f32>, Vec<u32>) {
@@ -26,7 +26,7 @@ pub(super) async fn shared_rows(on: Setting<'_>, finding: &mut Finding) -> Resul
         for _ in 0..2 {
             let (bag, map) = bags(&mut random, 60, dim, 150);
             let weights = random.floats(map.len());
-            let indices = pair.hold(&encode(&bag.indices, IndexFormat::U32));
+            let indices = pair.hold(&encode(&bag.indices, IndexDtype::U32));
             let (values, value_map) = (pair.hold(&bag.values), pair.hold(&map));
             let grad = SparseGrad::new(indices, values, map.len() as u32).value_map(value_map, 150);
             let grad = if weighted { grad.weights(pair.hold(&weights)) } else { grad };
@@ -45,9 +45,9 @@ pub(super) async fn dense_rows(on: Setting<'_>, finding: &mut Finding) -> Result
         let mut pair = Pair::single(on, (rows, dim), &mut random)?;
         let dense = random.floats(rows * dim);
         let named: Vec<i64> = (0..200).map(|_| random.below(rows / 2) as i64).collect();
-        let indices = pair.hold(&encode(&named, IndexFormat::I32));
+        let indices = pair.hold(&encode(&named, IndexDtype::I32));
         let values = pair.hold(&dense);
-        let grad = SparseGrad::of_rows(indices, values, 200).index_format(IndexFormat::I32);
+        let grad = SparseGrad::of_rows(indices, values, 200).index_dtype(IndexDtype::I32);
         let mut once = named;
         once.sort_unstable();
         once.dedup();
@@ -65,7 +65,7 @@ pub(super) async fn gpu_count(on: Setting<'_>, finding: &mut Finding) -> Result<
     for count in [0u32, 1, 77, 300, 1000] {
         let full = random.gradient((50, 6), 300);
         let held = pair.hold(&[count]);
-        let grad = pair.gradient(&full, IndexFormat::U32).count(held);
+        let grad = pair.gradient(&full, IndexDtype::U32).count(held);
         let live = count.min(300) as usize;
         let same = Gradient {
             indices: full.indices[..live].to_vec(),
@@ -85,10 +85,10 @@ pub(super) async fn accumulated(on: Setting<'_>, finding: &mut Finding) -> Resul
         let mut random = on.random(case as u64);
         let mut pair = Pair::single(on, (60, dim), &mut random)?;
         let mut all = random.gradient((60, dim), 150);
-        let first = pair.gradient(&all, IndexFormat::I64);
+        let first = pair.gradient(&all, IndexDtype::I64);
         pair.optimizer.set_grad(pair.ids[0], first)?;
         let (bag, map) = bags(&mut random, 60, dim, 20);
-        let indices = pair.hold(&encode(&bag.indices, IndexFormat::U32));
+        let indices = pair.hold(&encode(&bag.indices, IndexDtype::U32));
         let (values, value_map) = (pair.hold(&bag.values), pair.hold(&map));
         let second = SparseGrad::new(indices, values, map.len() as u32).value_map(value_map, 20);
         pair.optimizer.accumulate_grad(pair.ids[0], second)?;
@@ -109,12 +109,12 @@ pub(super) async fn promise(on: Setting<'_>, finding: &mut Finding) -> Result<()
     let mut indices = random.permutation(900);
     indices[17] = -1;
     let promised = Gradient { indices, values: random.floats(900 * 12) };
-    let grad = pair.gradient(&promised, IndexFormat::I32).duplicates(Duplicates::None);
+    let grad = pair.gradient(&promised, IndexDtype::I32).duplicates(Duplicates::None);
     pair.set_as(0, grad, &promised)?;
     pair.set(1, &random.gradient(narrow, 1000))?;
     pair.submit()?;
     pair.compare(finding).await?;
-    let grad = pair.gradient(&promised, IndexFormat::I32).duplicates(Duplicates::None);
+    let grad = pair.gradient(&promised, IndexDtype::I32).duplicates(Duplicates::None);
     pair.step_as(0, grad, &promised)?;
     pair.compare(finding).await?;
     finding.equal("out of range", pair.status(0).await?.out_of_range, 2);

@@ -2,7 +2,7 @@
 
 use super::rig;
 use crate::{
-    AdamOptions, Duplicates, Error, IndexFormat, NonFinite, Param, ParamGroup, ParamId, SparseAdam,
+    AdamOptions, Duplicates, Error, IndexDtype, NonFinite, Param, ParamGroup, ParamId, SparseAdam,
     SparseGrad, StateDict, Timestamps,
 };
 use pollster::block_on;
@@ -54,7 +54,7 @@ impl World {
     fn rich_grad(&self) -> SparseGrad {
         let (map, weights) = (self.buffer(400), self.buffer(400));
         SparseGrad::new(&self.buffer(800), &self.buffer(160), 100)
-            .index_format(IndexFormat::I64)
+            .index_dtype(IndexDtype::I64)
             .value_map(&map, 10)
             .weights(&weights)
             .count(&self.buffer(4))

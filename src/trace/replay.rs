@@ -3,8 +3,8 @@
 use super::{Comparison, Tolerance, Trace, twin};
 use crate::headless::Gpu;
 use crate::{
-    AdamOptions, Error, GroupId, IndexFormat, Param, ParamGroup, ParamState, SparseAdam,
-    SparseGrad, StateDict, Tuning,
+    AdamOptions, Error, GroupId, IndexDtype, Param, ParamGroup, ParamState, SparseAdam, SparseGrad,
+    StateDict, Tuning,
 };
 use std::collections::BTreeMap;
 use wgpu::Buffer;
@@ -154,7 +154,7 @@ impl<'a> GpuRun<'a> {
                 0 => (self.gpu.zeroed("indices", 16), self.gpu.zeroed("values", 16)),
                 _ => (self.gpu.upload("indices", indices), self.gpu.upload("values", values)),
             };
-            let grad = SparseGrad::new(&indices, &values, nnz).index_format(IndexFormat::I64);
+            let grad = SparseGrad::new(&indices, &values, nnz).index_dtype(IndexDtype::I64);
             if let Some(param) = self.optimizer.param(name) {
                 self.optimizer.set_grad(param, grad)?;
             }

@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::trace::{Comparison, Tolerance};
-use sparse_adam::{AdamOptions, IndexFormat, Param, SparseAdam, SparseGrad, Tuning};
+use sparse_adam::{AdamOptions, IndexDtype, Param, SparseAdam, SparseGrad, Tuning};
 use std::collections::BTreeMap;
 
 /// Metadata key `bags`.
@@ -97,12 +97,12 @@ impl Recording {
         let words = optimizer.add_param(words).unwrap();
         let mut comparisons = Vec::new();
         for (k, step) in self.steps.iter().enumerate() {
-            let ids = Poisoned::new(gpu, &encode(&step.ids, IndexFormat::I64));
+            let ids = Poisoned::new(gpu, &encode(&step.ids, IndexDtype::I64));
             let bag_grads = Poisoned::new(gpu, &step.bag_grads);
             let map = Poisoned::new(gpu, &step.bags);
             let weights = Poisoned::new(gpu, &step.weights);
             let grad = SparseGrad::new(ids.region, bag_grads.region, step.ids.len() as u32)
-                .index_format(IndexFormat::I64)
+                .index_dtype(IndexDtype::I64)
                 .value_map(map.region, bags);
             let grad = if weighted { grad.weights(weights.region) } else { grad };
             optimizer.set_grad(words, grad).unwrap();

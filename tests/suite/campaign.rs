@@ -6,7 +6,7 @@
 use super::harness::{Budget, Pair, Rng, encode, gpus, random_tuning};
 use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, gather_values};
-use sparse_adam::{AdamOptions, Duplicates, IndexFormat, NonFinite, SparseGrad};
+use sparse_adam::{AdamOptions, Duplicates, IndexDtype, NonFinite, SparseGrad};
 
 /// Values that a table may have, and a gradient.
 const MOST_VALUES: usize = 120_000;
@@ -48,8 +48,8 @@ fn indices(rng: &mut Rng, rows: usize, nnz: usize) -> Vec<i64> {
 /// A gradient as the optimizer gets it, and as the twin does.
 type Drawn = (SparseGrad, Gradient<f32>);
 
-fn format(rng: &mut Rng) -> IndexFormat {
-    [IndexFormat::U32, IndexFormat::I32, IndexFormat::I64][rng.below(3)]
+fn format(rng: &mut Rng) -> IndexDtype {
+    [IndexDtype::U32, IndexDtype::I32, IndexDtype::I64][rng.below(3)]
 }
 
 /// A value row per entry, perhaps with weights.
@@ -74,7 +74,7 @@ fn shared_rows(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usi
     let weights = (rng.below(2) == 0).then(|| rng.floats(nnz));
     let format = format(rng);
     let held = pair.hold(&encode(&named, format));
-    let grad = SparseGrad::new(held, pair.hold(&values), nnz as u32).index_format(format);
+    let grad = SparseGrad::new(held, pair.hold(&values), nnz as u32).index_dtype(format);
     let mut grad = grad.value_map(pair.hold(&map), shared as u32);
     if let Some(weights) = &weights {
         grad = grad.weights(pair.hold(weights));
@@ -90,7 +90,7 @@ fn shared_rows(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usi
 /// Rows of a dense gradient, each once.
 fn dense_rows(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
     let (named, dense) = (indices(rng, rows, nnz), rng.floats(rows * dim));
-    let held = pair.hold(&encode(&named, IndexFormat::U32));
+    let held = pair.hold(&encode(&named, IndexDtype::U32));
     let grad = SparseGrad::of_rows(held, pair.hold(&dense), nnz as u32);
     let mut once: Vec<i64> = named.into_iter().filter(|&row| row < rows as i64).collect();
     once.sort_unstable();

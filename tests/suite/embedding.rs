@@ -4,7 +4,7 @@
 use super::harness::{Pair, Rng, encode, is_exact, variants};
 use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::{
-    AdamOptions, Duplicates, IndexFormat, NonFinite, Param, Region, SparseAdam, SparseGrad,
+    AdamOptions, Duplicates, IndexDtype, NonFinite, Param, Region, SparseAdam, SparseGrad,
 };
 
 /// Bags of random lengths: an index and a bag number an entry, and a value row a bag.
@@ -31,7 +31,7 @@ fn entries_that_share_value_rows_equal_their_twin() {
             for _ in 0..2 {
                 let (bag, map) = bags(&mut rng, rows, *dim, 150);
                 let weights = rng.floats(map.len());
-                let indices = pair.hold(&encode(&bag.indices, IndexFormat::U32));
+                let indices = pair.hold(&encode(&bag.indices, IndexDtype::U32));
                 let values = pair.hold(&bag.values);
                 let value_map = pair.hold(&map);
                 let mut grad =
@@ -57,7 +57,7 @@ fn weights_scale_plain_entries_too() {
         let mut same = rng.gradient(40, 4, 500);
         let weights = rng.floats(500);
         let held = pair.hold(&weights);
-        let grad = pair.sparse_grad(&same, IndexFormat::I64).weights(held);
+        let grad = pair.sparse_grad(&same, IndexDtype::I64).weights(held);
         let map: Vec<u32> = (0..500).collect();
         same.values = reference::gather_values(&same.values, 4, &map, Some(&weights));
         pair.step_as(0, grad, &same);
@@ -73,7 +73,7 @@ fn value_rows_that_do_not_exist_are_refused_and_counted() {
         let (bag, mut map) = bags(&mut rng, 40, 4, 30);
         map[3] = 30;
         map[7] = u32::MAX;
-        let indices = pair.hold(&encode(&bag.indices, IndexFormat::U32));
+        let indices = pair.hold(&encode(&bag.indices, IndexDtype::U32));
         let values = pair.hold(&bag.values);
         let value_map = pair.hold(&map);
         let grad = SparseGrad::new(indices, values, map.len() as u32).value_map(value_map, 30);
@@ -97,9 +97,9 @@ fn rows_of_a_dense_gradient_count_once_each() {
             let mut pair = Pair::single(on, rows, dim, &mut rng);
             let dense = rng.floats(rows * dim);
             let named: Vec<i64> = (0..200).map(|_| rng.below(rows / 2) as i64).collect();
-            let indices = pair.hold(&encode(&named, IndexFormat::I32));
+            let indices = pair.hold(&encode(&named, IndexDtype::I32));
             let values = pair.hold(&dense);
-            let grad = SparseGrad::of_rows(indices, values, 200).index_format(IndexFormat::I32);
+            let grad = SparseGrad::of_rows(indices, values, 200).index_dtype(IndexDtype::I32);
             let mut once = named.clone();
             once.sort_unstable();
             once.dedup();
@@ -119,7 +119,7 @@ fn the_entry_count_may_live_on_the_gpu() {
         for count in [0u32, 1, 77, 300, 1000] {
             let full = rng.gradient(50, 6, 300);
             let held = pair.hold(&[count]);
-            let grad = pair.sparse_grad(&full, IndexFormat::U32).count(held);
+            let grad = pair.sparse_grad(&full, IndexDtype::U32).count(held);
             let live = count.min(300) as usize;
             let same = Gradient {
                 indices: full.indices[..live].to_vec(),
@@ -145,7 +145,7 @@ fn counts_of_two_steps_in_one_encoder_stay_apart() {
         for count in [30u32, 200] {
             let full = rng.gradient(50, 6, 300);
             let held = pair.hold(&[count]);
-            let grad = pair.sparse_grad(&full, IndexFormat::U32).count(held);
+            let grad = pair.sparse_grad(&full, IndexDtype::U32).count(held);
             pair.optimizer.set_grad(pair.ids[0], grad).unwrap();
             pair.optimizer.step(&mut encoder).unwrap();
             let live = count as usize;
@@ -171,7 +171,7 @@ fn a_promise_of_uniqueness_gives_the_same_bits() {
         rows[17] = -1;
         let promised = Gradient { indices: rows, values: rng.floats(900 * 12) };
         let sorted = rng.gradient(300, 5, 1000);
-        let grad = pair.sparse_grad(&promised, IndexFormat::I32).duplicates(Duplicates::None);
+        let grad = pair.sparse_grad(&promised, IndexDtype::I32).duplicates(Duplicates::None);
         pair.optimizer.set_grad(pair.ids[0], grad).unwrap();
         pair.set_grad(1, &sorted);
         pair.submit_step();
@@ -180,7 +180,7 @@ fn a_promise_of_uniqueness_gives_the_same_bits() {
         pair.assert_equal("a promise beside a sorted table");
         assert_eq!(pair.status(0).out_of_range, 1);
         // Alone, it needs no sort: ingest and update.
-        let grad = pair.sparse_grad(&promised, IndexFormat::I32).duplicates(Duplicates::None);
+        let grad = pair.sparse_grad(&promised, IndexDtype::I32).duplicates(Duplicates::None);
         pair.step_as(0, grad, &promised);
         pair.assert_equal("a promise alone");
         assert_eq!(pair.optimizer.dispatches(), 2);
@@ -194,7 +194,7 @@ fn a_checked_promise_counts_what_breaks_it_and_sums_it() {
         let mut pair = Pair::single(on, 50, 4, &mut rng);
         let indices = vec![4, 9, 4, -1, 7, 9, 4, -1];
         let same = Gradient { values: rng.floats(4 * indices.len()), indices };
-        let grad = pair.sparse_grad(&same, IndexFormat::I32).duplicates(Duplicates::NoneChecked);
+        let grad = pair.sparse_grad(&same, IndexDtype::I32).duplicates(Duplicates::NoneChecked);
         pair.step_as(0, grad, &same);
         pair.assert_equal("a broken promise");
         let status = pair.status(0);
@@ -217,7 +217,7 @@ fn entries_that_are_not_finite_are_applied_counted_or_skipped() {
                 grad.values[entry * dim + dim - 1] = value;
             }
             let weights = pair.hold(&[1.0f32; 120]);
-            let set = pair.sparse_grad(&grad, IndexFormat::U32).non_finite(NonFinite::Skipped);
+            let set = pair.sparse_grad(&grad, IndexDtype::U32).non_finite(NonFinite::Skipped);
             let set = if weighted { set.weights(weights) } else { set };
             let mut same = Gradient::default();
             for (&index, row) in grad.indices.iter().zip(grad.values.chunks(dim)) {
@@ -229,7 +229,7 @@ fn entries_that_are_not_finite_are_applied_counted_or_skipped() {
             pair.step_as(0, set, &same);
             pair.assert_equal("skipped entries");
             assert_eq!(pair.status(0).non_finite, 3);
-            let set = pair.sparse_grad(&grad, IndexFormat::U32).non_finite(NonFinite::Counted);
+            let set = pair.sparse_grad(&grad, IndexDtype::U32).non_finite(NonFinite::Counted);
             pair.optimizer.set_grad(pair.ids[0], set).unwrap();
             pair.submit_step();
             assert_eq!(pair.status(0).non_finite, 6);
@@ -253,7 +253,7 @@ fn accumulated_gradients_are_one_gradient_of_all_entries() {
             pair.set_grad(0, &plain);
             all.indices.extend(&plain.indices);
             all.values.extend(&plain.values);
-            let indices = pair.hold(&encode(&bag.indices, IndexFormat::U32));
+            let indices = pair.hold(&encode(&bag.indices, IndexDtype::U32));
             let (values, value_map) = (pair.hold(&bag.values), pair.hold(&map));
             let held = pair.hold(&weights);
             let grad = SparseGrad::new(indices, values, map.len() as u32);
@@ -262,7 +262,7 @@ fn accumulated_gradients_are_one_gradient_of_all_entries() {
             all.indices.extend(&bag.indices);
             all.values.extend(reference::gather_values(&bag.values, dim, &map, Some(&weights)));
             let count = pair.hold(&[50u32]);
-            let grad = pair.sparse_grad(&counted, IndexFormat::I64).count(count);
+            let grad = pair.sparse_grad(&counted, IndexDtype::I64).count(count);
             pair.optimizer.accumulate_grad(pair.ids[0], grad).unwrap();
             all.indices.extend(&counted.indices[..50]);
             all.values.extend(&counted.values[..50 * dim]);
@@ -287,7 +287,7 @@ fn shards_are_one_table() {
             SparseAdam::with_tuning(&gpu.device, &gpu.queue, defaults, tuning).unwrap();
         let id = optimizer.add_param(Param::sharded("p", shards, [200, dim as u32])).unwrap();
         let grad = rng.gradient(200, dim, 400);
-        let indices = gpu.upload("indices", &encode(&grad.indices, IndexFormat::U32));
+        let indices = gpu.upload("indices", &encode(&grad.indices, IndexDtype::U32));
         let value_rows = gpu.upload("values", &grad.values);
         optimizer.set_grad(id, SparseGrad::new(&indices, &value_rows, 400)).unwrap();
         gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
@@ -309,7 +309,7 @@ fn one_pool_buffer_holds_everything() {
         let map: Vec<u32> = (0..nnz as u32).rev().collect();
         let weights = rng.floats(nnz);
         // Slices at multiples of 256 bytes, in one buffer.
-        let indices = encode(&grad.indices, IndexFormat::U32);
+        let indices = encode(&grad.indices, IndexDtype::U32);
         let parts: [&[u8]; 5] = [
             bytemuck::cast_slice(&param),
             &indices,

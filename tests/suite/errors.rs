@@ -1,7 +1,7 @@
 //! Each error, provoked without a GPU, and a good call after it.
 
 use sparse_adam::{
-    AdamOptions, Error, IndexFormat, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
+    AdamOptions, Error, IndexDtype, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
 };
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, DeviceDescriptor, Limits, Queue};
 
@@ -200,7 +200,7 @@ fn bad_gradients_are_refused_and_the_old_one_stays() {
         (SparseGrad::new(&noop.storage(24), &values, 3), |e| {
             matches!(e, Error::MaybeI64 { expected: 12, found: 24, .. })
         }),
-        (SparseGrad::new(pool.slice(..24), &values, 3).index_format(IndexFormat::I32), |e| {
+        (SparseGrad::new(pool.slice(..24), &values, 3).index_dtype(IndexDtype::I32), |e| {
             matches!(e, Error::MaybeI64 { expected: 12, found: 24, .. })
         }),
         (
@@ -216,7 +216,7 @@ fn bad_gradients_are_refused_and_the_old_one_stays() {
         (SparseGrad::new(&indices, &values, 4), |e| {
             matches!(e, Error::BufferTooSmall { expected: 16, found: 12, .. })
         }),
-        (SparseGrad::new(&indices, &values, 3).index_format(IndexFormat::I64), |e| {
+        (SparseGrad::new(&indices, &values, 3).index_dtype(IndexDtype::I64), |e| {
             matches!(e, Error::BufferTooSmall { expected: 24, found: 12, .. })
         }),
         // Rows of 3 values where the parameter has 4.

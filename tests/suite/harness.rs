@@ -3,7 +3,7 @@
 use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::{
-    AdamOptions, Form, IndexFormat, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
+    AdamOptions, Form, IndexDtype, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
     Status, Tuning,
 };
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -171,11 +171,11 @@ impl Poisoned {
 }
 
 /// An index list as it lies in memory.
-pub fn encode(indices: &[i64], format: IndexFormat) -> Vec<u8> {
+pub fn encode(indices: &[i64], format: IndexDtype) -> Vec<u8> {
     let bytes = |&index: &i64| match format {
-        IndexFormat::I64 => index.to_le_bytes().to_vec(),
-        IndexFormat::I32 => (index as i32).to_le_bytes().to_vec(),
-        IndexFormat::U32 => (index as u32).to_le_bytes().to_vec(),
+        IndexDtype::I64 => index.to_le_bytes().to_vec(),
+        IndexDtype::I32 => (index as i32).to_le_bytes().to_vec(),
+        IndexDtype::U32 => (index as u32).to_le_bytes().to_vec(),
     };
     indices.iter().flat_map(bytes).collect()
 }
@@ -226,20 +226,20 @@ impl Pair {
     }
 
     pub fn set_grad(&mut self, table: usize, grad: &Gradient<f32>) {
-        let formats = [IndexFormat::U32, IndexFormat::I32, IndexFormat::I64];
+        let formats = [IndexDtype::U32, IndexDtype::I32, IndexDtype::I64];
         self.set_grad_as(table, grad, formats[grad.indices.len() % 3]);
     }
 
-    pub fn set_grad_as(&mut self, table: usize, grad: &Gradient<f32>, format: IndexFormat) {
+    pub fn set_grad_as(&mut self, table: usize, grad: &Gradient<f32>, format: IndexDtype) {
         let set = self.sparse_grad(grad, format);
         self.optimizer.set_grad(self.ids[table], set).unwrap();
     }
 
     /// A gradient in buffers of its own.
-    pub fn sparse_grad(&mut self, grad: &Gradient<f32>, format: IndexFormat) -> SparseGrad {
+    pub fn sparse_grad(&mut self, grad: &Gradient<f32>, format: IndexDtype) -> SparseGrad {
         let indices = self.hold(&encode(&grad.indices, format));
         let values = self.hold(&grad.values);
-        SparseGrad::new(indices, values, grad.indices.len() as u32).index_format(format)
+        SparseGrad::new(indices, values, grad.indices.len() as u32).index_dtype(format)
     }
 
     /// A buffer with poison around it that lives as long as the pair.

@@ -2,7 +2,7 @@
 
 use super::harness::{Pair, Rng, variants};
 use sparse_adam::reference::{self, Gradient, Table};
-use sparse_adam::{AdamOptions, IndexFormat, TIMED_STAGES, Timestamps};
+use sparse_adam::{AdamOptions, IndexDtype, TIMED_STAGES, Timestamps};
 use wgpu::{BufferDescriptor, BufferUsages, Features, QuerySet, QuerySetDescriptor, QueryType};
 
 fn options(rng: &mut Rng) -> AdamOptions {
@@ -314,8 +314,8 @@ fn an_empty_gradient_only_counts_and_none_does_not() {
 
 #[test]
 fn entries_outside_the_table_write_nothing_and_are_counted() {
-    let far = [(IndexFormat::U32, [100, 0xffff_ffff]), (IndexFormat::I32, [100, -1])];
-    let wide = [(IndexFormat::I64, [-1, 1 << 32]), (IndexFormat::I64, [100, i64::MIN])];
+    let far = [(IndexDtype::U32, [100, 0xffff_ffff]), (IndexDtype::I32, [100, -1])];
+    let wide = [(IndexDtype::I64, [-1, 1 << 32]), (IndexDtype::I64, [100, i64::MIN])];
     for on in variants() {
         for (format, outside) in far.into_iter().chain(wide) {
             let mut rng = Rng(61);
@@ -373,10 +373,10 @@ fn two_axes_are_one_row() {
             },
         );
         let grad = Gradient { indices: rows.collect(), values: rng.floats(nnz * dim) };
-        let indices = Poisoned::new(gpu, &encode(&[first, second].concat(), IndexFormat::I64));
+        let indices = Poisoned::new(gpu, &encode(&[first, second].concat(), IndexDtype::I64));
         let value_rows = Poisoned::new(gpu, &grad.values);
         let set = SparseGrad::new(indices.region.clone(), value_rows.region.clone(), nnz as u32);
-        optimizer.set_grad(id, set.index_format(IndexFormat::I64)).unwrap();
+        optimizer.set_grad(id, set.index_dtype(IndexDtype::I64)).unwrap();
         gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
         let mut twin = Table::new(values, dim);
         reference::step(&mut twin, &grad, &defaults);

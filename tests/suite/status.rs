@@ -3,11 +3,11 @@
 use super::harness::{Pair, Rng, encode, variants};
 use sparse_adam::reference::{self, Gradient};
 use sparse_adam::{
-    AdamOptions, CHUNK, Duplicates, IndexFormat, NonFinite, Param, SparseAdam, SparseGrad, Status,
+    AdamOptions, CHUNK, Duplicates, IndexDtype, NonFinite, Param, SparseAdam, SparseGrad, Status,
 };
 use wgpu::CommandEncoderDescriptor;
 
-const FORMATS: [IndexFormat; 3] = [IndexFormat::U32, IndexFormat::I32, IndexFormat::I64];
+const FORMATS: [IndexDtype; 3] = [IndexDtype::U32, IndexDtype::I32, IndexDtype::I64];
 
 /// A gradient of which two thirds name `padding`, and a few nothing, in no order.
 fn padded(rng: &mut Rng, rows: usize, dim: usize, nnz: usize, padding: u32) -> Gradient<f32> {
@@ -71,7 +71,7 @@ fn padding_alone_is_a_clean_step_that_only_counts() {
         let mut pair = Pair::single(on, 10, 4, &mut Rng(5));
         let before = pair.table(0).param;
         let same = Gradient { indices: vec![3; 300], values: vec![1.0; 1200] };
-        let grad = pair.sparse_grad(&same, IndexFormat::U32).padding_idx(3);
+        let grad = pair.sparse_grad(&same, IndexDtype::U32).padding_idx(3);
         pair.step_as(0, grad, &Gradient::default());
         pair.assert_equal("nothing but padding");
         assert_eq!(pair.table(0).param, before);
@@ -95,7 +95,7 @@ fn padding_of_every_kind_of_gradient_is_left_out() {
                 Gradient { values: rng.floats(unique.len() * dim), indices: unique.clone() };
             same.values[40 * dim] = f32::NAN;
             for duplicates in [Duplicates::None, Duplicates::NoneChecked] {
-                let grad = pair.sparse_grad(&same, IndexFormat::I32).duplicates(duplicates);
+                let grad = pair.sparse_grad(&same, IndexDtype::I32).duplicates(duplicates);
                 let grad = grad.non_finite(NonFinite::Counted).padding_idx(padding);
                 pair.step_as(0, grad, &without(&same, dim, padding));
             }
@@ -103,14 +103,14 @@ fn padding_of_every_kind_of_gradient_is_left_out() {
             map[41] = 4000;
             let (map_at, weights) = (pair.hold(&map), rng.floats(43));
             let weights_at = pair.hold(&weights);
-            let grad = pair.sparse_grad(&same, IndexFormat::I64).value_map(map_at, 43);
+            let grad = pair.sparse_grad(&same, IndexDtype::I64).value_map(map_at, 43);
             let grad = grad.weights(weights_at).padding_idx(padding);
             map[41] = 0;
             let values = reference::gather_values(&same.values, dim, &map, Some(&weights));
             let weighted = Gradient { indices: unique, values };
             pair.step_as(0, grad, &without(&weighted, dim, padding));
             let dense = rng.floats(rows * dim);
-            let (indices, dense_at) = (encode(&[1, 7, 9, 7], IndexFormat::U32), pair.hold(&dense));
+            let (indices, dense_at) = (encode(&[1, 7, 9, 7], IndexDtype::U32), pair.hold(&dense));
             let grad = SparseGrad::of_rows(pair.hold(&indices), dense_at, 4).padding_idx(padding);
             let values = reference::gather_values(&dense, dim, &[1, 9], None);
             pair.step_as(0, grad, &Gradient { indices: vec![1, 9], values });
@@ -138,9 +138,9 @@ fn accumulated_gradients_have_padding_of_their_own() {
         let mut rng = Rng(1030);
         let mut pair = Pair::single(on, 30, 4, &mut rng);
         let (first, second) = (padded(&mut rng, 30, 4, 200, 2), padded(&mut rng, 30, 4, 100, 2));
-        let grad = pair.sparse_grad(&first, IndexFormat::I64).padding_idx(2);
+        let grad = pair.sparse_grad(&first, IndexDtype::I64).padding_idx(2);
         pair.optimizer.set_grad(pair.ids[0], grad).unwrap();
-        let grad = pair.sparse_grad(&second, IndexFormat::U32);
+        let grad = pair.sparse_grad(&second, IndexDtype::U32);
         pair.optimizer.accumulate_grad(pair.ids[0], grad).unwrap();
         pair.submit_step();
         let mut all = without(&first, 4, 2);
@@ -186,7 +186,7 @@ fn a_count_above_the_capacity_is_reported_and_what_fits_is_used() {
             for count in [nnz as u32, nnz as u32 + 1, 0, u32::MAX, nnz as u32 - 1] {
                 let full = rng.gradient(50, 6, nnz);
                 let held = pair.hold(&[count]);
-                let grad = pair.sparse_grad(&full, IndexFormat::U32).count(held);
+                let grad = pair.sparse_grad(&full, IndexDtype::U32).count(held);
                 let live = nnz.min(count as usize);
                 let same = Gradient {
                     indices: full.indices[..live].to_vec(),
@@ -212,7 +212,7 @@ fn each_accumulated_count_has_its_own_capacity() {
         for (nnz, count) in [(20, 21u32), (30, 30), (40, 90)] {
             let full = rng.gradient(50, 3, nnz);
             let held = pair.hold(&[count]);
-            let grad = pair.sparse_grad(&full, IndexFormat::I64).count(held);
+            let grad = pair.sparse_grad(&full, IndexDtype::I64).count(held);
             pair.optimizer.accumulate_grad(pair.ids[0], grad).unwrap();
             all.indices.extend(&full.indices);
             all.values.extend(&full.values);

@@ -331,7 +331,7 @@ impl Fetched {
     fn core(&self) -> sparse_adam::SparseGrad {
         let (ids, values) = (self.ids.place.region.clone(), self.values.region.clone());
         let count = u32::try_from(self.ids.count).unwrap_or(u32::MAX);
-        sparse_adam::SparseGrad::new(ids, values, count).index_format(self.ids.format)
+        sparse_adam::SparseGrad::new(ids, values, count).index_dtype(self.ids.format)
     }
 }
 

@@ -10,7 +10,7 @@ use burn_cubecl::tensor::CubeTensor;
 use burn_fusion::stream::StreamId;
 use burn_fusion::{FusionBackend, FusionRuntime, FusionTensor, NoOp};
 use burn_ir::{InitOperationIr, OperationIr};
-use sparse_adam::{IndexFormat, Region};
+use sparse_adam::{IndexDtype, Region};
 use std::any::Any;
 
 /// Where a tensor lies. While it is held, burn neither frees the memory nor moves it.
@@ -24,7 +24,7 @@ pub(crate) struct Place {
 pub(crate) struct Ids {
     pub place: Place,
     pub count: usize,
-    pub format: IndexFormat,
+    pub format: IndexDtype,
 }
 
 /// The primitive of burn's wgpu backend: a cube tensor, or a handle to one that kernel fusion
@@ -155,9 +155,9 @@ pub(crate) fn ids(gpu: &Gpu, what: &str, tensor: Tensor<1, Int>) -> Result<Ids, 
     let formats = [DType::I32, DType::U32, DType::I64];
     check(gpu, what, tensor.device(), tensor.dtype(), &formats)?;
     let format = match tensor.dtype() {
-        DType::I64 => IndexFormat::I64,
-        DType::U32 => IndexFormat::U32,
-        _ => IndexFormat::I32,
+        DType::I64 => IndexDtype::I64,
+        DType::U32 => IndexDtype::U32,
+        _ => IndexDtype::I32,
     };
     let [count] = tensor.dims();
     let primitive = tensor.try_into_primitive::<Cube>();

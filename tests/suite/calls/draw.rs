@@ -2,7 +2,7 @@
 
 use super::super::harness::Rng;
 use sparse_adam::{
-    AdamOptions, Duplicates, IndexFormat, NonFinite, Param, ParamGroup, Region, SparseGrad,
+    AdamOptions, Duplicates, IndexDtype, NonFinite, Param, ParamGroup, Region, SparseGrad,
 };
 use std::ops::Range;
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device};
@@ -218,7 +218,7 @@ pub enum Values {
 #[derive(Clone, Debug)]
 pub struct DrawnGrad {
     pub nnz: u32,
-    pub format: IndexFormat,
+    pub format: IndexDtype,
     pub indices: Spot,
     pub values: Spot,
     pub source: Values,
@@ -240,9 +240,9 @@ impl DrawnGrad {
             _ if dim > 1000 => 1 + rng.below(3) as u32,
             _ => pick(rng, &[1, 2, 63, 64, 65, few, few, few]),
         };
-        let format = pick(rng, &[IndexFormat::U32, IndexFormat::I32, IndexFormat::I64]);
+        let format = pick(rng, &[IndexDtype::U32, IndexDtype::I32, IndexDtype::I64]);
         let entries = u64::from(nnz);
-        let width = if format == IndexFormat::I64 { 8 } else { 4 };
+        let width = if format == IndexDtype::I64 { 8 } else { 4 };
         let mut spot = |bytes: u64| pools.spot(rng, &GRADS, bytes);
         let indices = spot(entries * width * u64::from(sparse_dim));
         let (map, weights, count) = (spot(4 * entries), spot(4 * entries), spot(4));
@@ -291,6 +291,6 @@ impl DrawnGrad {
         if let Some(row) = self.padding {
             grad = grad.padding_idx(row);
         }
-        grad.index_format(self.format).duplicates(self.duplicates).non_finite(self.non_finite)
+        grad.index_dtype(self.format).duplicates(self.duplicates).non_finite(self.non_finite)
     }
 }

@@ -4,7 +4,7 @@
 //! in ways that the model does not know.
 
 use super::draw::{DrawnGrad, DrawnParam, Pools, Spot, Values};
-use sparse_adam::{AdamOptions, Duplicates, IndexFormat, StateDict};
+use sparse_adam::{AdamOptions, Duplicates, IndexDtype, StateDict};
 use wgpu::BufferUsages;
 
 pub const MOST_STEPS: u64 = 1 << 53;
@@ -65,7 +65,7 @@ fn are_apart(spots: &[Spot]) -> bool {
 
 impl DrawnGrad {
     fn index_bytes(&self, sparse_dim: u32) -> u64 {
-        let width = if self.format == IndexFormat::I64 { 8 } else { 4 };
+        let width = if self.format == IndexDtype::I64 { 8 } else { 4 };
         u64::from(self.nnz) * width * u64::from(sparse_dim)
     }
 
@@ -191,7 +191,7 @@ impl Model {
         let copied = |grad: &DrawnGrad| pools.has(grad.values, BufferUsages::COPY_SRC);
         let known = [
             reads.iter().all(fits),
-            grad.format == IndexFormat::I64 || grad.indices.size != 2 * indices,
+            grad.format == IndexDtype::I64 || grad.indices.size != 2 * indices,
             grad.padding.is_none_or(|row| row < param.rows),
             grad.weights.is_none() || !matches!(grad.source, Values::Row),
             grad.count.is_none_or(may_read),

@@ -4,7 +4,7 @@ use super::harness::{Tables, bits, embedding, gpu, ids, rows, training, weight};
 use burn::tensor::{Int, Tensor, TensorData};
 use sparse_adam::headless;
 use sparse_adam::trace::{Comparison, Recipe, SetRecipe, Trace};
-use sparse_adam::{AdamOptions, GroupId, IndexFormat, Param, ParamGroup, SparseAdam, SparseGrad};
+use sparse_adam::{AdamOptions, GroupId, IndexDtype, Param, ParamGroup, SparseAdam, SparseGrad};
 use sparse_adam_burn::{Lookups, SparseGrads};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -93,7 +93,7 @@ fn on_the_core(trace: &Trace, gpu: &headless::Gpu) -> Outcomes {
                 0 => (gpu.zeroed("indices", 16), gpu.zeroed("values", 16)),
                 _ => (gpu.upload("indices", indices), gpu.upload("values", values)),
             };
-            let grad = SparseGrad::new(&pair.0, &pair.1, nnz).index_format(IndexFormat::I64);
+            let grad = SparseGrad::new(&pair.0, &pair.1, nnz).index_dtype(IndexDtype::I64);
             core.set_grad(core.param(name).unwrap(), grad).unwrap();
         }
         gpu.submit(|encoder| core.step(encoder)).unwrap();
