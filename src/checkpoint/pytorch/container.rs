@@ -91,8 +91,8 @@ impl<R: Read + Seek> Container<R> {
         let mut head = vec![0; length as usize];
         read.seek(SeekFrom::Start(0))?;
         read.read_exact(&mut head)?;
-        // Charged again by whoever reads the contents.
-        let budget = &mut budget.clone();
+        // The pickles are gone afterwards; whoever reads the contents charges them again.
+        let scratch = &mut budget.clone();
         let mut from = OLD.len();
         let mut next = |budget: &mut Budget| {
             let pickle = Pickle::parse(head.get(from..).unwrap_or(&[]), budget)?;
@@ -100,14 +100,15 @@ impl<R: Read + Seek> Container<R> {
             from += pickle.length;
             Ok::<_, Fault>((pickle, begin, from))
         };
-        let version = next(budget)?.0.root;
+        let version = next(scratch)?.0.root;
         if version != Value::Int(1001) {
             return Err(invalid("file", format_args!("version {version:?}, expected 1001")));
         }
-        machine(&next(budget)?.0)?;
-        let (contents, begin, end) = next(budget)?;
-        let (keys, _, after) = next(budget)?;
-        let places = old_places(&mut read, &contents, &keys, after as u64, size, budget)?;
+        machine(&next(scratch)?.0)?;
+        let (contents, begin, end) = next(scratch)?;
+        let (keys, _, after) = next(scratch)?;
+        let places = old_places(&mut read, &contents, &keys, after as u64, size, scratch)?;
+        budget.take("storages", places.keys().map(|key| place_bytes(key)).sum())?;
         let places = Places::Old(places);
         head.truncate(end);
         head.drain(..begin);
@@ -200,6 +201,11 @@ fn machine(pickle: &Pickle<'_>) -> Result<(), Fault> {
     little.then_some(()).ok_or_else(|| invalid("file", told))
 }
 
+/// What the place of a storage takes: a B-tree's nodes may be half empty.
+fn place_bytes(key: &str) -> u64 {
+    (2 * size_of::<(String, Record)>() + 16 + key.len()) as u64
+}
+
 /// Where each storage lies whose key is in `keys`, from byte `at` on.
 fn old_places<R: Read + Seek>(
     read: &mut R,
@@ -231,8 +237,7 @@ fn old_places<R: Read + Seek>(
         let (Some(length), Some(end)) = (length, end) else {
             return Err(wrong("the file was cut"));
         };
-        // A B-tree's nodes may be half empty.
-        budget.take("storages", 128 + key.len() as u64)?;
+        budget.take("storages", place_bytes(key))?;
         if places.insert(key.to_string(), Record { start: at + 8, length, crc: None }).is_some() {
             return Err(wrong("a key twice"));
         }

@@ -58,8 +58,8 @@ fn missing(pickle: &Pickle<'_>, value: Value, key: &str) -> Fault {
 
 /// The error for what is no state dict, with the keys of those that are in it.
 fn elsewhere(pickle: &Pickle<'_>, value: Value) -> Fault {
-    if let Some(Node::Object(module, name)) = pickle.node(value) {
-        let class = cut(format_args!("{module}.{name}"));
+    if let Some(Node::Object(class)) = pickle.node(value) {
+        let class = cut(format_args!("{}.{}", class.module, class.name));
         let reason = format!("an object of class {class}, which is not made; ");
         return invalid("file", reason + "in torch, save optimizer.state_dict() instead");
     }
@@ -96,8 +96,8 @@ fn elsewhere(pickle: &Pickle<'_>, value: Value) -> Fault {
 pub(super) fn kind(pickle: &Pickle<'_>, value: Value) -> String {
     match (value, pickle.node(value)) {
         (_, Some(Node::Text(text))) => format!("text {:?}", cut(text)),
-        (_, Some(Node::Object(module, name) | Node::Global(module, name))) => {
-            cut(format_args!("{module}.{name}"))
+        (_, Some(Node::Object(name) | Node::Global(name))) => {
+            cut(format_args!("{}.{}", name.module, name.name))
         }
         (_, Some(Node::Tuple(_))) => "a tuple".into(),
         (_, Some(Node::List(_))) => "a list".into(),

@@ -6,6 +6,7 @@
 
 mod container;
 mod find;
+mod machine;
 mod opcodes;
 mod pickle;
 mod state;
@@ -32,7 +33,8 @@ impl StateDict {
     /// are ignored; any other unknown one is refused.
     ///
     /// The pickle is parsed, never run: other objects in the file are skipped. Reading takes at
-    /// most three times the file's size, or 3 MiB where that is more.
+    /// most three times the file's size, or 3 MiB where that is more; of a file of more than 1,500
+    /// parameters of a few numbers each, that may be too little, and it is refused.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::InvalidFile`] naming what is wrong, also for states of other

@@ -100,9 +100,9 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         let mut moment = |name| {
             let value = field(what, &fields, name)?;
             let what = format!("{what}.{name}");
-            match self.pickle.node(value) {
-                Some(Node::Tensor(view)) => self.floats(&what, view),
-                _ => {
+            match self.pickle.view(value) {
+                Some(view) => self.floats(&what, &view),
+                None => {
                     let found = kind(self.pickle, value);
                     Err(invalid(what, format_args!("{found} is not a tensor")))
                 }
@@ -134,11 +134,13 @@ impl<'a, R: Read + Seek> Source<'a, R> {
 
     /// A number: an int, a float, or in a tensor of one number.
     fn number_in(&mut self, what: &str, value: Value) -> Result<f64, Fault> {
+        if let Some(view) = self.pickle.view(value) {
+            return self.number(what, &view);
+        }
         match (value, self.pickle.node(value)) {
             (Value::Float(number), _) => Ok(number),
             (Value::Int(number), _) if number.unsigned_abs() <= MOST_STEPS => Ok(number as f64),
-            (_, Some(Node::Tensor(view))) => self.number(what, view),
-            (_, Some(Node::Object("numpy._core.multiarray" | "numpy.core.multiarray", _))) => {
+            (_, Some(Node::Object(class))) if class.module.starts_with("numpy.") => {
                 Err(invalid(what, "a number of numpy; in torch, make it a float before saving"))
             }
             _ => {

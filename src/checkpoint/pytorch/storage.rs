@@ -42,11 +42,8 @@ impl<'a> Storage<'a> {
             return Err(invalid(what, "its storage is a view of another"));
         }
         match (pickle.node(kind), pickle.node(class), pickle.node(key)) {
-            (
-                Some(Node::Text("storage")),
-                Some(&Node::Global(_, class)),
-                Some(&Node::Text(key)),
-            ) => {
+            (Some(Node::Text("storage")), Some(Node::Global(class)), Some(&Node::Text(key))) => {
+                let class = class.name;
                 let length = u64::try_from(length).map_err(|_| wrong())?;
                 Ok(Self { class, key, length })
             }

@@ -73,6 +73,33 @@ fn large_pickles_of_small_values_are_refused() {
     refused("a long pickle", &zips::file(&long), "at most 16777216");
 }
 
+#[test]
+fn many_records_take_no_more_than_few() {
+    // A zip file of 50,000 records without contents.
+    let names: Vec<_> = (0..50_000).map(|number| format!("a/{number}")).collect();
+    let records: Vec<_> = names.iter().map(|name| (&name[..], &b""[..])).collect();
+    refused("many records", &zip(&records), "no data.pkl");
+    // The older format with 50,000 storages of no numbers.
+    let keys: Vec<_> = (0..50_000).map(|number| text(&format!("{number}"))).collect();
+    let class = [&global("torch", "FloatStorage")[..], b"q\x000"].concat();
+    let id = |key: &Vec<u8>| {
+        let id =
+            [text("storage"), b"h\x00".to_vec(), key.clone(), b"N".to_vec(), b"K\x00".to_vec()];
+        [tuple(&id), b"Q".to_vec()].concat()
+    };
+    let storages = list(&keys.iter().map(id).collect::<Vec<_>>());
+    let pickles = [
+        b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19".to_vec(),
+        int(1001),
+        dict(&[(text("little_endian"), b"\x88".to_vec())]),
+        [class, storages].concat(),
+        list(&keys),
+    ];
+    let pickles = pickles.map(|pickle| [b"\x80\x02", &pickle[..], b"."].concat()).concat();
+    let file = [&pickles[..], &vec![0; 8 * 50_000]].concat();
+    refused("many storages", &file, "more than a file of this size may hold");
+}
+
 /// A safetensors file with this JSON for a header and `data` bytes behind it.
 fn safetensors(header: &str, data: usize) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat()
