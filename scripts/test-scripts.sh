@@ -184,12 +184,12 @@ CARGO
     cat >"$1/suite" <<'SUITE'
 #!/bin/bash
 case "$*" in
-    --list) printf 'suite::%s: test\n' laws::a laws::b files::c campaign::campaign_steps campaign::campaign_mute calls::campaign_calls ;;
+    --list) printf 'suite::%s: test\n' laws::a laws::b files::c campaign::campaign_steps campaign::campaign_mute rows::campaign_calls ;;
     *campaign_steps*) printf 'test suite::campaign::campaign_steps ... campaign: steps on a | b (c, d): runs 3, seconds %s, seed %s\nok\n' "$SPARSE_ADAM_CAMPAIGN_SECONDS" "$SPARSE_ADAM_SEED" ;;
     *campaign_calls*) echo 'campaign: calls: turns 5'; exit ${CALLS:-0} ;;
     *campaign_mute*) ;;
     *) printf 'test suite::laws::a ... ok\ntest suite::laws::b ... %s\n' "${LAW_B:-ok}"
-        printf 'test suite::%s ... ok\n' campaign::campaign_steps campaign::campaign_mute calls::campaign_calls
+        printf 'test suite::%s ... ok\n' campaign::campaign_steps campaign::campaign_mute rows::campaign_calls
         case "$*" in *"--skip suite::files::"*) ;; *) echo 'test suite::files::c ... ok' ;; esac
         if [ -n "${DIES:-}" ] && [ "$WGPU_ADAPTER_NAME" = "$DIES" ]; then kill -SEGV $$; fi
         echo 'test result: ok.' ;;
@@ -200,14 +200,15 @@ SUITE
 }
 fake="$work/fake one"
 fake_cargo "$fake"
+if [ -d "$copy/target/drivers" ]; then ln -s "$copy/target/drivers" "$fake/target/drivers"; fi
 with_fake=("${bare[@]}" PATH="$fake/bin:$PATH" CARGO_TARGET_DIR="$fake/target")
 
 matrix_counts() {
     local said
     said="$("${with_fake[@]}" "$here/matrix.sh" FAST "mesa 1.2")"
-    expect_part "adapter                                         calls     campaign         laws" "$said"
-    expect_part "fast, vulkan                                        1            2            2" "$said"
-    expect_part "slow, gl, Mesa 1.2.3                                1            2            2" "$said"
+    expect_part "adapter                                      campaign         laws         rows" "$said"
+    expect_part "fast, vulkan                                        2            2            1" "$said"
+    expect_part "slow, gl, Mesa 1.2.3                                2            2            1" "$said"
     expect "last line" "10 passed, 0 failed" "$(tail -n 1 <<<"$said")"
 }
 
@@ -236,9 +237,10 @@ campaign_writes_its_table() {
     printf 'before\n<!-- campaign: begin -->\nold\n<!-- campaign: end -->\nafter\n' >"$report"
     ! said="$("${with_fake[@]}" SPARSE_ADAM_SEED=77 SPARSE_ADAM_CAMPAIGN_REPORT="$report" \
         "$here/campaign.sh" 1 campaign_ 2>&1)" || return 1
-    expect_part "| steps | steps on a / b (c, d) | 0 | runs 3, seconds 20, seed 77 |" "$(cat "$report")"
-    expect_part "| calls | calls | 0 | turns 5 |" "$(cat "$report")"
-    expect_part "| mute | | 0 | **FAILED** (no figures) |" "$(cat "$report")"
+    said="$(sed 's/| [0-9]* |/| S |/' "$report")"
+    expect_part "| steps | steps on a / b (c, d) | S | runs 3, seconds 20, seed 77 |" "$said"
+    expect_part "| calls | calls | S | turns 5 |" "$said"
+    expect_part "| mute | | S | **FAILED** (no figures) |" "$said"
     expect_part "seed 77, 1 of 3 campaigns failed" "$(cat "$report")"
     expect "around it" "before after" "$(sed -n '1p;$p' "$report" | paste -sd' ' -)"
     # Once more in its place.
