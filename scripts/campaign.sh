@@ -66,7 +66,7 @@ find_campaigns() { # PART...
 with_limit() { # SECONDS COMMAND...
     local limit="$1"
     shift
-    if command -v timeout >/dev/null; then timeout -k 10 "$limit" "$@"; else "$@"; fi
+    if command -v timeout >/dev/null; then timeout --foreground -k 10 "$limit" "$@"; else "$@"; fi
 }
 
 # Runs one campaign; its rows of the table go to $logs/rows.

@@ -257,5 +257,5 @@ fn campaign_of_refusals() {
         run.lost();
         (runs, calls, refused) = (runs + 1, calls + run.calls, refused + run.refused);
     }
-    eprintln!("{runs} runs, {calls} calls, {refused} refusals");
+    println!("campaign: refusals: runs {runs}, calls {calls}, refused {refused}");
 }
