@@ -35,8 +35,17 @@ struct Run {
     world: World,
     known: Vec<Known>,
     rng: Rng,
+    done: Done,
+}
+
+/// What was tried.
+#[derive(Default)]
+struct Done {
+    runs: u64,
     calls: u64,
     refused: u64,
+    refused_late: u64,
+    destroyed: u64,
 }
 
 /// A call, and what it makes of what is known if it succeeds.
@@ -45,7 +54,7 @@ type Called = (Result<(), Error>, Vec<Known>);
 impl Run {
     fn new(seed: u64) -> Self {
         let known = vec![Known { steps: None, has_grad: false, entries: 0 }];
-        Self { world: World::new(), known, rng: Rng(seed), calls: 0, refused: 0 }
+        Self { world: World::new(), known, rng: Rng(seed), done: Done::default() }
     }
 
     fn pick(&mut self) -> usize {
@@ -100,7 +109,7 @@ impl Run {
                 self.world.step()
             }
         };
-        self.calls += 1;
+        self.done.calls += 1;
         (called, then)
     }
 
@@ -140,7 +149,7 @@ impl Run {
             }
             let (called, then) = self.call();
             if refuse && !rig::spare() {
-                self.refused += 1;
+                self.done.refused += 1;
                 assert!(matches!(called, Err(Error::OutOfMemory { .. })), "{called:?}");
                 assert_eq!(self.world.host(), before);
             } else {
@@ -166,7 +175,7 @@ impl Run {
         late.arrive();
         drop(late);
         if refused {
-            self.refused += 1;
+            self.done.refused_late += 1;
             let grad = self.world.grad(1);
             let called = self.world.optimizer.set_grad(self.world.first, grad);
             assert!(matches!(called, Err(Error::OutOfMemory { .. })), "{called:?}");
@@ -179,7 +188,7 @@ impl Run {
 
     fn trusting_call(&mut self) -> Called {
         let mut then = self.known.clone();
-        self.calls += 1;
+        self.done.calls += 1;
         if self.rng.below(3) == 0 {
             let at = self.pick();
             let (grad, entries) = self.grad();
@@ -209,7 +218,8 @@ impl Run {
         self.world.optimizer.replace_param(self.world.optimizer.param_id(at), &place).unwrap();
         self.world.optimizer.set_grad(self.world.optimizer.param_id(at), grad).unwrap();
         self.known[at].entries = 3;
-        self.calls += 3;
+        self.done.calls += 3;
+        self.done.destroyed += 1;
     }
 
     /// The end of every run.
@@ -244,18 +254,24 @@ fn campaign_of_refusals() {
     let first = setting("SPARSE_ADAM_SEED").map_or(now, |seed| seed.parse().expect("a seed"));
     eprintln!("SPARSE_ADAM_SEED={first}");
     let until = Instant::now() + Duration::from_secs_f64(seconds);
-    let (mut runs, mut calls, mut refused) = (0, 0, 0);
-    while runs == 0 || Instant::now() < until {
-        let seed = first.wrapping_add(runs);
+    let mut done = Done::default();
+    while done.runs == 0 || Instant::now() < until {
+        let seed = first.wrapping_add(done.runs);
         let _told = Told(seed);
         let mut run = Run::new(seed);
+        run.done = done;
         for _ in 0..10 {
             run.prompt();
             run.late();
             run.destroyed();
         }
         run.lost();
-        (runs, calls, refused) = (runs + 1, calls + run.calls, refused + run.refused);
+        done = run.done;
+        done.runs += 1;
     }
-    println!("campaign: refusals: runs {runs}, calls {calls}, refused {refused}");
+    let Done { runs, calls, refused, refused_late, destroyed } = done;
+    println!(
+        "campaign: noop: calls {calls}, refused at once {refused}, refused late {refused_late}, \
+         destroyed buffers {destroyed}, lost devices {runs}"
+    );
 }
