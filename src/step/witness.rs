@@ -10,6 +10,7 @@
 
 use crate::guard::Guard;
 use crate::{Error, Region};
+use foldhash::HashSet;
 use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
 use wgpu::{
@@ -25,17 +26,16 @@ const LABEL: &str = "sparse_adam::witness";
 /// A region of the caller's: its parameter's name, its role, and where it is.
 pub type Given<'a> = (&'a str, &'a str, &'a Region);
 
-/// Buffers that are remembered to have passed; by hash, so that they are not held.
-const KNOWN: usize = 64;
+/// Most buffers that are remembered to have passed.
+const KNOWN: usize = 4096;
 
 /// Asks a device about buffers.
 #[derive(Debug)]
 pub struct Witness {
     /// Layouts of one buffer, of two, ...; made at their first use.
     layouts: [Option<BindGroupLayout>; AT_ONCE],
-    known: [u64; KNOWN],
-    /// Buffers that have passed so far.
-    passed: usize,
+    /// Buffers that have passed; by hash, so that they are not held.
+    known: HashSet<u64>,
     /// What a buffer says that lives and is not mapped.
     living: String,
 }
@@ -44,7 +44,7 @@ impl Witness {
     /// `living` is any buffer that lives.
     pub fn new(living: &Buffer) -> Self {
         let living = answer(living).unwrap_or_default();
-        Self { layouts: Default::default(), known: [0; KNOWN], passed: 0, living }
+        Self { layouts: Default::default(), known: HashSet::default(), living }
     }
 
     /// Checks the buffers of `regions`.
@@ -104,10 +104,10 @@ impl Witness {
             Err(refused @ Error::Refused { .. }) => refused,
             Err(other) => return Err(other),
             Ok(()) => {
-                for buffer in buffers {
-                    self.known[self.passed % KNOWN] = hash(buffer);
-                    self.passed += 1;
+                if self.known.len() >= KNOWN {
+                    self.known.clear();
                 }
+                self.known.extend(buffers.iter().map(|buffer| hash(buffer)));
                 return Ok(());
             }
         };
