@@ -73,7 +73,8 @@ after_eval() { # COMMAND...
     local exports
     exports="$("$@")"
     ! grep -v '^export [A-Z_a-z]*=' <<<"$exports" || return 1
-    (eval "$exports"; echo "${VK_DRIVER_FILES:-}|${XDG_RUNTIME_DIR:-}")
+    # Without what the command that runs these tests has set.
+    (unset VK_DRIVER_FILES XDG_RUNTIME_DIR; eval "$exports"; echo "${VK_DRIVER_FILES:-}|${XDG_RUNTIME_DIR:-}")
 }
 
 check_files() { # LIST|RUNTIME
