@@ -123,7 +123,11 @@ impl SparseAdam {
     }
 
     pub(crate) fn call_pre_hooks(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
-        self.call(Moment::Before, encoder)
+        // A step that a hook took and whose own hooks failed is not this step.
+        self.call(Moment::Before, encoder).map_err(|error| match error {
+            Error::AfterStep { source } => *source,
+            error => error,
+        })
     }
 
     /// Calls the hooks of a step that is recorded and counted.

@@ -102,7 +102,7 @@ impl Geometry {
             |axes: &[u32]| axes.iter().try_fold(1u32, |product, &axis| product.checked_mul(axis));
         let rows = product(sparse).filter(|&rows| rows < u32::MAX);
         let rows = rows.ok_or_else(|| invalid("at most 2^32 - 2 rows"))?;
-        let expected = "rows of at most 196,600 values, or of 786,400 where four divides them";
+        let expected = "rows of at most 212,984 values, or of 851,936 where four divides them";
         let dim = product(dense).filter(|&dim| has_few_columns(dim));
         let dim = dim.ok_or_else(|| invalid(expected))?;
         let mut axes = [1; 3];

@@ -51,12 +51,3 @@ fn sum_terms(first: Term, start: u32, entries: u32, column: u32, source: Source)
     }
     return sum;
 }
-
-// The partial sum whose first word is `at`.
-fn load_partial(at: u32) -> Lane {
-    var words: array<u32, LANE_WIDTH>;
-    for (var i = 0u; i < LANE_WIDTH; i++) {
-        words[i] = scratch[at + i];
-    }
-    return lane_of(words);
-}

@@ -216,7 +216,7 @@ fn no_dispatch_takes_more_turns_than_every_driver_lets_it() {
     let narrow = Tuning { workgroup: 8, max_lanes: 1, update_tile: 256, ..Tuning::GPU };
     let device = DeviceShape { max_binding: u64::from(u32::MAX) & !3, ..DEVICE };
     for tuning in [Tuning::CPU, Tuning::GPU, largest, narrow] {
-        for dim in [1, 33, 64, 300, 301, 768, 1024, 4096, 65_535, 65_536, 196_599] {
+        for dim in [1, 33, 64, 300, 301, 768, 1024, 4096, 65_535, 65_536, 212_983] {
             for nnz in [1, 127, 1024, 1025, 16_384, 300_000] {
                 let plan = plan(&[step(4000, dim, nnz)], device, &tuning).unwrap();
                 for (stage, launch) in launches(&plan) {
@@ -230,7 +230,9 @@ fn no_dispatch_takes_more_turns_than_every_driver_lets_it() {
 
 #[test]
 fn rows_of_common_width_are_not_sliced() {
-    for (dim, nnz) in [(16, 65_536), (64, 65_536), (64, 1_048_576), (128, 4096), (128, 200_000)] {
+    for (dim, nnz) in
+        [(37, 80_000), (16, 65_536), (64, 65_536), (64, 1_048_576), (128, 4096), (128, 200_000)]
+    {
         for tuning in [Tuning::CPU, Tuning::GPU] {
             let plan = plan(&[step(1_000_000, dim, nnz)], DEVICE, &tuning).unwrap();
             let columns = DEVICE.width(dim, &tuning).columns(dim);

@@ -48,6 +48,17 @@ impl Width {
     }
 }
 
+impl Width {
+    /// How a partial sum is read.
+    fn partials(self) -> &'static str {
+        match self {
+            Self::Scalar => include_str!("../../shaders/shared/partial_scalar.wgsl"),
+            Self::Vec4 => include_str!("../../shaders/shared/partial_vec4.wgsl"),
+            Self::Vec8 => include_str!("../../shaders/shared/partial_vec8.wgsl"),
+        }
+    }
+}
+
 /// How the gradient's values are bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reach {
@@ -158,19 +169,27 @@ impl Stage {
             Self::SortWideScatter => &[GRID, SORT, SCAN],
             Self::Heads => &[GRID, RUNS, HEADS, LIST_HEADS],
             Self::Repeats => &[GRID, STATUS],
-            Self::Partial(width, reach) => {
-                &[width.fragment(), reach.fragment(), GRID, TILES, SLICES, RUNS, SUMS]
-            }
+            Self::Partial(width, reach) => &[
+                width.fragment(),
+                width.partials(),
+                reach.fragment(),
+                GRID,
+                TILES,
+                SLICES,
+                RUNS,
+                SUMS,
+            ],
             Self::UpdateSerial(width, reach) => {
                 let touch = match (width, reach) {
                     (Width::Scalar, _) | (_, Reach::Wide) => NO_TOUCH,
                     _ => TOUCH,
                 };
-                let (width, reach) = (width.fragment(), reach.fragment());
-                &[width, reach, GRID, TILES, SLICES, RUNS, SUMS, HEADS, ADAM, touch, UPDATE_ROW]
+                let (lane, reach, sum) = (width.fragment(), reach.fragment(), width.partials());
+                &[lane, reach, sum, GRID, TILES, SLICES, RUNS, SUMS, HEADS, ADAM, touch, UPDATE_ROW]
             }
             Self::UpdateWide(width, reach) => {
-                &[width.fragment(), reach.fragment(), GRID, SLICES, RUNS, SUMS, ADAM, UPDATE_ROW]
+                let (lane, reach, sum) = (width.fragment(), reach.fragment(), width.partials());
+                &[lane, reach, sum, GRID, SLICES, RUNS, SUMS, ADAM, UPDATE_ROW]
             }
         };
         [&shared.concat(), self.file().1].concat()

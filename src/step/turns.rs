@@ -10,9 +10,9 @@
 use super::plan::CHUNK;
 use super::shaders::Width;
 
-/// Most turns of an invocation: three quarters of what the strictest driver lets it, so that rows
-/// of up to 37 columns, as measured, need no slices whatever a block holds.
-pub const TURNS: u32 = 49_152;
+/// Most turns of an invocation: thirteen sixteenths of what the strictest driver lets it, so that
+/// rows of up to 37 columns, as measured, need no slices whatever a block holds.
+pub const TURNS: u32 = 53_248;
 
 /// Most columns of a row: `inspect` alone walks whole rows, some columns a turn.
 pub const MOST_COLUMNS: u32 = INSPECTED_AT_ONCE * (TURNS - 2);
@@ -22,6 +22,10 @@ const INSPECTED_AT_ONCE: u32 = 4;
 
 /// Invocations that take their turns together; no tuning has smaller workgroups.
 const GROUP: u32 = 8;
+
+/// Turns of loops in branches that no lane of a group takes: such a driver runs through both sides,
+/// and through a loop at least once.
+const MASKED: u32 = 8;
 
 /// Turns that grow with the columns of a slice: `fixed`, and `each` for every `unit` columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +85,12 @@ impl Runs {
 /// as many. The last group of each list may hold one run alone.
 pub fn update_serial(block: u32, runs: Runs) -> Turns {
     let positions = block.min(runs.nnz);
-    let groups = positions.div_ceil(GROUP) + 3;
+    // Other tables' heads in the block are looked at, and left.
+    let groups = block.div_ceil(GROUP) + 3;
     let full = if runs.once { 3 * groups } else { positions - positions / 8 };
-    let last = [3, 2 + runs.first_chunk(), 2 + runs.first_chunk() + runs.tail()];
-    Turns { fixed: 3 * groups + 3, each: full + last.iter().sum::<u32>(), unit: 1 }
+    let last = [3, 2 + runs.first_chunk(), 2 + runs.first_chunk() + runs.tail() + MASKED];
+    let fixed = (3 + MASKED) * groups + 3;
+    Turns { fixed, each: full + last.iter().sum::<u32>(), unit: 1 }
 }
 
 /// `update_wide` over a tile of sorted positions, `lanes` invocations a row.
@@ -97,20 +103,19 @@ pub fn update_wide(tile: u32, lanes: u32, runs: Runs) -> Turns {
     // Of a run of chunks that ends in the tile, each level's few items are counted and summed.
     let chunks_inside = positions / CHUNK * (2 * (positions / CHUNK) + 4);
     Turns {
-        fixed: 4 * positions + entries + 4,
-        each: positions + entries + chunks_inside + runs.tail(),
+        fixed: (4 + MASKED) * positions + entries + 4,
+        each: positions + entries + chunks_inside + runs.tail() + MASKED,
         unit: lanes,
     }
 }
 
 /// `partial` of a level, `lanes` invocations a block, `at_once` columns each.
 pub fn partial(of_entries: bool, width: Width, lanes: u32, at_once: u32) -> Turns {
-    let words = width.lane_width() + 1;
     let summed = match of_entries {
         true => (at_once + 1) + CHUNK * (at_once + 2),
-        false => at_once * (1 + words + CHUNK * (1 + words)) + 1,
+        false => at_once * (1 + CHUNK) + 1,
     };
-    let stored = at_once * (1 + words) + 1;
+    let stored = at_once * (1 + width.lane_width() + 1) + 1;
     // The search for the run's start and its length come first.
     Turns { fixed: 33 + CHUNK + 1, each: 1 + summed + stored, unit: lanes * at_once }
 }

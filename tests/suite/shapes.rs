@@ -107,11 +107,15 @@ fn rows_that_were_once_cut_short() {
         (50, 513, Named::Hot, 127),
         (2000, 1024, Named::Padding, 1024),
         (64, 65_535, Named::Once, 64),
+        // Long runs, whose chunk sums the update adds column by column.
+        (9, 768, Named::Hot, 4096),
+        (9, 800, Named::Hot, 3700),
+        (9, 301, Named::Hot, 5000),
     ];
     for on in variants() {
         let mut rng = Rng(31);
         let shapes = cases.map(|(rows, dim, ..)| (rows, dim));
-        let options = [AdamOptions::default(); 7];
+        let options = [AdamOptions::default(); 10];
         let mut pair = Pair::new(on, &shapes, &options, &mut rng);
         for (table, (rows, dim, named, nnz)) in cases.into_iter().enumerate() {
             let mut grads = vec![None; cases.len()];

@@ -176,10 +176,11 @@ impl<R: Read + Seek> Source<'_, R> {
         let shape = layout.axes.iter().map(|axis| axis.0 as u32).collect();
         let span = self.numbers::<f32>(what, &storage, layout.offset, layout.span)?;
         // Where numbers fill the span in order, it is the tensor.
-        let mut dense = 1;
+        let mut dense = 1u64;
         let in_order = layout.axes.iter().rev().filter(|axis| axis.0 > 1).all(|&(size, stride)| {
             let next = stride == dense;
-            dense *= size;
+            // Of a tensor without numbers the axes may be as long as they like.
+            dense = dense.saturating_mul(size);
             next
         });
         if in_order {
