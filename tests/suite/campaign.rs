@@ -6,7 +6,7 @@
 use super::harness::{Budget, Pair, Rng, encode, gpus, random_tuning};
 use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, gather_values};
-use sparse_adam::{AdamOptions, Duplicates, IndexDtype, NonFinite, SparseGrad};
+use sparse_adam::{Duplicates, IndexDtype, NonFinite, SparseGrad};
 
 /// Values that a table may have, and a gradient.
 const MOST_VALUES: usize = 120_000;
@@ -19,15 +19,6 @@ fn dim(rng: &mut Rng) -> usize {
         4..6 => 8 * (1 + rng.below(24)),
         6 => 1 + rng.below(1200),
         _ => [300, 301, 513, 768, 1024, 4096, 9999, 65_535][rng.below(8)],
-    }
-}
-
-fn options(rng: &mut Rng) -> AdamOptions {
-    AdamOptions {
-        lr: 10f64.powf(f64::from(rng.signed()) - 2.0),
-        betas: (0.9 + 0.05 * f64::from(rng.signed()), 0.99 + 0.009 * f64::from(rng.signed())),
-        eps: 1e-8,
-        maximize: rng.below(2) == 1,
     }
 }
 
@@ -192,7 +183,7 @@ fn run(gpu: &'static Gpu, rng: &mut Rng, what: &str, done: &mut Done) {
         (1 + rng.below((MOST_VALUES / dim).max(3)), dim)
     };
     let shapes: Vec<_> = (0..1 + rng.below(4)).map(|_| shape(rng)).collect();
-    let options: Vec<_> = shapes.iter().map(|_| options(rng)).collect();
+    let options: Vec<_> = shapes.iter().map(|_| rng.options()).collect();
     let mut pair = Pair::new((gpu, random_tuning(rng)), &shapes, &options, rng);
     for _ in 0..1 + rng.below(4) {
         pair.optimizer.zero_grad(true);

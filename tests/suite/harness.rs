@@ -115,6 +115,16 @@ impl Rng {
         (0..count).map(|_| self.signed()).collect()
     }
 
+    /// Options of a group, anything but extreme.
+    pub fn options(&mut self) -> AdamOptions {
+        AdamOptions {
+            lr: 10f64.powf(f64::from(self.signed()) - 2.0),
+            betas: (0.9 + 0.05 * f64::from(self.signed()), 0.99 + 0.009 * f64::from(self.signed())),
+            eps: 1e-8,
+            maximize: self.below(2) == 1,
+        }
+    }
+
     /// `nnz` entries: a hot row, a few rows, and rows from anywhere; in no order.
     pub fn gradient(&mut self, rows: usize, dim: usize, nnz: usize) -> Gradient<f32> {
         let hot = self.below(rows);

@@ -5,15 +5,6 @@ use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::{AdamOptions, IndexDtype, TIMED_STAGES, Timestamps};
 use wgpu::{BufferDescriptor, BufferUsages, Features, QuerySet, QuerySetDescriptor, QueryType};
 
-fn options(rng: &mut Rng) -> AdamOptions {
-    AdamOptions {
-        lr: 10f64.powf(f64::from(rng.signed()) - 2.0),
-        betas: (0.9 + 0.05 * f64::from(rng.signed()), 0.99 + 0.009 * f64::from(rng.signed())),
-        eps: 1e-8,
-        maximize: rng.below(2) == 1,
-    }
-}
-
 #[test]
 fn gpu_equals_twin() {
     let dims = [1, 2, 3, 4, 7, 8, 16, 37, 64, 100, 132, 260];
@@ -22,7 +13,7 @@ fn gpu_equals_twin() {
         for (seed, &dim) in dims.iter().enumerate() {
             let mut rng = Rng(seed as u64);
             let rows = 1 + rng.below(3000);
-            let options = options(&mut rng);
+            let options = rng.options();
             let mut pair = Pair::new(on, &[(rows, dim)], &[options], &mut rng);
             for step in 0..3 {
                 let nnz = sizes[(seed + 3 * step) % sizes.len()];
@@ -125,7 +116,7 @@ fn many_tables_in_one_step_equal_their_twins() {
         for seed in 0..4 {
             let mut rng = Rng(100 + seed);
             let shapes: Vec<_> = (0..9).map(|_| (1 + rng.below(500), 1 + rng.below(40))).collect();
-            let options: Vec<_> = shapes.iter().map(|_| options(&mut rng)).collect();
+            let options: Vec<_> = shapes.iter().map(|_| rng.options()).collect();
             let mut pair = Pair::new(on, &shapes, &options, &mut rng);
             for _ in 0..3 {
                 let grads: Vec<_> = shapes
