@@ -6,6 +6,7 @@ use super::harness::{Pair, Rng, fresh_seed, gpus, random_tuning, variants};
 use sparse_adam::headless::Gpu;
 use sparse_adam::reference::Gradient;
 use sparse_adam::{AdamOptions, Tuning};
+use wgpu::Limits;
 
 /// Lengths of rows that people use, and those around every width and slice.
 const DIMS: [usize; 19] = [
@@ -135,6 +136,44 @@ fn every_valid_tuning_equals_the_twin() {
             let tuning = random_tuning(&mut rng);
             let dim = if rng.below(3) == 0 { DIMS[rng.below(12)] } else { 1 + rng.below(280) };
             check((gpu, tuning), dim, &mut rng, &format!("seed {seed}, case {case}"));
+        }
+    }
+}
+
+#[test]
+fn sliced_rows_with_values_over_several_bindings_equal_their_twins() {
+    let limits = Limits {
+        max_storage_buffer_binding_size: 1 << 20,
+        max_storage_buffers_per_shader_stage: 8,
+        ..gpus()[0].device.limits()
+    };
+    let gpu = pollster::block_on(Gpu::open_with_limits(limits)).unwrap();
+    let gpu: &'static Gpu = Box::leak(Box::new(gpu));
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        let mut rng = Rng(77);
+        for (dim, nnz) in [(301, 3000), (768, 1500), (9999, 110), (65_536, 18)] {
+            let mut pair = Pair::single((gpu, tuning), 40, dim, &mut rng);
+            let grad = gradient(&mut rng, Named::Padding, (40, dim), nnz);
+            pair.step(&[Some(grad)]);
+            pair.assert_equal(&format!("{dim} x {nnz}, {:?}", tuning.form));
+        }
+    }
+}
+
+#[test]
+fn small_tiles_long_runs_and_a_table_of_one_entry_equal_their_twins() {
+    let shapes = [(9, 800), (5, 1200), (4000, 3)];
+    for (gpu, mut tuning) in variants() {
+        for tile in [1, 16, 256] {
+            (tuning.update_tile, tuning.max_lanes, tuning.sums_at_once) = (tile, 1, 1);
+            let mut rng = Rng(78);
+            let options = [AdamOptions::default(); 3];
+            let mut pair = Pair::new((gpu, tuning), &shapes, &options, &mut rng);
+            let nnz = [5000, 1, 4000];
+            let grads = [0, 1, 2]
+                .map(|table| Some(gradient(&mut rng, Named::Padding, shapes[table], nnz[table])));
+            pair.step(&grads);
+            pair.assert_equal(&format!("tiles of {tile}, {:?}", tuning.form));
         }
     }
 }
