@@ -6,9 +6,9 @@ override WORKGROUP: u32 = 64u;
 
 struct InspectConfig {
     entries: EntriesConfig,
-    /// Lanes of a row, and rows of a window of values.
+    /// Lanes per row, and rows per window of values.
     columns: u32,
-    rows_a_window: u32,
+    rows_per_window: u32,
     /// 1: an entry that is not finite is refused too.
     skip: u32,
     pad0: u32,
@@ -22,7 +22,7 @@ struct InspectConfig {
 // Whether a lane of a value row is finite; the last one stands for those past the row's end.
 fn lane_is_finite(row: u32, column: u32) -> bool {
     let at = min(column, config.columns - 1u);
-    return is_finite(load_value(row, at, config.columns, config.rows_a_window));
+    return is_finite(load_value(row, at, config.columns, config.rows_per_window));
 }
 
 fn row_is_finite(row: u32) -> bool {
@@ -55,7 +55,7 @@ fn main(
     var value_row = pair.y;
     if (entries.weighted == 1u) {
         value_row = entries.value_base + entry;
-        if (entries.value_source == VALUES_BY_MAP) {
+        if (entries.value_origin == VALUES_BY_MAP) {
             value_row = entries.value_base + value_map[entry];
         }
     }

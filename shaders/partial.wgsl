@@ -1,8 +1,8 @@
 // partial: sums of the chunks of long runs, one level of the tree a dispatch.
 //
-// A group of LANES invocations owns one block of `stride` sorted positions, and a slice of the columns. A run's chunks
-// lie `stride` apart and its first chunk is left to the stage above, so at most one chunk
-// that is to be summed starts in a block, and the block's number is its slot.
+// A group of LANES invocations owns one block of `stride` sorted positions, and a slice of
+// the columns. A run's chunks lie `stride` apart and its first chunk is left to the stage above, so at
+// most one chunk that is to be summed starts in a block, and the block's number is its slot.
 
 override WORKGROUP: u32 = 64u;
 /// Invocations that share one block; a power of two, at most WORKGROUP.
@@ -17,20 +17,14 @@ override AT_ONCE: u32 = 1u;
 const MOST_AT_ONCE: u32 = 8u;
 
 struct PartialConfig {
-    /// The table's sorted positions are [first, end).
-    first: u32,
-    end: u32,
+    keys: Keys,
+    values: ValueLayout,
     /// Blocks to look at, and positions a block: CHUNK^level.
     blocks: u32,
     stride: u32,
     /// Where this level's sums go, and where those of the level below lie, in words.
     sums: u32,
     sums_below: u32,
-    /// The table's sentinel key.
-    sentinel: u32,
-    /// Columns that a workgroup takes.
-    slice: u32,
-    source: Source,
 }
 
 @group(0) @binding(0) var<uniform> config: PartialConfig;
@@ -59,18 +53,18 @@ fn sum_at_once(
     entries: u32,
     column: u32,
     pitch: u32,
-    source: Source,
+    values_at: ValueLayout,
 ) -> array<Lane, MOST_AT_ONCE> {
     var sums: array<Lane, MOST_AT_ONCE>;
-    let last = source.columns - 1u;
-    let first = term_at(start, source);
+    let last = values_at.columns - 1u;
+    let first = term_at(start, values_at);
     for (var k = 0u; k < AT_ONCE; k++) {
-        sums[k] = value_of(first, min(column + k * pitch, last), source);
+        sums[k] = value_of(first, min(column + k * pitch, last), values_at);
     }
     for (var i = 1u; i < entries; i++) {
-        let term = term_at(start + i, source);
+        let term = term_at(start + i, values_at);
         for (var k = 0u; k < AT_ONCE; k++) {
-            sums[k] += value_of(term, min(column + k * pitch, last), source);
+            sums[k] += value_of(term, min(column + k * pitch, last), values_at);
         }
     }
     return sums;
@@ -82,13 +76,13 @@ fn sum_sums(
     items: u32,
     column: u32,
     pitch: u32,
-    source: Source,
+    values_at: ValueLayout,
 ) -> array<Lane, MOST_AT_ONCE> {
     var sums: array<Lane, MOST_AT_ONCE>;
-    let width = source.columns * LANE_WIDTH;
-    let slot = (start - config.first) / (config.stride / CHUNK);
+    let width = values_at.columns * LANE_WIDTH;
+    let slot = (start - config.keys.first) / (config.stride / CHUNK);
     for (var k = 0u; k < AT_ONCE; k++) {
-        let at = min(column + k * pitch, source.columns - 1u);
+        let at = min(column + k * pitch, values_at.columns - 1u);
         let first = config.sums_below + slot * width + at * LANE_WIDTH;
         sums[k] = load_partial(first);
         for (var i = 1u; i < items; i++) {
@@ -100,9 +94,9 @@ fn sum_sums(
 
 fn sum_items(start: u32, items: u32, column: u32) -> array<Lane, MOST_AT_ONCE> {
     if (OF_ENTRIES) {
-        return sum_at_once(start, items, column, LANES, config.source);
+        return sum_at_once(start, items, column, LANES, config.values);
     }
-    return sum_sums(start, items, column, LANES, config.source);
+    return sum_sums(start, items, column, LANES, config.values);
 }
 
 fn store_partial(at: u32, sum: Lane) {
@@ -121,35 +115,35 @@ fn main(
     let per_workgroup = WORKGROUP / LANES;
     let tiles = (config.blocks + per_workgroup - 1u) / per_workgroup;
     let number = linear_workgroup(workgroup, grid);
-    let slices = slices_of(config.source.columns, config.slice);
-    let slice = slice_of(number, config.source.columns, config.slice);
+    let slices = slices_of(config.values.columns, config.values.slice);
+    let slice = slice_of(number, config.values.columns, config.values.slice);
     let block = tile_of(number / slices, tiles) * per_workgroup + local / LANES;
     if (block >= config.blocks) {
         return;
     }
-    let probe = config.first + block * config.stride;
+    let probe = config.keys.first + block * config.stride;
     let key = key_at(probe);
     // Most blocks hold no chunk but first ones, and one look tells.
     if (block == 0u || key_at(probe - 1u) != key) {
         return;
     }
-    let run = run_start(config.first, probe, key);
+    let run = run_start(config.keys.first, probe, key);
     let chunks_before = (probe - run + config.stride - 1u) / config.stride;
     let start = run + chunks_before * config.stride;
-    if (key >= config.sentinel || chunks_before == 0u || start >= config.end) {
+    if (key >= config.keys.sentinel || chunks_before == 0u || start >= config.keys.end) {
         return;
     }
     if (key_at(start) != key) {
         return;
     }
-    let items = items_in_run(start, config.stride / CHUNK, config.end, key);
-    let source = config.source;
+    let items = items_in_run(start, config.stride / CHUNK, config.keys.end, key);
     for (var first = slice.first + local % LANES; first < slice.end; first += AT_ONCE * LANES) {
         var sums = sum_items(start, items, first);
         for (var k = 0u; k < AT_ONCE; k++) {
             let column = first + k * LANES;
             if (column < slice.end) {
-                store_partial(config.sums + (block * source.columns + column) * LANE_WIDTH, sums[k]);
+                let at = config.sums + (block * config.values.columns + column) * LANE_WIDTH;
+                store_partial(at, sums[k]);
             }
         }
     }

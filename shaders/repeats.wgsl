@@ -4,17 +4,8 @@
 
 override WORKGROUP: u32 = 64u;
 
-struct RepeatsConfig {
-    /// The table's sorted positions are [first, end).
-    first: u32,
-    end: u32,
-    /// The table's sentinel key.
-    sentinel: u32,
-    pad0: u32,
-}
-
-@group(0) @binding(0) var<uniform> config: RepeatsConfig;
-@group(0) @binding(1) var<storage, read> sorted: array<vec2<u32>>;
+@group(0) @binding(0) var<uniform> keys: Keys;
+@group(0) @binding(1) var<storage, read> scratch: array<u32>;
 @group(0) @binding(2) var<storage, read_write> status: Status;
 
 @compute @workgroup_size(WORKGROUP)
@@ -23,12 +14,12 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let position = config.first + linear_workgroup(workgroup, grid) * WORKGROUP + local;
-    if (position <= config.first || position >= config.end) {
+    let position = keys.first + linear_workgroup(workgroup, grid) * WORKGROUP + local;
+    if (position <= keys.first || position >= keys.end) {
         return;
     }
-    let key = sorted[position].x;
-    if (key != config.sentinel && key == sorted[position - 1u].x) {
+    let key = key_at(position);
+    if (key != keys.sentinel && key == key_at(position - 1u)) {
         count_one(REPEATED);
     }
 }

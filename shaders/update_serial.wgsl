@@ -1,4 +1,4 @@
-// update_serial: sums the value rows of each run and applies Adam to the row it names, in place.
+// update_serial: sums the value rows of each run and applies a rule to the row it names, in place.
 //
 // The form for CPU adapters: one invocation a row, no barrier. A workgroup owns a block of
 // sorted positions, whose run heads `heads` has listed, so that no lane of SIMD is idle, and a
@@ -8,17 +8,10 @@ override WORKGROUP: u32 = 8u;
 
 const LANES: u32 = 1u;
 
-@group(0) @binding(0) var<uniform> config: UpdateConfig;
-/// `[rows, columns]` of the window.
-@group(0) @binding(1) var<storage, read_write> param: array<Stored>;
-/// `[rows, 2, columns]`: exp_avg, then exp_avg_sq, of each row of the window.
-@group(0) @binding(2) var<storage, read_write> moments: array<Stored>;
-@group(0) @binding(3) var<storage, read> scratch: array<u32>;
-
 // Whether the block at `start` may hold rows of the window: sorted keys tell by its ends.
 fn meets_window(start: u32) -> bool {
-    let lowest = key_at(max(start, config.first));
-    let highest = key_at(min(start + config.block, config.end) - 1u);
+    let lowest = key_at(max(start, config.keys.first));
+    let highest = key_at(min(start + config.lists.block, config.keys.end) - 1u);
     let window_end = config.window_key + config.window_rows;
     return lowest < window_end && highest >= config.window_key;
 }
@@ -30,12 +23,12 @@ fn update_listed(head: Head, kind: u32, slice: Slice) {
     if (row >= config.window_rows) {
         return;
     }
-    touch(row, term_at(head.position, config.source).value_row, slice);
+    touch(row, term_at(head.position, config.values).value_row, slice);
     if (kind == SINGLE) {
         update_row(head.position, 1u, slice, 0u);
     } else if (kind == SEVERAL) {
-        update_row(head.position, select(head.entries, 1u, config.once == 1u), slice, 0u);
-    } else if (config.once == 1u) {
+        update_row(head.position, select(head.entries, 1u, config.first_wins == 1u), slice, 0u);
+    } else if (config.first_wins == 1u) {
         update_row(head.position, 1u, slice, 0u);
     } else {
         update_row_of_many(head.position, slice, 0u);
@@ -53,18 +46,18 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     // Blocks are counted from position 0, not from the table's first.
-    let block = config.block;
-    let first_block = config.first / block;
-    let blocks = (config.end + block - 1u) / block - first_block;
+    let block = config.lists.block;
+    let first_block = config.keys.first / block;
+    let blocks = (config.keys.end + block - 1u) / block - first_block;
     let number = linear_workgroup(workgroup, grid);
-    let columns = config.source.columns;
-    let tile = tile_of(number / slices_of(columns, config.slice), blocks);
-    let slice = slice_of(number, columns, config.slice);
+    let columns = config.values.columns;
+    let tile = tile_of(number / slices_of(columns, config.values.slice), blocks);
+    let slice = slice_of(number, columns, config.values.slice);
     let start = (first_block + tile) * block;
     if (tile >= blocks || !meets_window(start)) {
         return;
     }
-    let list = list_at(start, block, config.lists);
+    let list = list_at(start, block, config.lists.first);
     let counts = unpack_counts(scratch[list]);
     // A loop for each kind, because llvmpipe runs through a branch even where no lane takes it,
     // and through a loop as often as its slowest lane needs.

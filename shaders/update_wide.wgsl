@@ -1,8 +1,9 @@
-// update_wide: sums the value rows of each run and applies Adam to the row it names, in place.
+// update_wide: sums the value rows of each run and applies a rule to the row it names, in place.
 //
-// The form for GPUs. A workgroup owns TILE sorted positions and a slice of their columns. It first lists the run heads among
-// them whose row lies in the window, then deals them out to groups of LANES invocations. The
-// order of the list does not matter: a row is written by one group alone, from its own entries.
+// The form for GPUs. A workgroup owns TILE sorted positions and a slice of their
+// columns. It first lists the run heads among them whose row lies in the window, then deals them out
+// to groups of LANES invocations. The order of the list does not matter: a row is written by one
+// group alone, from its own entries.
 
 override WORKGROUP: u32 = 64u;
 /// Invocations that share one row; a power of two, at most WORKGROUP.
@@ -12,34 +13,27 @@ override TILE: u32 = 64u;
 
 const MAX_TILE: u32 = 256u;
 
-@group(0) @binding(0) var<uniform> config: UpdateConfig;
-/// `[rows, columns]` of the window.
-@group(0) @binding(1) var<storage, read_write> param: array<Stored>;
-/// `[rows, 2, columns]`: exp_avg, then exp_avg_sq, of each row of the window.
-@group(0) @binding(2) var<storage, read_write> moments: array<Stored>;
-@group(0) @binding(3) var<storage, read> scratch: array<u32>;
-
 var<workgroup> heads: array<u32, MAX_TILE>;
 var<workgroup> head_count: atomic<u32>;
 
 fn is_head(position: u32) -> bool {
-    if (position >= config.end) {
+    if (position >= config.keys.end) {
         return false;
     }
     let key = key_at(position);
     if (key - config.window_key >= config.window_rows) {
         return false;
     }
-    return config.unique == 1u || position == config.first || key_at(position - 1u) != key;
+    return config.unique == 1u || position == config.keys.first || key_at(position - 1u) != key;
 }
 
 // Whether the tile at `start` may hold rows of the window: sorted keys tell by its ends.
 fn meets_window(start: u32) -> bool {
-    if (start >= config.end) {
+    if (start >= config.keys.end) {
         return false;
     }
     let lowest = key_at(start);
-    let highest = key_at(min(start + TILE, config.end) - 1u);
+    let highest = key_at(min(start + TILE, config.keys.end) - 1u);
     let window_end = config.window_key + config.window_rows;
     return config.unique == 1u || (lowest < window_end && highest >= config.window_key);
 }
@@ -55,9 +49,9 @@ fn main(
     }
     workgroupBarrier();
     let number = linear_workgroup(workgroup, grid);
-    let columns = config.source.columns;
-    let slice = slice_of(number, columns, config.slice);
-    let start = config.first + number / slices_of(columns, config.slice) * TILE;
+    let columns = config.values.columns;
+    let slice = slice_of(number, columns, config.values.slice);
+    let start = config.keys.first + number / slices_of(columns, config.values.slice) * TILE;
     let positions = select(0u, TILE, meets_window(start));
     for (var i = local; i < positions; i += WORKGROUP) {
         if (is_head(start + i)) {
@@ -69,8 +63,8 @@ fn main(
     for (var i = local / LANES; i < count; i += WORKGROUP / LANES) {
         let head = heads[i];
         var entries = 1u;
-        if (config.once == 0u) {
-            entries = items_in_run(head, 1u, config.end, key_at(head));
+        if (config.first_wins == 0u) {
+            entries = items_in_run(head, 1u, config.keys.end, key_at(head));
         }
         if (entries == CHUNK) {
             update_row_of_many(head, slice, local % LANES);

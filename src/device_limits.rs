@@ -1,8 +1,9 @@
 //! What a device must allow, checked once.
 
 use crate::Error;
-use crate::step::pipelines;
-use crate::step::uniforms::{LARGEST, chunk_bytes};
+use crate::step::layout::LARGEST;
+use crate::step::stages::{MOST_BINDINGS, MOST_UNIFORMS};
+use crate::step::uniforms::chunk_bytes;
 use wgpu::Limits;
 
 /// Bytes of the smallest storage buffers that every optimizer has.
@@ -17,17 +18,17 @@ pub(crate) fn check(limits: &Limits) -> Result<(), Error> {
         ("max_bind_groups", 1, small(limits.max_bind_groups)),
         (
             "max_bindings_per_bind_group",
-            pipelines::MOST_BINDINGS as u64,
+            MOST_BINDINGS as u64,
             small(limits.max_bindings_per_bind_group),
         ),
         (
             "max_dynamic_uniform_buffers_per_pipeline_layout",
-            pipelines::MOST_UNIFORMS,
+            MOST_UNIFORMS as u64,
             small(limits.max_dynamic_uniform_buffers_per_pipeline_layout),
         ),
         (
             "max_uniform_buffers_per_shader_stage",
-            pipelines::MOST_UNIFORMS,
+            MOST_UNIFORMS as u64,
             small(limits.max_uniform_buffers_per_shader_stage),
         ),
         (
@@ -35,7 +36,7 @@ pub(crate) fn check(limits: &Limits) -> Result<(), Error> {
             small(least.max_storage_buffers_per_shader_stage),
             small(limits.max_storage_buffers_per_shader_stage),
         ),
-        ("max_uniform_buffer_binding_size", LARGEST, limits.max_uniform_buffer_binding_size),
+        ("max_uniform_buffer_binding_size", LARGEST as u64, limits.max_uniform_buffer_binding_size),
         (
             "max_storage_buffer_binding_size",
             SMALLEST_STORAGE,

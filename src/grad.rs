@@ -1,8 +1,9 @@
 //! A sparse gradient in GPU buffers.
 
+use crate::format::RowBytes;
 use crate::param::Geometry;
 use crate::region::check_disjoint;
-use crate::step::shape::{DeviceShape, rows_a_window};
+use crate::step::shape::{DeviceShape, rows_per_window};
 use crate::{Error, Region};
 use std::fmt::Display;
 use wgpu::BufferUsages;
@@ -201,7 +202,7 @@ impl SparseGrad {
     pub(crate) fn check(
         mut self,
         name: &str,
-        table: Geometry,
+        (table, row_bytes): (Geometry, RowBytes),
         device: DeviceShape,
     ) -> Result<Self, Error> {
         if self.nnz == 0 {
@@ -242,8 +243,8 @@ impl SparseGrad {
             let expected = "a value row at least, where there are entries (without any, nnz is 0)";
             return Err(Error::InvalidShape { what, expected, found: vec![0, table.dim] });
         }
-        let value_bytes = u64::from(value_rows) * table.row_bytes();
-        check_value_bytes(&role("values"), value_rows, table.row_bytes(), device)?;
+        let value_bytes = u64::from(value_rows) * row_bytes.values;
+        check_value_bytes(&role("values"), value_rows, row_bytes.values, device)?;
         self.values = self.values.storage(&role("values"), value_bytes, device.alignment)?;
         check_disjoint(name, self.roles())?;
         Ok(self)
@@ -333,8 +334,8 @@ pub(crate) fn check_value_bytes(
     row_bytes: u64,
     device: DeviceShape,
 ) -> Result<(), Error> {
-    let a_window = rows_a_window(rows, row_bytes, row_bytes, device);
-    if u64::from(rows) <= u64::from(a_window) * device.value_windows as u64 {
+    let per_window = rows_per_window(rows, row_bytes, row_bytes, device);
+    if u64::from(rows) <= u64::from(per_window) * device.value_windows as u64 {
         return Ok(());
     }
     let limit = device.max_binding * device.value_windows as u64;

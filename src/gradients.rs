@@ -15,7 +15,8 @@ impl SparseAdam {
     ) -> Result<SparseGrad, Error> {
         self.begin()?;
         let table = self.table(param)?;
-        let grad = grad.check(&table.name, table.geometry, self.recorder.shape)?;
+        let grad =
+            grad.check(&table.name, (table.geometry, table.row_bytes), self.recorder.shape)?;
         if grad.nnz == 0 {
             return Ok(grad);
         }
@@ -30,24 +31,12 @@ impl SparseAdam {
         Ok(grad)
     }
 
-    /// Gives a parameter other gradients, and builds the pipelines that they need.
-    ///
-    /// # Errors
-    /// As [`Guard::make`](crate::guard::Guard::make); then it has those that it had.
-    pub(crate) fn exchange_grads(
-        &mut self,
-        param: ParamId,
-        grads: Vec<SparseGrad>,
-    ) -> Result<(), Error> {
+    /// Gives a parameter other gradients.
+    pub(crate) fn exchange_grads(&mut self, param: ParamId, grads: Vec<SparseGrad>) {
         let table = &mut self.tables[param.index];
         let mut old = std::mem::replace(&mut table.grads, grads);
-        let prepared = self.recorder.prepare_pipelines(table);
-        match prepared {
-            Ok(()) => table.has_grad = true,
-            Err(_) => std::mem::swap(&mut table.grads, &mut old),
-        }
+        table.has_grad = true;
         old.clear();
         self.spare_grads = old;
-        prepared
     }
 }

@@ -5,6 +5,8 @@ use crate::hooks::Hooks;
 use crate::ids::next_optimizer;
 use crate::places::{Places, overlap};
 use crate::readback::{self, Wait};
+use crate::rule::Rule;
+use crate::rule::adam::ADAM;
 use crate::settle::Before;
 use crate::step::record::Recorder;
 use crate::table::Table;
@@ -74,6 +76,17 @@ impl SparseAdam {
         defaults: AdamOptions,
         tuning: Tuning,
     ) -> Result<Self, Error> {
+        Self::with_rule(device, queue, defaults, tuning, &ADAM)
+    }
+
+    /// As [`SparseAdam::with_tuning`], with another rule.
+    pub(crate) fn with_rule(
+        device: &Device,
+        queue: &Queue,
+        defaults: AdamOptions,
+        tuning: Tuning,
+        rule: &'static Rule,
+    ) -> Result<Self, Error> {
         defaults.validate()?;
         tuning.validate()?;
         let guard = Guard::new(device, queue);
@@ -81,7 +94,7 @@ impl SparseAdam {
         device_limits::check(&device.limits())?;
         Ok(Self {
             number: next_optimizer(),
-            recorder: Recorder::new(Arc::new(guard), tuning)?,
+            recorder: Recorder::new(Arc::new(guard), tuning, rule)?,
             before: None,
             spare_grads: Vec::new(),
             defaults,
@@ -134,7 +147,7 @@ impl SparseAdam {
         let guard = Arc::clone(&self.recorder.guard);
         let mut added: Vec<Table> = Vec::with_capacity(params.len());
         for param in params {
-            let table = Table::new(&guard, self.recorder.shape, param, group)?;
+            let table = Table::new(&guard, self.recorder.shape, self.recorder.rule, param, group)?;
             for other in self.tables.iter().chain(&added) {
                 if other.name == table.name {
                     return Err(Error::DuplicateName { name: table.name });
@@ -148,9 +161,6 @@ impl SparseAdam {
             added.push(table);
         }
         self.recorder.witness.check(&guard, added.iter().flat_map(Table::placed))?;
-        for table in &added {
-            self.recorder.prepare_pipelines(table)?;
-        }
         for (owner, table) in (self.tables.len()..).zip(&added) {
             table.regions().for_each(|region| self.places.take(region, owner));
         }
@@ -172,7 +182,8 @@ impl SparseAdam {
         let grad = self.checked_grad(param, grad)?;
         let mut grads = std::mem::take(&mut self.spare_grads);
         grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
-        self.exchange_grads(param, grads)
+        self.exchange_grads(param, grads);
+        Ok(())
     }
 
     /// Adds a gradient to those that a parameter has, as several backward passes before one
@@ -191,7 +202,8 @@ impl SparseAdam {
         let mut grads = std::mem::take(&mut self.spare_grads);
         grads.extend(table.grads.iter().cloned());
         grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
-        self.exchange_grads(param, grads)
+        self.exchange_grads(param, grads);
+        Ok(())
     }
 
     /// Forgets all gradients. With `set_to_none`, the next step skips the parameters and does
@@ -202,6 +214,17 @@ impl SparseAdam {
             table.has_grad &= !set_to_none;
             table.grads.clear();
         }
+    }
+
+    /// Builds the pipelines and makes the scratch that a step by the gradients that are set needs, so
+    /// that the first step does not take the time: compiling a pipeline takes tens of milliseconds.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Refused`].
+    pub fn prepare(&mut self) -> Result<(), Error> {
+        self.begin()?;
+        self.recorder.prepare(&self.tables)?;
+        self.recorder.build()
     }
 
     /// Records one step of every parameter that has a gradient into `encoder`: one compute

@@ -109,11 +109,6 @@ impl Geometry {
         axes[..sparse_dim].copy_from_slice(sparse);
         Ok(Self { axes, sparse_dim: sparse_dim as u32, rows, dim })
     }
-
-    /// Size of one row in bytes.
-    pub fn row_bytes(&self) -> u64 {
-        4 * u64::from(self.dim)
-    }
 }
 
 #[cfg(test)]

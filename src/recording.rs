@@ -42,7 +42,7 @@ impl SparseAdam {
                 state.step += 1;
             }
         }
-        self.recorder.record(encoder, self.tables.iter(), timestamps);
+        self.recorder.record(encoder, &self.tables, timestamps);
         Ok(())
     }
 
@@ -51,7 +51,7 @@ impl SparseAdam {
         let guard = Arc::clone(&self.recorder.guard);
         let given = self.tables.iter().flat_map(|table| table.given());
         self.recorder.witness.check(&guard, given)?;
-        self.recorder.prepare(self.tables.iter())?;
+        self.recorder.prepare(&self.tables)?;
         for (number, table) in self.tables.iter_mut().enumerate() {
             if let Some(extras) = table.more_extras(&guard)? {
                 undo.extras.push((number, std::mem::replace(&mut table.extras, extras)));
@@ -61,9 +61,13 @@ impl SparseAdam {
                 undo.made.push(number);
             }
         }
-        let groups = &self.groups;
-        let tables = self.tables.iter().map(|table| (table, &groups[table.group].options));
-        self.recorder.list(tables)
+        let (tables, groups, rule) = (&self.tables, &self.groups, self.recorder.rule);
+        self.recorder.make_ready(tables, |number| {
+            let table = &tables[number as usize];
+            // The step is counted once it is known that it can be recorded.
+            let step = table.state.as_ref().map_or(0, |state| state.step) + 1;
+            (rule.words)(&groups[table.group].options, step)
+        })
     }
 
     fn undo(&mut self, Undo { scratch, extras, made }: Undo) {

@@ -4,7 +4,8 @@
 //! round correctly and do not fuse, the GPU's bits equal its bits. [`step_f64`] is the plain
 //! formula in f64, the truth that both are measured against.
 
-use crate::step::layout::AdamHyper;
+use crate::rule::adam::ADAM;
+use crate::rule::{Value, Words};
 use crate::{AdamOptions, CHUNK, Status};
 use std::collections::BTreeMap;
 
@@ -79,15 +80,30 @@ fn step_but(
     table.step += 1;
     let (mut pairs, status) = ingest(&grad.indices, table.rows(), padding_idx);
     sort(&mut pairs);
-    let hyper = AdamHyper::at(options, table.step);
-    for run in pairs.chunk_by(|a, b| a.0 == b.0) {
-        let row = run[0].0 as usize;
-        if row < table.rows() {
-            let sum = partial(run, &grad.values, table.dim);
-            update(table, row, &sum, options.maximize, hyper);
-        }
+    let words = (ADAM.words)(options, table.step);
+    for (row, sum) in runs(&pairs, grad, table.rows(), table.dim) {
+        update(table, row, &sum, &words);
     }
     status
+}
+
+/// The rows that a gradient of a table names, and the sum of each.
+#[cfg(test)]
+pub(crate) fn sums(grad: &Gradient<f32>, rows: usize, dim: usize) -> Vec<(usize, Vec<f32>)> {
+    let (mut pairs, _) = ingest(&grad.indices, rows, None);
+    sort(&mut pairs);
+    runs(&pairs, grad, rows, dim).collect()
+}
+
+/// The rows of sorted pairs, and the sum of each.
+fn runs(
+    pairs: &[(u32, u32)],
+    grad: &Gradient<f32>,
+    rows: usize,
+    dim: usize,
+) -> impl Iterator<Item = (usize, Vec<f32>)> {
+    let named = pairs.chunk_by(|a, b| a.0 == b.0).filter(move |run| (run[0].0 as usize) < rows);
+    named.map(move |run| (run[0].0 as usize, partial(run, &grad.values, dim)))
 }
 
 /// Stage `ingest`: a (key, entry) pair an entry; the sentinel key is `rows`.
@@ -130,17 +146,14 @@ fn sum_rows(chunk: &[f32], dim: usize) -> Vec<f32> {
     sum
 }
 
-/// Stage `update`: Adam on one row (torch/optim/_functional.py, `sparse_adam`).
-fn update(table: &mut Table<f32>, row: usize, sum: &[f32], maximize: bool, hyper: AdamHyper) {
+/// Stage `update`: Adam on one row.
+fn update(table: &mut Table<f32>, row: usize, sum: &[f32], words: &Words) {
     for (column, &sum) in sum.iter().enumerate() {
         let at = row * table.dim + column;
-        let g = if maximize { -sum } else { sum };
-        let m = table.exp_avg[at] + (g - table.exp_avg[at]) * hyper.one_minus_beta1;
-        let v = table.exp_avg_sq[at] + (g * g - table.exp_avg_sq[at]) * hyper.one_minus_beta2;
-        let direction = m / (v.sqrt() + hyper.eps);
-        table.param[at] -= hyper.step_size * direction;
-        table.exp_avg[at] = m;
-        table.exp_avg_sq[at] = v;
+        let mut state = [table.exp_avg[at], table.exp_avg_sq[at]];
+        let param = &mut table.param[at];
+        (ADAM.twin)(words, Value { param, state: &mut state, sum });
+        [table.exp_avg[at], table.exp_avg_sq[at]] = state;
     }
 }
 

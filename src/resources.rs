@@ -29,8 +29,8 @@ pub struct Resources {
 impl SparseAdam {
     /// What the library holds on the device and has made so far.
     pub fn resources(&self) -> Resources {
-        let moments = self.tables.iter().filter_map(|table| table.state.as_ref());
-        let state_bytes = moments.flat_map(|state| &state.moments).map(wgpu::Buffer::size).sum();
+        let states = self.tables.iter().filter_map(|table| table.state.as_ref());
+        let state_bytes = states.flat_map(|state| &state.windows).map(wgpu::Buffer::size).sum();
         let gathered = self.tables.iter().filter_map(|table| table.extras.gathered.as_ref());
         let gathered: u64 = gathered.map(wgpu::Buffer::size).sum();
         let scratch_bytes = self.recorder.scratch.bytes() + gathered;

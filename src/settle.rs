@@ -70,7 +70,9 @@ impl SparseAdam {
     fn take_back(&mut self) {
         let guard = Arc::clone(&self.recorder.guard);
         // Here no refusal comes at once: it would be told by the next call.
-        if let Ok(recorder) = Recorder::new(Arc::clone(&guard), self.recorder.tuning) {
+        if let Ok(recorder) =
+            Recorder::new(Arc::clone(&guard), self.recorder.tuning, self.recorder.rule)
+        {
             self.recorder = recorder;
         }
         for table in &mut self.tables {

@@ -217,7 +217,11 @@ impl SparseAdam {
         }
         for (&table, number) in tables.iter().zip(&numbers) {
             if let (Some(state), Some(made)) = (dict.state.get(number), &loaded[table]) {
-                self.upload_moments(&self.tables[table], made, state)?;
+                self.upload_fields(
+                    &self.tables[table],
+                    made,
+                    &[&state.exp_avg, &state.exp_avg_sq],
+                )?;
             }
         }
         self.trust_groups();
@@ -263,40 +267,58 @@ impl SparseAdam {
         guard.alive()?;
         guard.refused()?;
         let Some(state) = &table.state else { return Ok(None) };
+        let mut fields = self.read_fields(table, state).await?.into_iter();
+        guard.refused()?;
+        let (step, shape) = (state.step, table.shape.clone());
+        // A rule without one of them has none to save.
+        let [exp_avg, exp_avg_sq] = std::array::from_fn(|_| fields.next().unwrap_or_default());
+        Ok(Some(ParamState { step, shape, exp_avg, exp_avg_sq }))
+    }
+
+    /// The fields of a state, each `[rows, dim]`.
+    pub(crate) async fn read_fields(
+        &self,
+        table: &Table,
+        state: &State,
+    ) -> Result<Vec<Vec<f32>>, Error> {
         let dim = table.geometry.dim as usize;
         let values = table.geometry.rows as usize * dim;
-        let (mut exp_avg, mut exp_avg_sq) =
-            (Vec::with_capacity(values), Vec::with_capacity(values));
-        for moments in &state.moments {
-            for part in parts(table, moments.size()) {
-                let region = [Region::from(moments.slice(part))];
-                let read = readback::read(guard, &region, Wait::Block).await?;
-                let moments: Vec<f32> = bytemuck::pod_collect_to_vec(&read[0]);
-                for row in moments.chunks_exact(2 * dim) {
-                    exp_avg.extend_from_slice(&row[..dim]);
-                    exp_avg_sq.extend_from_slice(&row[dim..]);
+        let names = self.recorder.rule.state;
+        let mut fields: Vec<_> = names.iter().map(|_| Vec::with_capacity(values)).collect();
+        for window in &state.windows {
+            for part in parts(table, window.size()) {
+                let region = [Region::from(window.slice(part))];
+                let read = readback::read(&self.recorder.guard, &region, Wait::Block).await?;
+                let floats: Vec<f32> = bytemuck::pod_collect_to_vec(&read[0]);
+                for row in floats.chunks_exact(fields.len() * dim) {
+                    for (field, part) in fields.iter_mut().zip(row.chunks_exact(dim)) {
+                        field.extend_from_slice(part);
+                    }
                 }
             }
         }
-        guard.refused()?;
-        let shape = table.shape.clone();
-        Ok(Some(ParamState { step: state.step, shape, exp_avg, exp_avg_sq }))
+        Ok(fields)
     }
 
-    /// Fills new moments.
-    fn upload_moments(&self, table: &Table, made: &State, state: &ParamState) -> Result<(), Error> {
+    /// Fills a new state with fields, each `[rows, dim]`.
+    pub(crate) fn upload_fields(
+        &self,
+        table: &Table,
+        made: &State,
+        fields: &[&[f32]],
+    ) -> Result<(), Error> {
         let dim = table.geometry.dim as usize;
-        let exp_avg_sq = state.exp_avg_sq.chunks_exact(dim);
-        let mut rows = state.exp_avg.chunks_exact(dim).zip(exp_avg_sq);
-        for buffer in &made.moments {
+        let mut rows = 0..table.geometry.rows as usize;
+        for buffer in &made.windows {
             for part in parts(table, buffer.size()) {
                 let floats = ((part.end - part.start) / 4) as usize;
-                let mut moments: Vec<f32> = Vec::with_capacity(floats);
-                for (m, v) in rows.by_ref().take(floats / (2 * dim)) {
-                    moments.extend_from_slice(m);
-                    moments.extend_from_slice(v);
+                let mut window: Vec<f32> = Vec::with_capacity(floats);
+                for row in rows.by_ref().take(floats / (fields.len() * dim)) {
+                    for field in fields {
+                        window.extend_from_slice(&field[row * dim..][..dim]);
+                    }
                 }
-                let bytes = bytemuck::cast_slice(&moments);
+                let bytes = bytemuck::cast_slice(&window);
                 upload::write(&self.recorder.guard, buffer, part.start, bytes)?;
             }
         }
@@ -304,9 +326,9 @@ impl SparseAdam {
     }
 }
 
-/// The bytes `[0, size)` of moments of a table, in runs of whole rows that are moved at once.
+/// The bytes `[0, size)` of a window of a table's state, in runs of whole rows that are moved at once.
 fn parts(table: &Table, size: u64) -> impl Iterator<Item = Range<u64>> + use<> {
-    let row_bytes = 2 * table.geometry.row_bytes();
+    let row_bytes = table.row_bytes.state;
     let step = (PART_BYTES / row_bytes).max(1) * row_bytes;
     (0..size).step_by(step as usize).map(move |start| start..size.min(start + step))
 }

@@ -1,35 +1,36 @@
 //! A parameter of an optimizer, with its state and its gradient.
 
-use crate::grad::{ValueSource, check_value_bytes};
+mod demand;
+
+use crate::format::{Formats, RowBytes};
+use crate::grad::check_value_bytes;
 use crate::guard::Guard;
 use crate::param::Geometry;
-use crate::step::pipelines::Gather;
-use crate::step::plan::TableStep;
-use crate::step::shaders::Reach;
-use crate::step::shape::{DeviceShape, rows_a_window, windows};
+use crate::rule::Rule;
+use crate::step::shape::{DeviceShape, windows};
 use crate::step::witness::Given;
-use crate::{Duplicates, Error, NonFinite, Param, Region, SparseGrad, Status, Tuning};
+use crate::{Error, Param, Region, SparseGrad, Status};
 use wgpu::{Buffer, BufferUsages};
 
-/// First and second moments of a table, and its step count.
+/// What a rule remembers of a table, and its step count.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub step: u64,
-    /// A window each: f32 `[rows, 2, dim]`, exp_avg then exp_avg_sq of each row.
-    pub moments: Vec<Buffer>,
+    /// A window each: `[rows, fields, dim]`, the fields of the rule's state in their order.
+    pub windows: Vec<Buffer>,
 }
 
 impl State {
-    /// Zeroed moments for each window, at step 0.
+    /// A zeroed state for each window, at step 0.
     ///
     /// # Errors
     /// As [`Guard::buffer`].
     pub fn new(guard: &Guard, table: &Table) -> Result<Self, Error> {
-        let moments = table.windows.iter().map(|window| {
-            let bytes = 2 * u64::from(window.rows) * table.geometry.row_bytes();
-            guard.storage("sparse_adam::moments", bytes)
+        let windows = table.windows.iter().map(|window| {
+            let bytes = u64::from(window.rows) * table.row_bytes.state;
+            guard.storage("sparse_adam::state", bytes)
         });
-        Ok(Self { step: 0, moments: moments.collect::<Result<_, _>>()? })
+        Ok(Self { step: 0, windows: windows.collect::<Result<_, _>>()? })
     }
 }
 
@@ -58,6 +59,7 @@ pub(crate) struct Table {
     pub name: String,
     pub shape: Vec<u32>,
     pub geometry: Geometry,
+    pub row_bytes: RowBytes,
     /// Whether the caller keeps its rows in several regions.
     pub sharded: bool,
     pub windows: Vec<TableWindow>,
@@ -78,17 +80,20 @@ impl Table {
     pub fn new(
         guard: &Guard,
         shape: DeviceShape,
+        rule: &Rule,
         param: Param,
         group: usize,
     ) -> Result<Self, Error> {
         let geometry = param.geometry()?;
-        let windows = cut_windows(&param, geometry, shape)?;
+        let row_bytes = RowBytes::of(geometry.dim, Formats::default(), rule);
+        let windows = cut_windows(&param, geometry, row_bytes, shape)?;
         let sharded = param.shards(geometry)?.len() > 1;
         let status_bytes = size_of::<Status>() as u64;
         Ok(Self {
             name: param.name,
             shape: param.shape,
             geometry,
+            row_bytes,
             sharded,
             windows,
             group,
@@ -109,7 +114,7 @@ impl Table {
             });
         }
         let whole = Param::new(&*self.name, region, [self.geometry.rows, self.geometry.dim]);
-        cut_windows(&whole, self.geometry, device)
+        cut_windows(&whole, self.geometry, self.row_bytes, device)
     }
 
     /// The regions that hold the parameter.
@@ -133,43 +138,6 @@ impl Table {
         rows.sum()
     }
 
-    fn weighted(&self) -> bool {
-        self.grads.iter().any(|grad| grad.weights.is_some())
-    }
-
-    /// What a step does for it; None where it has no entries.
-    pub fn table_step(&self) -> Option<TableStep> {
-        let (first, _) = self.grads.split_first()?;
-        let promised = first.duplicates == Duplicates::None;
-        Some(TableStep {
-            geometry: self.geometry,
-            // Checked when the gradients were set.
-            nnz: self.grads.iter().map(|grad| grad.nnz).sum(),
-            promised,
-            once: promised || matches!(first.source, ValueSource::Row),
-            weighted: self.weighted(),
-            direct: self.grads.len() == 1 && first.non_finite == NonFinite::Applied,
-        })
-    }
-
-    /// How its gradients are read.
-    pub fn gather(&self, device: DeviceShape, tuning: &Tuning) -> Gather {
-        let narrow = u64::from(self.rows_a_value_window(device)) >= self.value_rows();
-        let width = device.width(self.geometry.dim, tuning);
-        Gather {
-            width,
-            reach: if narrow { Reach::Narrow } else { Reach::Wide },
-            lanes: tuning.lanes(width.columns(self.geometry.dim)),
-            weighted: self.weighted(),
-        }
-    }
-
-    /// Value rows that one binding holds.
-    pub fn rows_a_value_window(&self, device: DeviceShape) -> u32 {
-        let row_bytes = self.geometry.row_bytes();
-        rows_a_window(self.value_rows() as u32, row_bytes, row_bytes, device)
-    }
-
     /// Checks that `grad` can be added to those that are set.
     pub fn check_added(&self, grad: &SparseGrad, device: DeviceShape) -> Result<(), Error> {
         let set = &self.grads;
@@ -190,7 +158,7 @@ impl Table {
             let remedy = "step before accumulating more";
             return Err(Error::TooLarge { what, found: rows.max(entries), limit, remedy });
         }
-        check_value_bytes(&what, rows as u32, self.geometry.row_bytes(), device)?;
+        check_value_bytes(&what, rows as u32, self.row_bytes.values, device)?;
         let expected = wgpu::BufferUsages::COPY_SRC;
         for grad in set.iter().chain([grad]) {
             let found = grad.values.buffer().usage();
@@ -212,7 +180,7 @@ impl Table {
         let counts = if counted { grads.len() } else { 0 };
         let bytes = match grads.len() {
             0 | 1 => 0,
-            _ => self.value_rows() * self.geometry.row_bytes(),
+            _ => self.value_rows() * self.row_bytes.values,
         };
         let held = self.extras.gathered.as_ref().map_or(0, Buffer::size);
         if self.extras.counts.len() >= counts && held >= bytes {
@@ -235,43 +203,31 @@ impl Table {
         let roles = self.grads.iter().flat_map(SparseGrad::given);
         placed.chain(roles.map(|(role, region)| (self.name.as_str(), role, region)))
     }
-
-    /// The value rows: where the caller has them, or gathered from several gradients.
-    pub fn values(&self) -> Option<Region> {
-        match (&*self.grads, &self.extras.gathered) {
-            ([grad], _) => Some(grad.values.clone()),
-            ([_, ..], Some(gathered)) => {
-                let bytes = self.value_rows() * self.geometry.row_bytes();
-                Some(Region::from(gathered.slice(..bytes)))
-            }
-            _ => None,
-        }
-    }
 }
 
 /// Checks a parameter's shards and cuts each into windows.
 fn cut_windows(
     param: &Param,
     geometry: Geometry,
+    row_bytes: RowBytes,
     device: DeviceShape,
 ) -> Result<Vec<TableWindow>, Error> {
-    let row_bytes = geometry.row_bytes();
     let mut cut: Vec<TableWindow> = Vec::new();
     let mut shard_start = 0;
     for (region, rows) in param.shards(geometry)? {
         let what = format!("parameter {:?}", param.name);
-        let region = region.storage(&what, u64::from(rows) * row_bytes, device.alignment)?;
+        let region = region.storage(&what, u64::from(rows) * row_bytes.param, device.alignment)?;
         if cut.iter().any(|earlier| earlier.region.overlaps(&region)) {
             let [first, second] =
                 ["a shard", "another shard"].map(|shard| format!("{shard} of {what}"));
             return Err(Error::Overlap { first, second });
         }
         for window in windows(rows, row_bytes, device)? {
-            let offset = u64::from(window.first_row) * row_bytes;
+            let offset = u64::from(window.first_row) * row_bytes.param;
             cut.push(TableWindow {
                 first_row: shard_start + window.first_row,
                 rows: window.rows,
-                region: region.part(offset, u64::from(window.rows) * row_bytes),
+                region: region.part(offset, u64::from(window.rows) * row_bytes.param),
             });
         }
         shard_start += rows;

@@ -1,7 +1,7 @@
-// A stretch of a table's entries as the caller gave them.
+// A segment of a table's entries: one gradient's, as the caller gave them.
 
 struct EntriesConfig {
-    /// Where the stretch's pairs start, and how many there are: its capacity.
+    /// Where the segment's pairs start, and how many there are: its capacity.
     first: u32,
     capacity: u32,
     /// The table's first key, and its sentinel key.
@@ -15,21 +15,21 @@ struct EntriesConfig {
     axis_size_1: u32,
     axis_size_2: u32,
     /// Where an entry's values are: see VALUES_BY_*.
-    value_source: u32,
-    /// The stretch's rows of values: the first of them, and how many.
+    value_origin: u32,
+    /// The segment's rows of values: the first of them, and how many.
     value_base: u32,
     value_rows: u32,
     /// 1: entries have weights, and a pair holds the entry in place of its value row.
     weighted: u32,
-    /// The table's entries before the stretch.
+    /// The table's entries before the segment.
     entry_base: u32,
-    /// First word of the table's sources.
-    sources: u32,
+    /// First word of the table's terms.
+    terms: u32,
     /// The row whose entries are padding; one that no table has, where none is.
     padding_row: u32,
-    /// 1: this stretch has weights of its own; 0: each is 1.
+    /// 1: this segment has weights of its own; 0: each is 1.
     has_weights: u32,
-    /// For ingest_small_serial: bits of a key, and the lists of heads as in HeadsConfig.
+    /// For ingest_small_serial: bits of a key, and the lists of heads as in HeadLists.
     key_bits: u32,
     block: u32,
     lists: u32,

@@ -16,7 +16,14 @@ fn square(x: Lane) -> Lane {
     return x * x;
 }
 
-// m / (sqrt(v) + eps)
-fn direction(m: Lane, v: Lane, eps: f32) -> Lane {
-    return m / (sqrt(v) + eps);
+fn root(x: Lane) -> Lane {
+    return sqrt(x);
+}
+
+fn quotient(x: Lane, y: Lane) -> Lane {
+    return x / y;
+}
+
+fn offset(x: Lane, y: f32) -> Lane {
+    return x + y;
 }

@@ -4,6 +4,15 @@
 // first kind from the front on and the second from the back, then those for the third kind, and
 // before them a word that tells how many there are of each.
 
+struct HeadLists {
+    /// Sorted positions of all tables, and positions per block.
+    count: u32,
+    block: u32,
+    /// First word of the lists.
+    first: u32,
+    pad0: u32,
+}
+
 struct Head {
     /// Where the run starts, and the entries of its first chunk: 1 to CHUNK.
     position: u32,

@@ -9,6 +9,16 @@ fn key_at(position: u32) -> u32 {
     return scratch[2u * position];
 }
 
+/// Where a table is among the pairs, and which keys are its.
+struct Keys {
+    /// Its positions are [first, end).
+    first: u32,
+    end: u32,
+    /// Its keys are [base, sentinel]; the last is that of entries that name no row.
+    base: u32,
+    sentinel: u32,
+}
+
 // How many of the CHUNK items at `start`, `start + stride`, ... lie in the run of `key`.
 fn items_in_run(start: u32, stride: u32, end: u32, key: u32) -> u32 {
     var items = 1u;

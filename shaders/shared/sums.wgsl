@@ -4,19 +4,20 @@
 // CHUNK counted from the run's first entry: CHUNK entries are added one after another, then
 // CHUNK such sums, and so on.
 
-/// Whether entries have weights. Word 2p + 1 is then an entry, and its source, a value row and
-/// the bits of a weight, lies in the table's sources.
+/// Whether entries have weights. Word 2p + 1 is then an entry, and its term, a value row and
+/// the bits of a weight, lies among the table's terms.
 override WEIGHTED: bool = false;
 
-/// Where a table's values are.
-struct Source {
-    /// Lanes of a row.
+/// Where a table's values are, and how its rows are dealt out.
+struct ValueLayout {
+    /// Lanes per row.
     columns: u32,
-    /// Rows of a window of values.
-    rows_a_window: u32,
-    /// First word of the table's sources.
-    sources: u32,
-    pad0: u32,
+    /// Rows per window of values.
+    rows_per_window: u32,
+    /// First word of the table's terms.
+    terms: u32,
+    /// Columns that a workgroup takes.
+    slice: u32,
 }
 
 /// What an entry adds: a value row times a weight.
@@ -25,17 +26,17 @@ struct Term {
     weight: f32,
 }
 
-fn term_at(position: u32, source: Source) -> Term {
+fn term_at(position: u32, values_at: ValueLayout) -> Term {
     let payload = scratch[2u * position + 1u];
     if (WEIGHTED) {
-        let at = source.sources + 2u * payload;
+        let at = values_at.terms + 2u * payload;
         return Term(scratch[at], bitcast<f32>(scratch[at + 1u]));
     }
     return Term(payload, 1f);
 }
 
-fn value_of(term: Term, column: u32, source: Source) -> Lane {
-    let value = load_value(term.value_row, column, source.columns, source.rows_a_window);
+fn value_of(term: Term, column: u32, values_at: ValueLayout) -> Lane {
+    let value = load_value(term.value_row, column, values_at.columns, values_at.rows_per_window);
     if (WEIGHTED) {
         return term.weight * value;
     }
@@ -44,10 +45,10 @@ fn value_of(term: Term, column: u32, source: Source) -> Lane {
 
 // The sum of `entries` value rows from sorted position `start` on, one after another. `first` is
 // the term at `start`.
-fn sum_terms(first: Term, start: u32, entries: u32, column: u32, source: Source) -> Lane {
-    var sum = value_of(first, column, source);
+fn sum_terms(first: Term, start: u32, entries: u32, column: u32, values_at: ValueLayout) -> Lane {
+    var sum = value_of(first, column, values_at);
     for (var i = 1u; i < entries; i++) {
-        sum += value_of(term_at(start + i, source), column, source);
+        sum += value_of(term_at(start + i, values_at), column, values_at);
     }
     return sum;
 }

@@ -60,10 +60,10 @@ fn value_row_of(entry: u32, row: u32) -> u32 {
     if (PLAIN) {
         return entry;
     }
-    if (config.value_source == VALUES_BY_MAP) {
+    if (config.value_origin == VALUES_BY_MAP) {
         return value_map[entry];
     }
-    return select(entry, row, config.value_source == VALUES_BY_ROW);
+    return select(entry, row, config.value_origin == VALUES_BY_ROW);
 }
 
 fn take_entry(entry: u32) -> vec2<u32> {

@@ -1,10 +1,10 @@
 // The gradient's value rows `[rows, columns]`, in one binding.
 //
-// This fragment and values_wide declare the same binding in two ways, so they are the only
+// This fragment and value_windows declare the same binding in two ways, so they are the only
 // fragments that own bindings.
 
-@group(0) @binding(4) var<storage, read_write> values: array<Stored>;
+@group(0) @binding(5) var<storage, read_write> values: array<ValueStored>;
 
-fn load_value(row: u32, column: u32, columns: u32, rows_a_window: u32) -> Lane {
+fn load_value(row: u32, column: u32, columns: u32, rows_per_window: u32) -> Lane {
     return unpack(values[row * columns + column]);
 }

@@ -36,9 +36,16 @@ fn square(x: Lane) -> Lane {
     return Lane(x[0] * x[0], x[1] * x[1]);
 }
 
-// m / (sqrt(v) + eps)
-fn direction(m: Lane, v: Lane, eps: f32) -> Lane {
-    return Lane(m[0] / (sqrt(v[0]) + eps), m[1] / (sqrt(v[1]) + eps));
+fn root(x: Lane) -> Lane {
+    return Lane(sqrt(x[0]), sqrt(x[1]));
+}
+
+fn quotient(x: Lane, y: Lane) -> Lane {
+    return Lane(x[0] / y[0], x[1] / y[1]);
+}
+
+fn offset(x: Lane, y: f32) -> Lane {
+    return Lane(x[0] + y, x[1] + y);
 }
 
 /// The bits of the exponent, all of which an infinity or a NaN has set.

@@ -7,7 +7,7 @@ use wgpu::{
 };
 
 /// Most bindings of a stage.
-const MOST: usize = super::pipelines::MOST_BINDINGS;
+const MOST: usize = super::stages::MOST_BINDINGS;
 /// Steps for which a bind group is kept after its last use, and with it its buffers: an engine that
 /// takes turns among so many buffers makes no bind groups.
 const KEPT_STEPS: u64 = 4;
@@ -17,12 +17,6 @@ type Key = (usize, Bindings);
 
 /// Regions in the order of a layout's bindings, padded.
 pub type Bindings = [Option<Region>; MOST];
-
-/// `fixed` regions, then `more`.
-pub fn bindings<const N: usize>(fixed: [Region; N], more: &[Region]) -> Bindings {
-    let mut given = fixed.into_iter().chain(more.iter().cloned());
-    std::array::from_fn(|_| given.next())
-}
 
 /// Bind groups used lately.
 #[derive(Debug, Default)]

@@ -72,6 +72,7 @@ fn bind_groups_of_a_refused_step_are_not_kept() {
     let mut world = World::new();
     let grad = world.grad(3);
     world.optimizer.set_grad(world.first, grad).unwrap();
+    world.optimizer.prepare().unwrap();
     let refused = (0..).find(|&request| {
         rig::refuse_after(request);
         match world.step() {

@@ -1,13 +1,17 @@
 //! One step: planned without a GPU, then recorded.
 
+pub(crate) mod access;
 pub(crate) mod bind;
+pub(crate) mod demand;
+pub(crate) mod kernel;
 pub(crate) mod layout;
+pub(crate) mod list;
 pub(crate) mod pipelines;
 pub(crate) mod plan;
 pub(crate) mod record;
 pub(crate) mod scratch;
-pub(crate) mod shaders;
 pub(crate) mod shape;
+pub(crate) mod stages;
 pub(crate) mod turns;
 pub(crate) mod uniforms;
 pub(crate) mod witness;

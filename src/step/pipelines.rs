@@ -1,9 +1,10 @@
 //! Bind group layouts and compute pipelines, each built once.
 
 use super::bind::Layout;
-use super::shaders::{Reach, Stage, WIDE_WINDOWS, Width};
+use super::kernel::Kernel;
+use super::stages::{Bound, FIRST_VALUES};
 use crate::guard::Guard;
-use crate::{Error, Form, Tuning};
+use crate::{Error, Tuning};
 use foldhash::HashMap;
 use std::collections::hash_map::Entry;
 use wgpu::{
@@ -12,198 +13,18 @@ use wgpu::{
     PipelineLayoutDescriptor, ShaderModuleDescriptor, ShaderSource, ShaderStages,
 };
 
-/// A stage with the numbers it is specialised for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Kernel {
-    pub stage: Stage,
-    /// Invocations that share a row or a block; 1 where the stage has no rows.
-    pub lanes: u32,
-    /// Whether entries have weights.
-    pub weighted: bool,
-    /// For the stages that take entries: whether the index list is the common one.
-    pub plain: bool,
-    /// For `partial`: whether it sums entries, or the sums of the level below.
-    pub of_entries: bool,
-}
-
-/// How a table's gradient is read: what the kernels that read it are specialised for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Gather {
-    pub width: Width,
-    pub reach: Reach,
-    pub lanes: u32,
-    pub weighted: bool,
-}
-
-impl Kernel {
-    pub fn of(stage: Stage) -> Self {
-        Self { stage, lanes: 1, weighted: false, plain: false, of_entries: true }
-    }
-
-    pub fn inspect(gather: Gather) -> Self {
-        Self::of(Stage::Inspect(gather.width, gather.reach))
-    }
-
-    pub fn update(form: Form, Gather { width, reach, lanes, weighted }: Gather) -> Self {
-        let stage = match form {
-            Form::Serial => Stage::UpdateSerial(width, reach),
-            Form::Wide => Stage::UpdateWide(width, reach),
-        };
-        Self { lanes, weighted, ..Self::of(stage) }
-    }
-
-    pub fn ingest(form: Form, small: bool, plain: bool) -> Self {
-        let stage = match (small, form) {
-            (false, _) => Stage::Ingest,
-            (true, Form::Serial) => Stage::IngestSmallSerial,
-            (true, Form::Wide) => Stage::IngestSmallWide,
-        };
-        Self { plain, ..Self::of(stage) }
-    }
-
-    pub fn partial(gather: Gather, of_entries: bool) -> Self {
-        let Gather { width, reach, lanes, weighted } = gather;
-        Self { lanes, weighted, of_entries, ..Self::of(Stage::Partial(width, reach)) }
-    }
-
-    /// The stage's overrides. The wide sorts' sizes are fixed in their files.
-    pub fn constants(self, tuning: &Tuning) -> Vec<(&'static str, f64)> {
-        let number = |flag: bool| f64::from(u8::from(flag));
-        let workgroup = ("WORKGROUP", f64::from(tuning.workgroup));
-        let lanes = ("LANES", f64::from(self.lanes));
-        let weighted = ("WEIGHTED", number(self.weighted));
-        let plain = ("PLAIN", number(self.plain));
-        let spread = ("SPREAD", f64::from(tuning.spread));
-        match self.stage {
-            Stage::IngestSmallSerial | Stage::IngestSmallWide => vec![plain],
-            Stage::SortWideHistogram | Stage::SortWideScan | Stage::SortWideScatter => vec![],
-            Stage::Partial(..) => {
-                let of_entries = ("OF_ENTRIES", number(self.of_entries));
-                let at_once = ("AT_ONCE", f64::from(tuning.sums_at_once));
-                vec![workgroup, lanes, weighted, of_entries, at_once, spread]
-            }
-            Stage::UpdateSerial(..) => {
-                vec![workgroup, weighted, spread]
-            }
-            Stage::UpdateWide(..) => {
-                vec![workgroup, lanes, weighted, ("TILE", f64::from(tuning.update_tile))]
-            }
-            Stage::Ingest => vec![workgroup, plain, ("STRIP", f64::from(tuning.ingest_strip))],
-            _ => vec![workgroup],
-        }
-    }
-}
-
-/// What a stage binds. Buffers of the caller's are always `ReadWrite`: an engine may hand out
-/// slices of one buffer, which must not be bound both ways in one dispatch.
-#[derive(Clone, Copy)]
-enum Bound {
-    Uniform,
-    Read,
-    ReadWrite,
-}
-
-/// The binding of the first window of values; the others follow it.
-const VALUES: u32 = 4;
-/// One more than the highest binding of any layout.
-pub const MOST_BINDINGS: usize = VALUES as usize + WIDE_WINDOWS;
-/// Most uniform buffers of a layout.
-pub const MOST_UNIFORMS: u64 = 2;
-
-/// Label, bindings from 0 on, and bindings of values, of each layout.
-const LAYOUTS: [(&str, &[Bound], usize); 13] = {
-    use Bound::{Read, ReadWrite, Uniform};
-    const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
-    const INSPECT: &[Bound] = &[Uniform, ReadWrite, ReadWrite, ReadWrite];
-    const PARTIAL: &[Bound] = &[Uniform, ReadWrite];
-    const UPDATE: &[Bound] = &[Uniform, ReadWrite, ReadWrite, Read];
-    [
-        ("sparse_adam::ingest", INGEST, 0),
-        ("sparse_adam::source", &[Uniform, ReadWrite, ReadWrite, ReadWrite], 0),
-        ("sparse_adam::sort_histogram", &[Uniform, Read, ReadWrite], 0),
-        ("sparse_adam::sort_scan", &[Uniform, ReadWrite], 0),
-        ("sparse_adam::sort_scatter", &[Uniform, Read, ReadWrite, ReadWrite], 0),
-        ("sparse_adam::repeats", &[Uniform, Read, ReadWrite], 0),
-        ("sparse_adam::inspect", INSPECT, 1),
-        ("sparse_adam::inspect", INSPECT, WIDE_WINDOWS),
-        ("sparse_adam::partial", PARTIAL, 1),
-        ("sparse_adam::partial", PARTIAL, WIDE_WINDOWS),
-        ("sparse_adam::update", UPDATE, 1),
-        ("sparse_adam::update", UPDATE, WIDE_WINDOWS),
-        ("sparse_adam::heads", &[Uniform, ReadWrite], 0),
-    ]
-};
-
-fn layout_number(stage: Stage) -> usize {
-    let wide = |reach| usize::from(reach == Reach::Wide);
-    match stage {
-        Stage::Ingest | Stage::IngestSmallSerial | Stage::IngestSmallWide => 0,
-        Stage::Source => 1,
-        Stage::SortSerialHistogram | Stage::SortWideHistogram => 2,
-        Stage::SortSerialScan | Stage::SortWideScan => 3,
-        Stage::SortSerialScatter | Stage::SortWideScatter => 4,
-        Stage::Repeats => 5,
-        Stage::Inspect(_, reach) => 6 + wide(reach),
-        Stage::Partial(_, reach) => 8 + wide(reach),
-        Stage::UpdateSerial(_, reach) | Stage::UpdateWide(_, reach) => 10 + wide(reach),
-        Stage::Heads => 12,
-    }
-}
-
-/// The stages of a sort form: histogram, scan, scatter.
-pub fn sort_stages(form: Form) -> [Stage; 3] {
-    match form {
-        Form::Serial => {
-            [Stage::SortSerialHistogram, Stage::SortSerialScan, Stage::SortSerialScatter]
-        }
-        Form::Wide => [Stage::SortWideHistogram, Stage::SortWideScan, Stage::SortWideScatter],
-    }
-}
-
 /// Layouts and pipelines made so far, each at its first use.
 #[derive(Debug)]
 pub struct Pipelines {
     tuning: Tuning,
-    layouts: [Option<Layout>; LAYOUTS.len()],
-    made: HashMap<Kernel, ComputePipeline>,
+    /// By what is bound, and how many bindings of values follow.
+    layouts: Vec<(&'static [Bound], usize, Layout)>,
+    made: HashMap<Kernel, (ComputePipeline, usize)>,
 }
 
 impl Pipelines {
-    /// With the pipelines that every step uses.
-    ///
-    /// # Errors
-    /// As [`Guard::make`].
-    pub fn new(guard: &Guard, tuning: &Tuning) -> Result<Self, Error> {
-        let layouts = [const { None }; LAYOUTS.len()];
-        let mut pipelines = Self { tuning: *tuning, layouts, made: HashMap::default() };
-        for small in [false, true] {
-            pipelines.prepare(guard, Kernel::ingest(tuning.form, small, true))?;
-        }
-        if tuning.form == Form::Serial {
-            pipelines.prepare(guard, Kernel::of(Stage::Heads))?;
-        }
-        for stage in sort_stages(tuning.form) {
-            pipelines.prepare(guard, Kernel::of(stage))?;
-        }
-        Ok(pipelines)
-    }
-
-    /// Builds the pipelines that read gradients as `gather` says.
-    ///
-    /// # Errors
-    /// As [`Guard::make`].
-    pub fn prepare_gather(&mut self, guard: &Guard, gather: Gather) -> Result<(), Error> {
-        self.prepare(guard, Kernel::update(self.tuning.form, gather))?;
-        self.prepare(guard, Kernel::partial(gather, true))?;
-        self.prepare(guard, Kernel::partial(gather, false))
-    }
-
-    /// Builds a kernel's pipeline and its layout, if they are not there.
-    ///
-    /// # Errors
-    /// As [`Guard::make`].
-    pub fn prepare(&mut self, guard: &Guard, kernel: Kernel) -> Result<(), Error> {
-        self.get(guard, kernel).map(drop)
+    pub fn new(tuning: &Tuning) -> Self {
+        Self { tuning: *tuning, layouts: Vec::new(), made: HashMap::default() }
     }
 
     /// A kernel's pipeline and layout; built if they are not there.
@@ -215,17 +36,15 @@ impl Pipelines {
         guard: &Guard,
         kernel: Kernel,
     ) -> Result<(&ComputePipeline, &Layout), Error> {
-        let number = layout_number(kernel.stage);
-        let place = &mut self.layouts[number];
-        let layout = match place {
-            Some(layout) => layout,
-            None => place.insert(create_layout(guard, number)?),
-        };
-        let pipeline = match self.made.entry(kernel) {
+        let (pipeline, layout) = match self.made.entry(kernel) {
             Entry::Occupied(made) => made.into_mut(),
-            Entry::Vacant(free) => free.insert(create(guard, &self.tuning, kernel, layout)?),
+            Entry::Vacant(free) => {
+                let number = layout_of(&mut self.layouts, guard, kernel)?;
+                let pipeline = create(guard, &self.tuning, kernel, &self.layouts[number].2)?;
+                free.insert((pipeline, number))
+            }
         };
-        Ok((pipeline, layout))
+        Ok((pipeline, &self.layouts[*layout].2))
     }
 
     /// Pipelines built so far.
@@ -234,9 +53,25 @@ impl Pipelines {
     }
 }
 
-fn create_layout(guard: &Guard, number: usize) -> Result<Layout, Error> {
-    let (label, bound, values) = LAYOUTS[number];
-    let values = (VALUES..).zip(std::iter::repeat_n(&Bound::ReadWrite, values));
+/// The number of a kernel's layout, which stages that bind alike share.
+fn layout_of(
+    layouts: &mut Vec<(&'static [Bound], usize, Layout)>,
+    guard: &Guard,
+    kernel: Kernel,
+) -> Result<usize, Error> {
+    let (bound, values) = (kernel.stage.spec().bound, kernel.value_bindings());
+    let known = layouts.iter().position(|held| (held.0, held.1) == (bound, values));
+    if let Some(number) = known {
+        return Ok(number);
+    }
+    let number = layouts.len();
+    layouts.push((bound, values, create_layout(guard, kernel, number)?));
+    Ok(number)
+}
+
+fn create_layout(guard: &Guard, kernel: Kernel, number: usize) -> Result<Layout, Error> {
+    let spec = kernel.stage.spec();
+    let values = std::iter::repeat_n(&Bound::ReadWrite, kernel.value_bindings());
     let entry = |(binding, bound): (u32, &Bound)| BindGroupLayoutEntry {
         binding,
         visibility: ShaderStages::COMPUTE,
@@ -251,7 +86,9 @@ fn create_layout(guard: &Guard, number: usize) -> Result<Layout, Error> {
         },
         count: None,
     };
-    let entries: Vec<_> = (0..).zip(bound).chain(values).map(entry).collect();
+    let numbered = (0..).zip(spec.bound).chain((FIRST_VALUES..).zip(values));
+    let entries: Vec<_> = numbered.map(entry).collect();
+    let label = spec.label;
     let descriptor = BindGroupLayoutDescriptor { label: Some(label), entries: &entries };
     let layout = guard.make(label, 0, |device| device.create_bind_group_layout(&descriptor))?;
     let bindings = entries.iter().map(|entry| entry.binding).collect();
@@ -264,12 +101,12 @@ fn create(
     kernel: Kernel,
     layout: &Layout,
 ) -> Result<ComputePipeline, Error> {
-    let name = kernel.stage.label();
+    let name = kernel.stage.spec().label;
     let label = Some(name);
     let build = |device: &Device| {
         let module = device.create_shader_module(ShaderModuleDescriptor {
             label,
-            source: ShaderSource::Wgsl(kernel.stage.source().into()),
+            source: ShaderSource::Wgsl(kernel.wgsl().into()),
         });
         let pipeline_layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
             label,

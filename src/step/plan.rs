@@ -3,9 +3,11 @@
 mod sort;
 
 use self::sort::SortPlan;
+use super::access::{RowAccess, rows_per_value_window};
+use super::demand::TableDemand;
+use super::layout::{HeadLists, Keys};
 use super::shape::{DeviceShape, Grid, Launch};
 use super::turns::{self, Runs};
-use crate::param::Geometry;
 use crate::{Error, Form, Tuning};
 
 /// Fan-in of the tree that sums a row's entries: entries are added one after another in chunks
@@ -23,22 +25,6 @@ const INLINE: u32 = 1024;
 const SMALLEST_BLOCK: u32 = 16;
 const BLOCKS: u32 = 16;
 
-/// What a step is asked to do for one table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TableStep {
-    pub geometry: Geometry,
-    /// Entries of its gradient; at least 1.
-    pub nnz: u32,
-    /// Whether the caller promises that no row is named twice.
-    pub promised: bool,
-    /// Whether only the first entry of a row counts.
-    pub once: bool,
-    /// Whether its entries have weights.
-    pub weighted: bool,
-    /// Whether its pairs come from one gradient and nothing looks at them before the sort.
-    pub direct: bool,
-}
-
 /// What a step will do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -52,17 +38,14 @@ pub(crate) struct Plan {
     /// Pairs of all tables, sorted or not.
     pub pairs: u32,
     /// Words of the buffer of sorted pairs, what a small step needs to sort them, lists of heads,
-    /// sources and partial sums.
+    /// terms and partial sums.
     pub sorted_words: u64,
 }
 
-/// Lists of run heads, one a block of sorted positions.
+/// Lists of run heads, one per block of sorted positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeadsPlan {
-    /// Positions a block.
-    pub block: u32,
-    /// First word of the lists.
-    pub lists: u32,
+    pub lists: HeadLists,
     pub launch: Launch,
 }
 
@@ -70,15 +53,15 @@ pub(crate) struct HeadsPlan {
 pub(crate) struct TablePlan {
     /// Whether its entries are sorted; else no row is named twice.
     pub sorted: bool,
-    /// The table's positions among the pairs, before and after the sort: `[first, end)`.
-    pub first: u32,
-    pub end: u32,
-    /// Its keys are `[key_base, sentinel]`, the last for entries that name no row.
-    pub key_base: u32,
-    pub sentinel: u32,
-    /// First word of its sources, where it has weights.
-    pub sources: u32,
-    /// One invocation a position.
+    /// Its positions among the pairs, before and after the sort, and its keys.
+    pub keys: Keys,
+    /// How its rows are read.
+    pub access: RowAccess,
+    /// Value rows that one binding holds.
+    pub rows_per_value_window: u32,
+    /// First word of its terms, where it has weights.
+    pub terms: u32,
+    /// One invocation per position.
     pub entries: Grid,
     pub levels: Vec<LevelPlan>,
     /// Columns that a workgroup of update takes, and its dispatch for one window.
@@ -104,7 +87,7 @@ pub(crate) struct LevelPlan {
 /// # Errors
 /// [`Error::TooLarge`] where keys, pairs or scratch exceed what the device can address.
 pub(crate) fn plan(
-    steps: &[TableStep],
+    steps: &[TableDemand],
     device: DeviceShape,
     tuning: &Tuning,
 ) -> Result<Plan, Error> {
@@ -131,17 +114,16 @@ pub(crate) fn plan(
         let first = *next;
         *next += step.nnz;
         let sentinel = key_base + step.geometry.rows;
-        let sources = words as u32;
+        let terms = words as u32;
         words += if step.weighted { 2 * u64::from(step.nnz) } else { 0 };
         let levels = levels(*step, &mut words, device, tuning)?;
         let (slice, update) = update(*step, first, levels.len(), heads, device, tuning)?;
         tables.push(TablePlan {
             sorted: is_sorted,
-            first,
-            end: first + step.nnz,
-            key_base,
-            sentinel,
-            sources,
+            keys: Keys { first, end: first + step.nnz, base: key_base, sentinel },
+            access: RowAccess::of(step, device, tuning),
+            rows_per_value_window: rows_per_value_window(step, device),
+            terms,
             entries: Grid::over(step.nnz.div_ceil(tuning.workgroup), device),
             levels,
             slice,
@@ -157,15 +139,16 @@ pub(crate) fn plan(
     Ok(Plan { tables, sort, heads, small, pairs: count as u32, sorted_words: words })
 }
 
-fn is_small(steps: &[TableStep], tuning: &Tuning) -> bool {
-    let fits =
-        |step: &TableStep| is_sorted(step, tuning) && step.direct && step.nnz <= tuning.small;
+fn is_small(steps: &[TableDemand], tuning: &Tuning) -> bool {
+    let fits = |step: &TableDemand| {
+        is_sorted(step, tuning) && step.can_fuse_ingest && step.nnz <= tuning.small
+    };
     matches!(steps, [step] if fits(step))
 }
 
 /// A promise of uniqueness saves GPUs the sort. CPU adapters sort all the same: rows in order are
 /// faster to come by, and the rows of a window lie together.
-fn is_sorted(step: &TableStep, tuning: &Tuning) -> bool {
+fn is_sorted(step: &TableDemand, tuning: &Tuning) -> bool {
     !step.promised || tuning.form == Form::Serial
 }
 
@@ -180,7 +163,8 @@ fn heads(sorted: u32, words: &mut u64, device: DeviceShape, tuning: &Tuning) -> 
     let lists = *words as u32;
     *words += u64::from(blocks) * u64::from(list_words(block));
     let grid = Grid::over(blocks.div_ceil(tuning.workgroup), device);
-    Some(HeadsPlan { block, lists, launch: Launch { grid, turns: turns::heads(block) } })
+    let lists = HeadLists { count: sorted, block, first: lists, pad0: 0 };
+    Some(HeadsPlan { lists, launch: Launch { grid, turns: turns::heads(block) } })
 }
 
 /// Words of a list of heads: those of `shaders/shared/heads.wgsl`.
@@ -190,7 +174,7 @@ fn list_words(block: u32) -> u32 {
 
 /// The columns that a workgroup of update takes, and its dispatch for one window.
 fn update(
-    step: TableStep,
+    step: TableDemand,
     first: u32,
     levels: usize,
     heads: Option<HeadsPlan>,
@@ -198,9 +182,9 @@ fn update(
     tuning: &Tuning,
 ) -> Result<(u32, Launch), Error> {
     let columns = device.width(step.geometry.dim, tuning).columns(step.geometry.dim);
-    let runs = Runs { nnz: step.nnz, levels: levels as u32, once: step.once };
+    let runs = Runs { nnz: step.nnz, levels: levels as u32, first_wins: step.first_wins };
     let turns = match heads {
-        Some(HeadsPlan { block, .. }) => turns::update_serial(block, runs),
+        Some(heads) => turns::update_serial(heads.lists.block, runs),
         None => turns::update_wide(tuning.update_tile, tuning.lanes(columns), runs),
     };
     let slice = turns.slice(columns);
@@ -214,7 +198,7 @@ fn update(
 fn update_workgroups(first: u32, nnz: u32, heads: Option<HeadsPlan>, tuning: &Tuning) -> u32 {
     match heads {
         None => nnz.div_ceil(tuning.update_tile),
-        Some(HeadsPlan { block, .. }) => {
+        Some(HeadsPlan { lists: HeadLists { block, .. }, .. }) => {
             let blocks = (first + nnz).div_ceil(block) - first / block;
             blocks.next_multiple_of(tuning.spread)
         }
@@ -230,7 +214,7 @@ fn limit(what: &str, found: u64, limit: u64, remedy: &'static str) -> Result<(),
 
 /// The levels of chunk sums that runs of up to `nnz` entries can need; takes their `words`.
 fn levels(
-    step: TableStep,
+    step: TableDemand,
     words: &mut u64,
     device: DeviceShape,
     tuning: &Tuning,
@@ -244,7 +228,7 @@ fn levels(
         return Ok(levels);
     }
     let mut stride = CHUNK;
-    while stride < step.nnz && !step.once {
+    while stride < step.nnz && !step.first_wins {
         let blocks = step.nnz.div_ceil(stride);
         let groups = tuning.workgroup / lanes;
         let workgroups = blocks.div_ceil(groups).next_multiple_of(tuning.spread);
@@ -262,4 +246,4 @@ fn levels(
 
 #[cfg(test)]
 #[path = "plan_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -1,29 +1,51 @@
 use super::*;
+use crate::format::{Formats, RowBytes};
+use crate::param::Geometry;
+use crate::rule::adam::ADAM;
 use crate::step::shape::{Window, windows};
 use crate::step::turns::TURNS;
 
-const DEVICE: DeviceShape = DeviceShape {
+pub(crate) const DEVICE: DeviceShape = DeviceShape {
     max_binding: 128 << 20,
     alignment: 256,
     max_workgroups: 65_535,
     value_windows: 1,
-    wide_words: true,
+    u64_rows: true,
 };
 
 fn table(rows: u32, dim: u32) -> Geometry {
     Geometry { axes: [rows, 1, 1], sparse_dim: 1, rows, dim }
 }
 
-fn step(rows: u32, dim: u32, nnz: u32) -> TableStep {
-    let geometry = table(rows, dim);
-    TableStep { geometry, nnz, promised: false, once: false, weighted: false, direct: false }
+pub(crate) fn step(rows: u32, dim: u32, nnz: u32) -> TableDemand {
+    TableDemand {
+        table: 0,
+        geometry: table(rows, dim),
+        nnz,
+        value_rows: nnz,
+        value_row_bytes: 4 * u64::from(dim),
+        promised: false,
+        checked: false,
+        first_wins: false,
+        weighted: false,
+        can_fuse_ingest: false,
+        segments: 1,
+        windows: 1,
+    }
+}
+
+fn row_bytes(dim: u32) -> RowBytes {
+    RowBytes::of(dim, Formats::default(), &ADAM)
 }
 
 #[test]
 fn tables_own_disjoint_keys_and_positions() {
     let plan = plan(&[step(10, 4, 5), step(7, 3, 2), step(1, 1, 9)], DEVICE, &Tuning::CPU).unwrap();
-    let ranges: Vec<_> =
-        plan.tables.iter().map(|t| (t.first, t.end, t.key_base, t.sentinel)).collect();
+    let ranges: Vec<_> = plan
+        .tables
+        .iter()
+        .map(|t| (t.keys.first, t.keys.end, t.keys.base, t.keys.sentinel))
+        .collect();
     assert_eq!(ranges, [(0, 5, 0, 10), (5, 7, 11, 18), (7, 16, 19, 20)]);
     // Two words a pair, and one block of heads.
     assert_eq!((plan.sort.count, plan.sorted_words), (16, 32 + 18));
@@ -31,9 +53,10 @@ fn tables_own_disjoint_keys_and_positions() {
 
 #[test]
 fn promised_tables_lie_behind_the_sorted_ones() {
-    let promised = TableStep { promised: true, once: true, ..step(7, 3, 200) };
+    let promised = TableDemand { promised: true, first_wins: true, ..step(7, 3, 200) };
     let plan = plan(&[promised, step(10, 4, 5)], DEVICE, &Tuning::GPU).unwrap();
-    let ranges: Vec<_> = plan.tables.iter().map(|t| (t.first, t.end, t.key_base)).collect();
+    let ranges: Vec<_> =
+        plan.tables.iter().map(|t| (t.keys.first, t.keys.end, t.keys.base)).collect();
     assert_eq!(ranges, [(5, 205, 0), (0, 5, 8)]);
     assert_eq!((plan.sort.count, plan.pairs), (5, 205));
     assert_eq!(plan.tables[0].levels, []);
@@ -42,16 +65,16 @@ fn promised_tables_lie_behind_the_sorted_ones() {
 
 #[test]
 fn cpu_adapters_sort_promised_tables_too() {
-    let promised = TableStep { promised: true, once: true, ..step(7, 3, 200) };
+    let promised = TableDemand { promised: true, first_wins: true, ..step(7, 3, 200) };
     let plan = plan(&[promised], DEVICE, &Tuning::CPU).unwrap();
     assert_eq!((plan.sort.count, plan.tables[0].sorted), (200, true));
 }
 
 #[test]
 fn weights_take_two_words_an_entry() {
-    let weighted = TableStep { weighted: true, ..step(7, 3, 20) };
+    let weighted = TableDemand { weighted: true, ..step(7, 3, 20) };
     let plan = plan(&[step(10, 4, 5), weighted], DEVICE, &Tuning::GPU).unwrap();
-    assert_eq!((plan.tables[1].sources, plan.sorted_words), (50, 90));
+    assert_eq!((plan.tables[1].terms, plan.sorted_words), (50, 90));
 }
 
 #[test]
@@ -71,16 +94,16 @@ fn digits_cover_exactly_the_bits_that_the_keys_need() {
 #[test]
 fn one_small_gradient_is_sorted_as_it_comes_in() {
     for tuning in [Tuning::CPU, Tuning::GPU] {
-        let direct = TableStep { direct: true, ..step(1000, 4, tuning.small) };
-        let small = |steps: &[TableStep]| plan(steps, DEVICE, &tuning).unwrap();
+        let direct = TableDemand { can_fuse_ingest: true, ..step(1000, 4, tuning.small) };
+        let small = |steps: &[TableDemand]| plan(steps, DEVICE, &tuning).unwrap();
         let planned = small(&[direct]);
         assert!(planned.small && planned.sort.passes.is_empty());
         assert_eq!(planned.pairs, tuning.small);
         assert!(!small(&[direct, direct]).small);
-        assert!(!small(&[TableStep { nnz: tuning.small + 1, ..direct }]).small);
-        assert!(!small(&[TableStep { direct: false, ..direct }]).small);
+        assert!(!small(&[TableDemand { nnz: tuning.small + 1, ..direct }]).small);
+        assert!(!small(&[TableDemand { can_fuse_ingest: false, ..direct }]).small);
     }
-    let promised = TableStep { direct: true, promised: true, ..step(1000, 4, 100) };
+    let promised = TableDemand { can_fuse_ingest: true, promised: true, ..step(1000, 4, 100) };
     assert!(!plan(&[promised], DEVICE, &Tuning::GPU).unwrap().small);
 }
 
@@ -90,7 +113,7 @@ fn lists_of_heads_cover_the_sorted_positions_in_blocks() {
     for (nnz, block) in [(1, 16), (600, 64), (5000, 512), (1_000_000, 1024)] {
         let plan = plan(&[step(10, 1, nnz)], DEVICE, &Tuning::CPU).unwrap();
         let heads = plan.heads.unwrap();
-        assert_eq!((heads.block, heads.lists), (block, 2 * nnz));
+        assert_eq!((heads.lists.block, heads.lists.first), (block, 2 * nnz));
         let invocations = heads.launch.grid.x * heads.launch.grid.y * Tuning::CPU.workgroup;
         assert!(u64::from(invocations) * u64::from(block) >= u64::from(nnz));
         assert!(plan.sorted_words >= u64::from(2 * nnz + nnz.div_ceil(block) * list_words(block)));
@@ -101,9 +124,9 @@ fn lists_of_heads_cover_the_sorted_positions_in_blocks() {
 fn a_serial_update_visits_every_block_that_a_table_has_part_of() {
     let steps = [step(10, 1, 5000), step(10, 1, 5000), step(10, 1, 37)];
     let plan = plan(&steps, DEVICE, &Tuning::CPU).unwrap();
-    let block = plan.heads.unwrap().block;
+    let block = plan.heads.unwrap().lists.block;
     for table in &plan.tables {
-        let blocks = table.end.div_ceil(block) - table.first / block;
+        let blocks = table.keys.end.div_ceil(block) - table.keys.first / block;
         assert!(table.update.grid.x * table.update.grid.y >= blocks);
     }
 }
@@ -158,7 +181,7 @@ fn update_has_a_workgroup_for_every_tile_of_every_stretch() {
         for nnz in [1, 63, 64, 65, 1025, 99_999] {
             let plan = plan(&[step(10, 1, nnz)], DEVICE, &tuning).unwrap();
             let workgroups = plan.tables[0].update.grid.x * plan.tables[0].update.grid.y;
-            let tile = plan.heads.map_or(tuning.update_tile, |heads| heads.block);
+            let tile = plan.heads.map_or(tuning.update_tile, |heads| heads.lists.block);
             let stretch = nnz.div_ceil(tile).div_ceil(tuning.spread);
             assert!(workgroups >= stretch * tuning.spread);
         }
@@ -265,21 +288,21 @@ fn four_levels_of_sums_do_for_every_step() {
 
 #[test]
 fn a_table_that_fits_is_one_window() {
-    let whole = windows(1000, 4 * 37, DEVICE).unwrap();
+    let whole = windows(1000, row_bytes(37), DEVICE).unwrap();
     assert_eq!(whole, [Window { first_row: 0, rows: 1000 }]);
 }
 
 #[test]
 fn windows_cover_every_row_once_at_aligned_offsets_within_the_limit() {
     for (rows, dim) in [(3_000_000, 37), (1_000_000, 64), (20_000_000, 3), (70_000_000, 1)] {
-        let table = table(rows, dim);
-        let windows = windows(rows, table.row_bytes(), DEVICE).unwrap();
+        let bytes = row_bytes(dim);
+        let windows = windows(rows, bytes, DEVICE).unwrap();
         assert!(windows.len() > 1);
         let mut next = 0;
         for window in windows {
             assert_eq!(window.first_row, next);
-            assert_eq!(u64::from(window.first_row) * table.row_bytes() % DEVICE.alignment, 0);
-            assert!(2 * u64::from(window.rows) * table.row_bytes() <= DEVICE.max_binding);
+            assert_eq!(u64::from(window.first_row) * bytes.param % DEVICE.alignment, 0);
+            assert!(u64::from(window.rows) * bytes.state <= DEVICE.max_binding);
             next += window.rows;
         }
         assert_eq!(next, rows);
@@ -289,7 +312,7 @@ fn windows_cover_every_row_once_at_aligned_offsets_within_the_limit() {
 #[test]
 fn what_cannot_be_addressed_is_refused() {
     let small = DeviceShape { max_binding: 1 << 20, ..DEVICE };
-    let too_large: [(&[TableStep], DeviceShape); 3] = [
+    let too_large: [(&[TableDemand], DeviceShape); 3] = [
         (&[step(u32::MAX - 1, 1, 4), step(1, 1, 4)], DEVICE),
         (&[step(10, 1, u32::MAX)], DEVICE),
         (&[step(10, 1, 200_000)], small),
@@ -297,5 +320,5 @@ fn what_cannot_be_addressed_is_refused() {
     for (steps, device) in too_large {
         assert!(matches!(plan(steps, device, &Tuning::GPU), Err(Error::TooLarge { .. })));
     }
-    assert!(matches!(windows(10, 4 << 20, small), Err(Error::TooLarge { .. })));
+    assert!(matches!(windows(10, row_bytes(1 << 20), small), Err(Error::TooLarge { .. })));
 }

@@ -1,35 +1,30 @@
-//! Makes of a plan a list of dispatches, and writes the list into an encoder. It never submits, polls,
-//! maps or waits.
+//! Walks the list of a step and writes it into an encoder. It never submits, polls, maps or waits.
 //!
 //! All that can be refused (buffers, slots, bind groups, pipelines) is made for the list, before
 //! anything is counted; writing the list down makes nothing.
 
-mod entries;
-mod inputs;
-mod stages;
-
 use super::bind::{BindGroups, Bindings};
-use super::layout::Source;
-use super::pipelines::{Kernel, Pipelines};
-use super::plan::{Plan, TableStep, plan};
+use super::demand::Demand;
+use super::list::{Bind, Dispatch, Second, list};
+use super::pipelines::Pipelines;
+use super::plan::plan;
 use super::scratch::{Scratch, ScratchBytes};
-use super::shaders::{Stage, WIDE_WINDOWS};
-use super::shape::{DeviceShape, Grid, Launch};
-use super::turns::TURNS;
+use super::shape::{DeviceShape, Grid};
+use super::stages::VALUE_WINDOWS;
 use super::uniforms::Uniforms;
 use super::witness::{self, Witness};
 use crate::guard::Guard;
+use crate::rule::{Rule, Words};
 use crate::table::Table;
 use crate::timestamps::{Timed, Timestamps};
-use crate::{AdamOptions, Duplicates, Error, NonFinite, SparseGrad, Tuning, device_limits};
-use inputs::{Live, gather_inputs, stretches};
+use crate::{Error, Region, SparseGrad, Tuning, device_limits};
 use std::sync::Arc;
 use wgpu::{
     BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, ComputePipeline,
 };
 
-/// Bytes of each region of `absent`.
-const ABSENT_BYTES: u64 = 256;
+/// Bytes per region of `placeholder`.
+const PLACEHOLDER_BYTES: u64 = 256;
 
 /// Everything that steps are recorded with.
 #[derive(Debug)]
@@ -37,6 +32,7 @@ pub struct Recorder {
     pub guard: Arc<Guard>,
     pub tuning: Tuning,
     pub shape: DeviceShape,
+    pub rule: &'static Rule,
     pub pipelines: Pipelines,
     pub bind_groups: BindGroups,
     pub uniforms: Uniforms,
@@ -44,14 +40,17 @@ pub struct Recorder {
     /// The scratch that nothing was asked of yet.
     smallest: Scratch,
     /// Stands in for buffers that a gradient does not have, at a region each.
-    absent: Buffer,
+    placeholder: Buffer,
     pub witness: Witness,
-    /// What was planned last, and the plan.
-    planned: Option<(Vec<TableStep>, Plan)>,
-    /// The dispatches of the step that is about to be recorded, part by part.
+    /// What the list is for, where there is one; the scratch that it needs; and the list. A step like
+    /// the last one is not listed again, so that it allocates nothing.
+    demand: Demand,
+    listed: Option<ScratchBytes>,
+    list: Vec<Dispatch>,
+    /// The demand of the step that is about to be recorded.
+    next: Demand,
+    /// The list, with all that it binds.
     ready: Vec<Ready>,
-    /// The part that is being listed.
-    part: Timed,
     pub dispatches: u32,
 }
 
@@ -70,54 +69,31 @@ struct Ready {
 impl Recorder {
     /// # Errors
     /// As [`Guard::make`] and [`Guard::buffer`].
-    pub fn new(guard: Arc<Guard>, tuning: Tuning) -> Result<Self, Error> {
+    pub fn new(guard: Arc<Guard>, tuning: Tuning, rule: &'static Rule) -> Result<Self, Error> {
         let limits = device_limits::usable(guard.device.limits());
         let shape = DeviceShape::of(&limits, guard.device.features());
         let smallest = Scratch::new(&guard)?;
-        let absent_bytes = absent_stride(shape) * WIDE_WINDOWS as u64;
-        let absent = guard.storage("sparse_adam::absent", absent_bytes)?;
+        let bytes = placeholder_stride(shape) * VALUE_WINDOWS as u64;
+        let placeholder = guard.storage("sparse_adam::placeholder", bytes)?;
         Ok(Self {
             tuning,
             shape,
-            pipelines: Pipelines::new(&guard, &tuning)?,
+            rule,
+            pipelines: Pipelines::new(&tuning),
             bind_groups: BindGroups::default(),
             uniforms: Uniforms::new(&guard)?,
             scratch: smallest.clone(),
             smallest,
-            witness: Witness::new(&absent),
-            absent,
-            planned: None,
+            witness: Witness::new(&placeholder),
+            placeholder,
+            demand: Demand::default(),
+            listed: None,
+            list: Vec::new(),
+            next: Demand::default(),
             ready: Vec::new(),
-            part: Timed::Ingest,
             dispatches: 0,
             guard,
         })
-    }
-
-    /// Builds the pipelines that a table's gradients need, so that its steps need not.
-    ///
-    /// # Errors
-    /// As [`Guard::make`].
-    pub fn prepare_pipelines(&mut self, table: &Table) -> Result<(), Error> {
-        let (guard, form) = (&self.guard, self.tuning.form);
-        let gather = table.gather(self.shape, &self.tuning);
-        self.pipelines.prepare_gather(guard, gather)?;
-        for grad in &table.grads {
-            for small in [false, true] {
-                let kernel = Kernel::ingest(form, small, grad.is_plain(table.geometry));
-                self.pipelines.prepare(guard, kernel)?;
-            }
-            if grad.weights.is_some() {
-                self.pipelines.prepare(guard, Kernel::of(Stage::Source))?;
-            }
-            if grad.non_finite != NonFinite::Applied {
-                self.pipelines.prepare(guard, Kernel::inspect(gather))?;
-            }
-            if grad.duplicates == Duplicates::NoneChecked {
-                self.pipelines.prepare(guard, Kernel::of(Stage::Repeats))?;
-            }
-        }
-        Ok(())
     }
 
     /// Checks that the device can use the buffers of a gradient of the parameter `name`.
@@ -128,156 +104,167 @@ impl Recorder {
         let given = grad.given().map(|(role, region)| (name, role, region));
         self.witness.check(&self.guard, given)?;
         match &grad.count {
-            Some(count) => witness::check_copied(&self.guard, name, count, &self.absent),
+            Some(count) => witness::check_copied(&self.guard, name, count, &self.placeholder),
             None => Ok(()),
         }
     }
 
-    /// Plans a step over the tables that have entries and makes room for it.
+    /// Lists a step over the tables that have entries, and makes room for it.
     ///
     /// # Errors
     /// [`Error::TooLarge`]; as [`Guard::buffer`].
-    pub fn prepare<'a>(&mut self, tables: impl Iterator<Item = &'a Table>) -> Result<(), Error> {
-        let (mut steps, last) = match self.planned.take() {
-            Some((steps, plan)) => (steps, Some(plan)),
-            None => (Vec::new(), None),
+    pub fn prepare(&mut self, tables: &[Table]) -> Result<(), Error> {
+        self.next.clear();
+        for (number, table) in (0..).zip(tables) {
+            table.ask(number, &mut self.next);
+        }
+        let need = match self.listed {
+            Some(need) if self.next == self.demand => need,
+            _ => self.list_next()?,
         };
-        // A step like the last one is not planned again, so that it allocates nothing.
-        let plan = match (replace(&mut steps, tables.filter_map(Table::table_step)), last) {
-            (false, Some(last)) => last,
-            _ => plan(&steps, self.shape, &self.tuning)?,
-        };
+        self.scratch = self.scratch.grown(&self.guard, need, self.shape.max_binding)?;
+        Ok(())
+    }
+
+    fn list_next(&mut self) -> Result<ScratchBytes, Error> {
+        self.listed = None;
+        std::mem::swap(&mut self.demand, &mut self.next);
+        let plan = plan(&self.demand.tables, self.shape, &self.tuning)?;
+        let on = (self.shape, &self.tuning);
+        list(&self.demand, &plan, on, self.rule, &mut self.list);
         let need = ScratchBytes {
             // Pairs that are sorted as they come in, or not at all, are never elsewhere.
             pairs: if plan.sort.passes.is_empty() { 0 } else { 8 * u64::from(plan.pairs) },
             sorted: 4 * plan.sorted_words,
             histogram: 4 * plan.sort.histogram_words,
         };
-        self.scratch = self.scratch.grown(&self.guard, need, self.shape.max_binding)?;
-        self.planned = Some((steps, plan));
-        Ok(())
+        self.listed = Some(need);
+        Ok(need)
     }
 
-    /// Lists the dispatches of the prepared step. `tables` are those it was prepared with, each with
-    /// the options of its group; their step counts are those before the step.
+    /// Builds the pipelines of the prepared step.
     ///
     /// # Errors
-    /// As [`Guard::make`]; then there is no list.
-    pub fn list<'a>(
+    /// As [`Guard::make`].
+    pub fn build(&mut self) -> Result<(), Error> {
+        let mut kernels = self.list.iter().map(|dispatch| dispatch.kernel);
+        kernels.try_for_each(|kernel| self.pipelines.get(&self.guard, kernel).map(drop))
+    }
+
+    /// Makes what the prepared step binds. `words` gives the rule's for the step of a table.
+    ///
+    /// # Errors
+    /// As [`Guard::make`]; then there is nothing to record.
+    pub fn make_ready(
         &mut self,
-        tables: impl Iterator<Item = (&'a Table, &'a AdamOptions)> + Clone,
+        tables: &[Table],
+        words: impl Fn(u32) -> Words,
     ) -> Result<(), Error> {
         self.ready.clear();
         self.bind_groups.begin_step();
-        let Some((steps, plan)) = self.planned.take() else {
-            return Ok(());
-        };
-        let listed = self.try_list(&steps, &plan, tables);
-        self.planned = Some((steps, plan));
-        if listed.is_err() {
+        let list = std::mem::take(&mut self.list);
+        let made = self.bind_all(&list, tables, words);
+        self.list = list;
+        if made.is_err() {
             self.ready.clear();
             self.bind_groups.undo_step();
             self.uniforms.forget();
         }
-        listed
+        made
     }
 
-    fn try_list<'a>(
+    fn bind_all(
         &mut self,
-        steps: &[TableStep],
-        plan: &Plan,
-        tables: impl Iterator<Item = (&'a Table, &'a AdamOptions)> + Clone,
+        list: &[Dispatch],
+        tables: &[Table],
+        words: impl Fn(u32) -> Words,
     ) -> Result<(), Error> {
         let guard = Arc::clone(&self.guard);
         let taken = guard.make("what a step binds", 0, |_| {
-            self.parts(steps, plan, tables)?;
+            list.iter().try_for_each(|dispatch| self.bind(dispatch, tables, &words))?;
             Ok(self.uniforms.flush(&guard))
         })??;
         // A device that has taken slots lives; in a browser it takes them in any case.
         if taken && cfg!(not(target_arch = "wasm32")) { Ok(()) } else { guard.alive() }
     }
 
-    /// Lets go of all that only saves later steps from making it.
-    pub fn trim(&mut self) {
-        self.bind_groups.clear();
-        self.scratch = self.smallest.clone();
-        self.planned = None;
-    }
-
-    /// Lists a step part by part.
-    fn parts<'a>(
+    fn bind(
         &mut self,
-        steps: &[TableStep],
-        plan: &Plan,
-        tables: impl Iterator<Item = (&'a Table, &'a AdamOptions)> + Clone,
+        dispatch: &Dispatch,
+        tables: &[Table],
+        words: &impl Fn(u32) -> Words,
     ) -> Result<(), Error> {
-        let with_entries = tables.filter(|(table, _)| !table.grads.is_empty());
-        let (shape, tuning) = (self.shape, self.tuning);
-        let live = with_entries.zip(&plan.tables).zip(steps).map(
-            move |(((table, options), at), &asked)| {
-                let gather = table.gather(shape, &tuning);
-                let source = Source {
-                    columns: gather.width.columns(table.geometry.dim),
-                    rows_a_window: table.rows_a_value_window(shape),
-                    sources: at.sources,
-                    pad0: 0,
+        let guard = &self.guard;
+        let (config, offset) = self.uniforms.config(guard, &dispatch.config)?;
+        let (second, second_offset) = match dispatch.second {
+            None => (None, 0),
+            Some(second) => {
+                let (region, offset) = match second {
+                    Second::Entries(entries) => self.uniforms.count(guard, entries)?,
+                    Second::Count { table, segment } => (tables[table as usize].count(segment), 0),
+                    Second::Rule { table } => self.uniforms.slot(guard, &words(table))?,
                 };
-                Live { table, options, at, asked, gather, source }
-            },
-        );
-        if plan.pairs == 0 {
-            return Ok(());
-        }
-        for part in Timed::ALL {
-            self.part = part;
-            match part {
-                Timed::Ingest => live.clone().try_for_each(|live| {
-                    stretches(live.table).try_for_each(|stretch| self.entries(plan, live, stretch))
-                })?,
-                Timed::Sort => {
-                    self.sort(plan)?;
-                    self.heads(plan)?;
-                    live.clone().try_for_each(|live| self.repeats(live))?;
-                }
-                Timed::Partial => live.clone().try_for_each(|live| self.partial(live))?,
-                Timed::Update => live.clone().try_for_each(|live| self.update(plan, live))?,
+                (Some(region), offset)
             }
-        }
-        Ok(())
-    }
-
-    /// Adds a dispatch to the list.
-    fn dispatch(
-        &mut self,
-        kernel: Kernel,
-        bound: Bindings,
-        offsets: &[u32],
-        Launch { grid, turns }: Launch,
-    ) -> Result<(), Error> {
-        debug_assert!(turns <= TURNS, "{kernel:?} takes {turns} turns");
-        let (pipeline, layout) = self.pipelines.get(&self.guard, kernel)?;
-        let group = self.bind_groups.get(&self.guard.device, layout, bound);
-        let mut padded = [0; 2];
-        padded[..offsets.len()].copy_from_slice(offsets);
+        };
+        let uniforms = 1 + usize::from(second.is_some());
+        let storage = dispatch.bound.iter().map_while(|&bind| Some(self.resolve(bind?, tables)));
+        let mut all = std::iter::once(config).chain(second).chain(storage);
+        let bound: Bindings = std::array::from_fn(|_| all.next());
+        let (pipeline, layout) = self.pipelines.get(guard, dispatch.kernel)?;
+        let group = self.bind_groups.get(&guard.device, layout, bound);
         self.ready.push(Ready {
-            part: self.part,
+            part: dispatch.part,
             pipeline: pipeline.clone(),
             group: group.clone(),
-            offsets: padded,
-            uniforms: offsets.len(),
-            grid,
+            offsets: [offset, second_offset],
+            uniforms,
+            grid: dispatch.launch.grid,
         });
         Ok(())
     }
 
-    /// Records the listed step, with `tables` as they were when it was listed.
-    pub fn record<'a>(
+    /// The bytes that are bound.
+    fn resolve(&self, bind: Bind, tables: &[Table]) -> Region {
+        match bind {
+            Bind::Pairs => Region::from(&self.scratch.pairs),
+            Bind::Sorted => Region::from(&self.scratch.sorted),
+            Bind::Histogram => Region::from(&self.scratch.histogram),
+            Bind::Placeholder(number) => self.placeholder(number),
+            Bind::Param { table, .. }
+            | Bind::State { table, .. }
+            | Bind::Values { table, .. }
+            | Bind::Status { table }
+            | Bind::Indices { table, .. }
+            | Bind::Map { table, .. }
+            | Bind::Weights { table, .. } => {
+                let region = tables[table as usize].bytes_of(bind);
+                region.unwrap_or_else(|| self.placeholder(0))
+            }
+        }
+    }
+
+    fn placeholder(&self, number: u32) -> Region {
+        let start = placeholder_stride(self.shape) * u64::from(number);
+        Region::from(self.placeholder.slice(start..start + PLACEHOLDER_BYTES))
+    }
+
+    /// Lets go of all that only saves later steps from making it.
+    pub fn trim(&mut self) {
+        self.bind_groups.clear();
+        self.scratch = self.smallest.clone();
+        self.listed = None;
+        self.list.clear();
+    }
+
+    /// Records the step that is ready, with `tables` as they were when it was made.
+    pub fn record(
         &mut self,
         encoder: &mut CommandEncoder,
-        tables: impl Iterator<Item = &'a Table>,
+        tables: &[Table],
         timestamps: Option<Timestamps<'_>>,
     ) {
-        gather_inputs(encoder, tables);
+        tables.iter().for_each(|table| table.copy_inputs(encoder));
         self.dispatches = self.ready.len() as u32;
         let label = Some("sparse_adam::step");
         if let Some(timestamps) = timestamps {
@@ -286,17 +273,15 @@ impl Recorder {
                 let timestamp_writes = Some(timestamps.of(part));
                 let descriptor = ComputePassDescriptor { label, timestamp_writes };
                 let mut pass = encoder.begin_compute_pass(&descriptor);
-                self.ready
-                    .iter()
-                    .filter(|ready| ready.part == part)
-                    .for_each(|r| r.write(&mut pass));
+                let of_part = self.ready.iter().filter(|ready| ready.part == part);
+                of_part.for_each(|ready| ready.write(&mut pass));
             }
         } else if !self.ready.is_empty() {
             let descriptor = ComputePassDescriptor { label, timestamp_writes: None };
             let mut pass = encoder.begin_compute_pass(&descriptor);
             self.ready.iter().for_each(|ready| ready.write(&mut pass));
         }
-        // The list's bind groups would hold the caller's buffers.
+        // What is ready would hold the caller's buffers.
         self.ready.clear();
     }
 }
@@ -309,28 +294,7 @@ impl Ready {
     }
 }
 
-/// Bytes from one region of `absent` to the next.
-fn absent_stride(shape: DeviceShape) -> u64 {
-    ABSENT_BYTES.next_multiple_of(shape.alignment)
-}
-
-/// Makes `held` hold `new`, in place; whether it held anything else.
-fn replace<T: PartialEq>(held: &mut Vec<T>, new: impl Iterator<Item = T>) -> bool {
-    let (before, mut count, mut changed) = (held.len(), 0, false);
-    for value in new {
-        match held.get_mut(count) {
-            Some(place) if *place == value => {}
-            Some(place) => {
-                *place = value;
-                changed = true;
-            }
-            None => {
-                held.push(value);
-                changed = true;
-            }
-        }
-        count += 1;
-    }
-    held.truncate(count);
-    changed || count != before
+/// Bytes from one region of `placeholder` to the next.
+fn placeholder_stride(shape: DeviceShape) -> u64 {
+    PLACEHOLDER_BYTES.next_multiple_of(shape.alignment)
 }

@@ -1,7 +1,9 @@
 //! What a device allows, and what follows from it: how rows are cut into windows, and workgroups
 //! folded into grids. Pure.
 
-use super::shaders::{WIDE_WINDOWS, Width};
+use super::access::Width;
+use super::stages::VALUE_WINDOWS;
+use crate::format::RowBytes;
 use crate::{Error, Tuning};
 
 /// What a device allows.
@@ -16,7 +18,7 @@ pub(crate) struct DeviceShape {
     /// Bindings that a gradient's values may span.
     pub value_windows: usize,
     /// Whether shaders may use 64-bit integers.
-    pub wide_words: bool,
+    pub u64_rows: bool,
 }
 
 impl DeviceShape {
@@ -29,20 +31,20 @@ impl DeviceShape {
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             // Three others are bound beside the values.
             value_windows: match limits.max_storage_buffers_per_shader_stage as usize {
-                buffers if buffers >= 3 + WIDE_WINDOWS => WIDE_WINDOWS,
+                buffers if buffers >= 3 + VALUE_WINDOWS => VALUE_WINDOWS,
                 _ => 1,
             },
-            wide_words: features.contains(wgpu::Features::SHADER_INT64),
+            u64_rows: features.contains(wgpu::Features::SHADER_INT64),
         }
     }
 
     /// How rows of `dim` f32 are handled.
     pub fn width(&self, dim: u32, tuning: &Tuning) -> Width {
-        Width::of(dim, tuning.wide_words && self.wide_words)
+        Width::of(dim, tuning.wide_words && self.u64_rows)
     }
 }
 
-/// A run of rows of one table, small enough that its moments fit one storage binding.
+/// A run of rows of one table, small enough that its state fits one storage binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
     pub first_row: u32,
@@ -52,25 +54,26 @@ pub(crate) struct Window {
 /// Cuts `rows` rows into windows whose parameter bytes start at aligned offsets.
 pub(crate) fn windows(
     rows: u32,
-    row_bytes: u64,
+    bytes: RowBytes,
     device: DeviceShape,
 ) -> Result<Vec<Window>, Error> {
-    let a_window = rows_a_window(rows, 2 * row_bytes, row_bytes, device);
-    if a_window == 0 {
+    let bound = bytes.param.max(bytes.state);
+    let per_window = rows_per_window(rows, bound, bytes.param, device);
+    if per_window == 0 {
         return Err(Error::TooLarge {
-            what: "bytes of the moments of the rows that must share a binding".into(),
-            found: 2 * row_bytes * aligned_rows(row_bytes, device),
+            what: "bytes of the state of the rows that must share a binding".into(),
+            found: bound * aligned_rows(bytes.param, device),
             limit: device.max_binding,
             remedy: "request a larger max_storage_buffer_binding_size",
         });
     }
-    let window = |first_row| Window { first_row, rows: a_window.min(rows - first_row) };
-    Ok((0..rows).step_by(a_window as usize).map(window).collect())
+    let window = |first_row| Window { first_row, rows: per_window.min(rows - first_row) };
+    Ok((0..rows).step_by(per_window as usize).map(window).collect())
 }
 
 /// Rows of `bound_bytes` that one binding holds, such that every window of rows of `row_bytes`
 /// starts at an aligned offset; 0 where there is no such number.
-pub(crate) fn rows_a_window(
+pub(crate) fn rows_per_window(
     rows: u32,
     bound_bytes: u64,
     row_bytes: u64,

@@ -7,8 +7,8 @@
 //! each dispatch is planned to stay within [`TURNS`]: where a row has too many columns, it is
 //! dealt out in slices to several workgroups, which changes no bit.
 
+use super::access::Width;
 use super::plan::CHUNK;
-use super::shaders::Width;
 
 /// Most turns of an invocation: thirteen sixteenths of what the strictest driver lets it, so that
 /// rows of up to 37 columns, as measured, need no slices whatever a block holds.
@@ -57,14 +57,14 @@ pub struct Runs {
     /// Levels of chunk sums that are made before the update.
     pub levels: u32,
     /// Whether only the first entry of a run counts.
-    pub once: bool,
+    pub first_wins: bool,
 }
 
 impl Runs {
     /// Turns a column after the first chunk of the longest run: of each level its length and its
     /// sums; or, where no level is made, of each further chunk its length and its entries.
     fn tail(self) -> u32 {
-        match (self.once, self.levels) {
+        match (self.first_wins, self.levels) {
             (true, _) => 0,
             (false, 0) => (2 * CHUNK + 1) * (self.nnz / CHUNK) + 1,
             (false, levels) => (2 * CHUNK + 1) * levels + 1,
@@ -73,7 +73,7 @@ impl Runs {
 
     /// Turns of the first chunk of a run.
     fn first_chunk(self) -> u32 {
-        if self.once { 1 } else { CHUNK }
+        if self.first_wins { 1 } else { CHUNK }
     }
 }
 
@@ -87,7 +87,7 @@ pub fn update_serial(block: u32, runs: Runs) -> Turns {
     let positions = block.min(runs.nnz);
     // Other tables' heads in the block are looked at, and left.
     let groups = block.div_ceil(GROUP) + 3;
-    let full = if runs.once { 3 * groups } else { positions - positions / 8 };
+    let full = if runs.first_wins { 3 * groups } else { positions - positions / 8 };
     let last = [3, 2 + runs.first_chunk(), 2 + runs.first_chunk() + runs.tail() + MASKED];
     let fixed = (3 + MASKED) * groups + 3;
     Turns { fixed, each: full + last.iter().sum::<u32>(), unit: 1 }
@@ -99,7 +99,7 @@ pub fn update_serial(block: u32, runs: Runs) -> Turns {
 /// the tile, but for the last run, which may go on behind it.
 pub fn update_wide(tile: u32, lanes: u32, runs: Runs) -> Turns {
     let positions = tile.min(runs.nnz);
-    let entries = if runs.once { positions } else { positions + CHUNK };
+    let entries = if runs.first_wins { positions } else { positions + CHUNK };
     // Of a run of chunks that ends in the tile, each level's few items are counted and summed.
     let chunks_inside = positions / CHUNK * (2 * (positions / CHUNK) + 4);
     Turns {
@@ -204,8 +204,8 @@ mod tests {
     fn even_the_least_slice_of_the_largest_tuning_stays_within_the_budget() {
         let (serial, wide) = (Tuning::MOST_TILE, 256);
         for (nnz, levels) in [(1, 0), (63, 0), (1024, 0), (4096, 1), (1 << 18, 2), (1 << 30, 4)] {
-            for once in [false, true] {
-                let runs = Runs { nnz, levels, once };
+            for first_wins in [false, true] {
+                let runs = Runs { nnz, levels, first_wins };
                 for block in [1, 16, 1024, serial] {
                     assert!(update_serial(block, runs).of(1) <= TURNS);
                 }
@@ -253,7 +253,7 @@ mod tests {
                 let ragged = if lengths.len() % 8 == 0 { 63 } else { 2 };
                 lengths.push(if worst { ragged } else { 1 + below(most) });
             }
-            let runs = Runs { nnz: u32::MAX, levels: 2, once: false };
+            let runs = Runs { nnz: u32::MAX, levels: 2, first_wins: false };
             let columns = 1 + below(40);
             let planned = update_serial(block, runs).of(columns);
             let found = simulated(&lengths, columns);

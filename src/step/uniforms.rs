@@ -4,10 +4,7 @@
 //! encoder both wrote would give both the last value. A slot is therefore never written again;
 //! and because it never changes, equal contents share one.
 
-use super::layout::{
-    EntriesConfig, EntryCount, HeadsConfig, InspectConfig, PartialConfig, RepeatsConfig,
-    SortConfig, UpdateConfig,
-};
+use super::layout::{Config, EntryCount, LARGEST};
 use crate::guard::Guard;
 use crate::{Error, Region};
 use foldhash::HashMap;
@@ -16,32 +13,9 @@ use wgpu::{Buffer, BufferSize, BufferUsages, Limits};
 /// Slots per chunk; a full chunk is let go and a new one begun.
 const SLOTS: u64 = 1024;
 
-/// Bytes of the largest uniform struct. One that is larger does not compile in [`Uniforms::slot`].
-pub const LARGEST: u64 = largest([
-    size_of::<EntriesConfig>(),
-    size_of::<EntryCount>(),
-    size_of::<HeadsConfig>(),
-    size_of::<InspectConfig>(),
-    size_of::<PartialConfig>(),
-    size_of::<RepeatsConfig>(),
-    size_of::<SortConfig>(),
-    size_of::<UpdateConfig>(),
-]);
-
-const fn largest<const N: usize>(sizes: [usize; N]) -> u64 {
-    let (mut most, mut at) = (0, 0);
-    while at < N {
-        if sizes[at] > most {
-            most = sizes[at];
-        }
-        at += 1;
-    }
-    most as u64
-}
-
 /// Bytes per slot: dynamic offsets must be aligned.
 fn slot_bytes(limits: &Limits) -> u64 {
-    LARGEST.next_multiple_of(u64::from(limits.min_uniform_buffer_offset_alignment))
+    (LARGEST as u64).next_multiple_of(u64::from(limits.min_uniform_buffer_offset_alignment))
 }
 
 /// Bytes per chunk.
@@ -86,13 +60,31 @@ impl Uniforms {
         guard: &Guard,
         value: &T,
     ) -> Result<(Region, u32), Error> {
-        const { assert!(size_of::<T>() as u64 <= LARGEST, "name the struct in LARGEST") };
+        const { assert!(size_of::<T>() <= LARGEST, "name the struct in LARGEST") };
         let bytes = bytemuck::bytes_of(value);
         let offset = match self.slots.get(bytes) {
             Some(&offset) => offset,
             None => self.take(guard, bytes)?,
         };
         Ok((Region::from(self.chunk.slice(..bytes.len() as u64)), offset))
+    }
+
+    /// As [`Uniforms::slot`], of a dispatch's first uniform.
+    pub fn config(&mut self, guard: &Guard, config: &Config) -> Result<(Region, u32), Error> {
+        match config {
+            Config::Entries(config) => self.slot(guard, config),
+            Config::Inspect(config) => self.slot(guard, config),
+            Config::Sort(config) => self.slot(guard, config),
+            Config::Heads(config) => self.slot(guard, config),
+            Config::Keys(config) => self.slot(guard, config),
+            Config::Partial(config) => self.slot(guard, config),
+            Config::Update(config) => self.slot(guard, config),
+        }
+    }
+
+    /// As [`Uniforms::slot`], of a number of entries.
+    pub fn count(&mut self, guard: &Guard, entries: u32) -> Result<(Region, u32), Error> {
+        self.slot(guard, &EntryCount { entries, ..Default::default() })
     }
 
     fn take(&mut self, guard: &Guard, bytes: &[u8]) -> Result<u32, Error> {
@@ -204,10 +196,8 @@ mod tests {
 
     #[test]
     fn a_slot_holds_the_largest_struct() {
-        let sizes = [[16, 3], [96, 7], [112, 96]].map(largest);
-        assert_eq!(sizes, [16, 96, 112]);
         let limits = Limits { min_uniform_buffer_offset_alignment: 64, ..Limits::default() };
-        assert!(slot_bytes(&limits) >= size_of::<UpdateConfig>() as u64);
+        assert!(slot_bytes(&limits) >= size_of::<crate::step::layout::UpdateConfig>() as u64);
         assert!(slot_bytes(&limits).is_multiple_of(64));
     }
 }

@@ -2,9 +2,10 @@
 //! smallest limits, and laid out as the host believes.
 
 use super::*;
+use crate::rule::adam::ADAM;
 use crate::step::layout;
-use crate::step::pipelines::{Gather, Kernel};
-use crate::{CHUNK, Form, Tuning};
+use crate::step::stages::VALUE_WINDOWS;
+use crate::{CHUNK, Tuning};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, TypeInner};
 use std::mem::offset_of;
@@ -13,7 +14,7 @@ const SIMPLE: [Stage; 12] = [
     Stage::Ingest,
     Stage::IngestSmallSerial,
     Stage::IngestSmallWide,
-    Stage::Source,
+    Stage::Weigh,
     Stage::SortSerialHistogram,
     Stage::SortSerialScan,
     Stage::SortSerialScatter,
@@ -28,60 +29,55 @@ const SIMPLE: [Stage; 12] = [
 fn kernels() -> Vec<(Kernel, Tuning)> {
     let mut kernels = SIMPLE.map(Kernel::of).to_vec();
     for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
-        for reach in [Reach::Narrow, Reach::Wide] {
+        for values in [Values::One, Values::Windows] {
             for (lanes, weighted) in [(1, false), (1, true), (8, false), (32, true)] {
-                let gather = Gather { width, reach, lanes, weighted };
-                kernels.push(Kernel::inspect(gather));
-                kernels.push(Kernel::update(Form::Serial, gather));
-                kernels.push(Kernel::update(Form::Wide, gather));
-                kernels.push(Kernel::partial(gather, true));
-                kernels.push(Kernel::partial(gather, false));
+                let access = RowAccess { width, values, lanes, weighted };
+                kernels.push(Kernel::inspect(access));
+                kernels.push(Kernel::update(Stage::UpdateSerial, access, &ADAM));
+                kernels.push(Kernel::update(Stage::UpdateWide, access, &ADAM));
+                kernels.push(Kernel::partial(access, true));
+                kernels.push(Kernel::partial(access, false));
             }
         }
     }
-    for (form, small) in [(Form::Serial, false), (Form::Serial, true), (Form::Wide, true)] {
-        kernels.push(Kernel::ingest(form, small, true));
+    for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallWide] {
+        kernels.push(Kernel::ingest(stage, true));
     }
     let tunings = [Tuning::CPU, Tuning::GPU];
     let both = |kernel: Kernel| {
         // A kernel's lanes never exceed its workgroup.
-        let fits = move |tuning: &Tuning| kernel.lanes <= tuning.max_lanes;
+        let fits = move |tuning: &Tuning| kernel.access.lanes <= tuning.max_lanes;
         tunings.into_iter().filter(fits).map(move |tuning| (kernel, tuning))
     };
     kernels.into_iter().flat_map(both).collect()
 }
 
 /// Whether the kernel needs 64-bit integers, which GL ES has not.
-fn is_wide_worded(stage: Stage) -> bool {
-    use Stage::{Inspect, Partial, UpdateSerial, UpdateWide};
-    matches!(
-        stage,
-        Inspect(Width::Vec8, _)
-            | Partial(Width::Vec8, _)
-            | UpdateSerial(Width::Vec8, _)
-            | UpdateWide(Width::Vec8, _)
-    )
+fn has_u64(kernel: Kernel) -> bool {
+    kernel.access.width == Width::Vec8
 }
 
-fn validate(module: &Module, stage: Stage) -> ModuleInfo {
-    let capabilities = match is_wide_worded(stage) {
+fn validate(module: &Module, kernel: Kernel) -> ModuleInfo {
+    let capabilities = match has_u64(kernel) {
         true => Capabilities::SHADER_INT64,
         false => Capabilities::empty(),
     };
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
-    validator.validate(module).unwrap_or_else(|error| panic!("{}", error.emit_to_string("")))
+    validator
+        .validate(module)
+        .unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(&kernel.wgsl())))
 }
 
-fn parse(stage: Stage) -> Module {
-    let source = stage.source();
+fn parse(kernel: Kernel) -> Module {
+    let source = kernel.wgsl();
     naga::front::wgsl::parse_str(&source)
-        .unwrap_or_else(|error| panic!("{stage:?}: {}", error.emit_to_string(&source)))
+        .unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(&source)))
 }
 
 /// The kernel's module with its overrides filled in.
 fn specialised(kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
-    let module = parse(kernel.stage);
-    let info = validate(&module, kernel.stage);
+    let module = parse(kernel);
+    let info = validate(&module, kernel);
     let constants = kernel.constants(tuning);
     for (name, _) in &constants {
         // wgpu ignores a name that the shader does not have; browsers refuse it.
@@ -110,14 +106,8 @@ fn every_kernel_fits_the_smallest_device() {
         assert!(size(AddressSpace::WorkGroup) <= limits.max_compute_workgroup_storage_size);
         let storage = |space| matches!(space, AddressSpace::Storage { .. });
         let bound = module.global_variables.iter().filter(|(_, held)| storage(held.space)).count();
-        let wide = matches!(
-            kernel.stage,
-            Stage::Inspect(_, Reach::Wide)
-                | Stage::Partial(_, Reach::Wide)
-                | Stage::UpdateSerial(_, Reach::Wide)
-                | Stage::UpdateWide(_, Reach::Wide)
-        );
-        assert!(bound <= if wide { 3 + WIDE_WINDOWS } else { 4 }, "{kernel:?}: {bound}");
+        let windows = kernel.access.values == Values::Windows;
+        assert!(bound <= if windows { 3 + VALUE_WINDOWS } else { 4 }, "{kernel:?}: {bound}");
         let workgroup = module.entry_points[0].workgroup_size;
         let invocations: u32 = workgroup.iter().product();
         assert!(invocations <= limits.max_compute_invocations_per_workgroup);
@@ -190,20 +180,20 @@ fn every_kernel_is_written_for_every_target() {
     let folder = std::env::var_os("SPARSE_ADAM_SHADERS").map(std::path::PathBuf::from);
     for (number, (kernel, tuning)) in kernels().into_iter().enumerate() {
         let (module, info) = specialised(kernel, &tuning);
-        let written = write(&module, &info, !is_wide_worded(kernel.stage));
+        let written = write(&module, &info, !has_u64(kernel));
         if let Some(folder) = &folder {
             let stage = format!("{:?}", kernel.stage).replace([' ', ',', '(', ')'], "");
-            written.save(folder, &format!("{number:03}-{stage}-{}", kernel.lanes));
+            written.save(folder, &format!("{number:03}-{stage}-{}", kernel.access.lanes));
         }
     }
 }
 
 /// Names and byte offsets of a WGSL struct's members, and its size.
-fn members(stage: Stage, name: &str) -> (Vec<(String, u32)>, u32) {
-    let module = parse(stage);
+fn members(kernel: Kernel, name: &str) -> (Vec<(String, u32)>, u32) {
+    let module = parse(kernel);
     let found = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name));
     let Some((_, naga::Type { inner: TypeInner::Struct { members, span }, .. })) = found else {
-        panic!("{name} is not a struct of {stage:?}");
+        panic!("{name} is not a struct of {kernel:?}");
     };
     let named = members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset));
     (named.collect(), *span)
@@ -220,11 +210,21 @@ macro_rules! assert_layout {
     }};
 }
 
+/// Of a stage that reads rows, the simplest.
+fn simplest(stage: Stage) -> Kernel {
+    match stage {
+        Stage::Inspect => Kernel::inspect(NO_ROWS),
+        Stage::Partial => Kernel::partial(NO_ROWS, true),
+        stage => Kernel::update(stage, NO_ROWS, &ADAM),
+    }
+}
+
 #[test]
 fn host_structs_lie_as_the_shaders_read_them() {
-    let update = Stage::UpdateSerial(Width::Vec4, Reach::Narrow);
+    let update = simplest(Stage::UpdateSerial);
+    let ingest = Kernel::of(Stage::Ingest);
     assert_layout!(
-        Stage::Ingest,
+        ingest,
         EntriesConfig {
             first,
             capacity,
@@ -235,12 +235,12 @@ fn host_structs_lie_as_the_shaders_read_them() {
             axis_size_0,
             axis_size_1,
             axis_size_2,
-            value_source,
+            value_origin,
             value_base,
             value_rows,
             weighted,
             entry_base,
-            sources,
+            terms,
             padding_row,
             has_weights,
             key_bits,
@@ -248,43 +248,48 @@ fn host_structs_lie_as_the_shaders_read_them() {
             lists,
         }
     );
-    assert_layout!(Stage::Ingest, EntryCount { entries, pad0, pad1, pad2 });
+    assert_layout!(ingest, EntryCount { entries, pad0, pad1, pad2 });
     assert_layout!(
-        Stage::Inspect(Width::Scalar, Reach::Narrow),
-        InspectConfig { entries, columns, rows_a_window, skip, pad0 }
+        simplest(Stage::Inspect),
+        InspectConfig { entries, columns, rows_per_window, skip, pad0 }
     );
     assert_layout!(
-        Stage::SortSerialScan,
+        Kernel::of(Stage::SortSerialScan),
         SortConfig { count, shift, radix, tiles, tile_size, pad0, pad1, pad2 }
     );
-    assert_layout!(Stage::Heads, HeadsConfig { count, block, lists, pad0 });
-    assert_layout!(Stage::Repeats, RepeatsConfig { first, end, sentinel, pad0 });
+    assert_layout!(Kernel::of(Stage::Heads), HeadLists { count, block, first, pad0 });
+    assert_layout!(Kernel::of(Stage::Repeats), Keys { first, end, base, sentinel });
     assert_layout!(
-        Stage::Partial(Width::Scalar, Reach::Narrow),
-        PartialConfig { first, end, blocks, stride, sums, sums_below, sentinel, slice, source }
+        simplest(Stage::Partial),
+        PartialConfig { keys, values, blocks, stride, sums, sums_below }
     );
-    assert_layout!(update, Source { columns, rows_a_window, sources, pad0 });
-    assert_layout!(update, AdamHyper { step_size, one_minus_beta1, one_minus_beta2, eps });
+    assert_layout!(update, ValueLayout { columns, rows_per_window, terms, slice });
     assert_layout!(
         update,
         UpdateConfig {
-            hyper,
             sums,
-            first,
-            end,
+            keys,
+            values,
+            lists,
             window_key,
             window_rows,
             levels,
-            maximize,
+            first_wins,
             unique,
-            once,
-            source,
-            block,
-            lists,
-            slice,
             pad0,
+            pad1,
+            pad2,
         }
     );
+}
+
+#[test]
+fn a_rule_has_as_many_words_as_its_uniform_and_as_many_fields_as_its_state() {
+    for stage in [Stage::UpdateSerial, Stage::UpdateWide] {
+        let (_, span) = members(simplest(stage), "Rule");
+        assert_eq!(span as usize, size_of::<crate::rule::Words>());
+        assert_eq!(constant(simplest(stage), "FIELDS") as usize, ADAM.state.len());
+    }
 }
 
 #[test]
@@ -298,24 +303,24 @@ fn status_lies_as_the_shaders_count_it() {
         ("OVER_CAPACITY", offset_of!(crate::Status, over_capacity)),
     ];
     for (name, offset) in counters {
-        assert_eq!(4 * constant(Stage::Ingest, name), offset as u32, "{name}");
+        assert_eq!(4 * constant(Kernel::of(Stage::Ingest), name), offset as u32, "{name}");
     }
-    let (device, span) = members(Stage::Ingest, "Status");
+    let (device, span) = members(Kernel::of(Stage::Ingest), "Status");
     assert_eq!(device, [("counts".to_string(), 0)]);
     assert_eq!(size_of::<crate::Status>() as u32, span);
-    assert_eq!(constant(Stage::Ingest, "FULL"), crate::Status::FULL);
+    assert_eq!(constant(Kernel::of(Stage::Ingest), "FULL"), crate::Status::FULL);
 }
 
 #[test]
 fn rows_are_handled_as_wide_as_they_divide() {
-    let widths = |wide_words| [1, 6, 12, 24].map(|dim| Width::of(dim, wide_words));
+    let widths = |u64_rows| [1, 6, 12, 24].map(|dim| Width::of(dim, u64_rows));
     assert_eq!(widths(true), [Width::Scalar, Width::Scalar, Width::Vec4, Width::Vec8]);
     assert_eq!(widths(false), [Width::Scalar, Width::Scalar, Width::Vec4, Width::Vec4]);
 }
 
 /// The value of a u32 constant of a stage.
-fn constant(stage: Stage, name: &str) -> u32 {
-    let module = parse(stage);
+fn constant(kernel: Kernel, name: &str) -> u32 {
+    let module = parse(kernel);
     let found = module.constants.iter().find(|(_, held)| held.name.as_deref() == Some(name));
     let (_, found) = found.unwrap_or_else(|| panic!("no constant {name}"));
     match module.global_expressions[found.init] {
@@ -326,17 +331,17 @@ fn constant(stage: Stage, name: &str) -> u32 {
 
 #[test]
 fn shared_constants_agree() {
-    let value = |name| constant(Stage::UpdateWide(Width::Scalar, Reach::Narrow), name);
+    let value = |name| constant(simplest(Stage::UpdateWide), name);
     assert_eq!(value("CHUNK"), CHUNK);
     assert!(Tuning::GPU.update_tile <= value("MAX_TILE"));
-    assert!(Tuning::GPU.small <= constant(Stage::IngestSmallWide, "SMALL"));
-    let serial = |name| constant(Stage::UpdateSerial(Width::Scalar, Reach::Narrow), name);
+    assert!(Tuning::GPU.small <= constant(Kernel::of(Stage::IngestSmallWide), "SMALL"));
+    let serial = |name| constant(simplest(Stage::UpdateSerial), name);
     assert!(CHUNK < 1 << serial("ENTRIES_BITS"));
     // Of the largest block, every position may be a run of one entry, every other of several.
     assert!(Tuning::MOST_TILE < 1 << serial("SINGLE_BITS"));
     assert!(Tuning::MOST_TILE / 2 < 1 << serial("SEVERAL_BITS"));
     let many_bits = u32::BITS - serial("SINGLE_BITS") - serial("SEVERAL_BITS");
     assert!(Tuning::MOST_TILE / CHUNK + 1 < 1 << many_bits);
-    let partial = constant(Stage::Partial(Width::Scalar, Reach::Narrow), "MOST_AT_ONCE");
+    let partial = constant(simplest(Stage::Partial), "MOST_AT_ONCE");
     assert!(Tuning::CPU.sums_at_once <= partial);
 }

@@ -1,4 +1,4 @@
-// source: writes where each entry of a weighted gradient finds its values, and their weight.
+// weigh: writes where each entry of a weighted gradient finds its values, and their weight.
 //
 // One invocation an entry. `[entries, 2]` words: the value row, and the bits of the weight.
 
@@ -20,10 +20,10 @@ fn main(
         return;
     }
     var value_row = entry;
-    if (config.value_source == VALUES_BY_MAP) {
+    if (config.value_origin == VALUES_BY_MAP) {
         value_row = value_map[entry];
     }
-    let at = config.sources + 2u * (config.entry_base + entry);
+    let at = config.terms + 2u * (config.entry_base + entry);
     scratch[at] = config.value_base + value_row;
     // A gradient without weights, accumulated beside one with, weighs 1.
     scratch[at + 1u] = select(bitcast<u32>(1f), weights[entry], config.has_weights == 1u);

@@ -1,0 +1,55 @@
+//! What is done to a row with its summed gradient.
+//!
+//! A rule is a value: its state, its WGSL, its words and its twin. Planning, binding, windows, state
+//! dicts and the twin's sums know it by nothing else, so another rule is a file here and one in
+//! `shaders/rules`.
+
+pub(crate) mod adam;
+#[cfg(test)]
+mod momentum;
+
+use crate::AdamOptions;
+use std::hash::{Hash, Hasher};
+
+/// Most words of a rule: its uniform has so many.
+pub(crate) const WORDS: usize = 8;
+
+/// A rule's numbers for one step of one parameter, as its WGSL struct `Rule` has them.
+pub(crate) type Words = [u32; WORDS];
+
+/// An update rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    /// The name of its WGSL file, and what tells it from others.
+    pub name: &'static str,
+    /// Names of its state's fields, each a value per value of the parameter, zero at first.
+    pub state: &'static [&'static str],
+    /// Declares `struct Rule` and `fn update_lane(row: u32, column: u32, sum: Lane)`; see
+    /// `shaders/shared/update_row.wgsl`.
+    pub wgsl: &'static str,
+    /// The words of step `step` (from 1), computed in f64 and each rounded once.
+    pub words: fn(&AdamOptions, u64) -> Words,
+    /// What the WGSL does, on one value.
+    pub twin: fn(&Words, Value<'_>),
+}
+
+/// One value of a row, its state field by field, and the sum of its gradient.
+pub(crate) struct Value<'a> {
+    pub param: &'a mut f32,
+    pub state: &'a mut [f32],
+    pub sum: f32,
+}
+
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Rule {}
+
+impl Hash for Rule {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.name.hash(hasher);
+    }
+}

@@ -1,0 +1,118 @@
+//! SGD with momentum, whose state has one field where Adam's has two: it shows that a rule is one Rust
+//! file and one WGSL file, and that nothing else knows which it is.
+
+use super::{Rule, Value, Words};
+use crate::headless::Gpu;
+use crate::reference::{self, Gradient};
+use crate::rule::adam::ADAM;
+use crate::table::State;
+use crate::{AdamOptions, Param, SparseAdam, SparseGrad, Tuning};
+use pollster::block_on;
+
+/// `options.lr`, and `options.betas.0` as the momentum (torch/optim/sgd.py).
+static MOMENTUM: Rule = Rule {
+    name: "momentum",
+    state: &["momentum_buffer"],
+    wgsl: include_str!("momentum.wgsl"),
+    words: |options, _| {
+        let [lr, momentum] = [options.lr, options.betas.0].map(|number| (number as f32).to_bits());
+        [lr, momentum, 0, 0, 0, 0, 0, 0]
+    },
+    twin: |words, Value { param, state, sum }| {
+        let [lr, momentum, ..] = words.map(f32::from_bits);
+        state[0] = momentum * state[0] + sum;
+        *param -= lr * state[0];
+    },
+};
+
+/// Rows and columns of the table; a window of one binding holds fewer rows.
+const ROWS: usize = 600;
+const DIM: usize = 12;
+
+/// An adapter with limits so small that the table takes several windows.
+fn gpu() -> Gpu {
+    let limits = wgpu::Limits {
+        max_storage_buffer_binding_size: 16 << 10,
+        ..wgpu::Limits::downlevel_defaults()
+    };
+    block_on(Gpu::open_with_limits(limits)).expect("this test needs an adapter")
+}
+
+/// `nnz` entries, most of few rows.
+fn gradient(seed: u32, nnz: usize) -> Gradient<f32> {
+    let mut state = seed;
+    let mut below = |limit: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % limit
+    };
+    let index = |below: &mut dyn FnMut(u32) -> u32| match below(3) {
+        0 => below(4),
+        _ => below(ROWS as u32),
+    };
+    let indices = (0..nnz).map(|_| i64::from(index(&mut below))).collect();
+    let values = (0..nnz * DIM).map(|_| below(2000) as f32 / 1000.0 - 1.0).collect();
+    Gradient { indices, values }
+}
+
+/// A step of the twin of any rule: the rows that are named, by the sums of their entries.
+fn twin(rule: &Rule, param: &mut [f32], fields: &mut [Vec<f32>], grad: &Gradient<f32>, step: u64) {
+    let words = (rule.words)(&AdamOptions::default(), step);
+    for (row, sum) in reference::sums(grad, ROWS, DIM) {
+        for (column, &sum) in sum.iter().enumerate() {
+            let at = row * DIM + column;
+            let mut state: Vec<f32> = fields.iter().map(|field| field[at]).collect();
+            (rule.twin)(&words, Value { param: &mut param[at], state: &mut state, sum });
+            fields.iter_mut().zip(state).for_each(|(field, value)| field[at] = value);
+        }
+    }
+}
+
+fn optimizer(gpu: &Gpu, tuning: Tuning, rule: &'static Rule) -> SparseAdam {
+    let options = AdamOptions::default();
+    SparseAdam::with_rule(&gpu.device, &gpu.queue, options, tuning, rule).unwrap()
+}
+
+/// Steps, then the state moved into another optimizer of the other tuning, then more steps.
+#[test]
+fn another_rule_steps_over_windows_as_its_twin_and_its_state_moves() {
+    let gpu = &gpu();
+    for rule in [&MOMENTUM, &ADAM] {
+        let mut param = gradient(1, ROWS).values;
+        let mut fields = vec![vec![0.0; ROWS * DIM]; rule.state.len()];
+        let buffer = gpu.upload("table", &param);
+        let mut moved: Option<(Vec<Vec<f32>>, u64)> = None;
+        for (number, tuning) in [Tuning::CPU, Tuning::GPU].into_iter().enumerate() {
+            let mut optimizer = optimizer(gpu, tuning, rule);
+            let shape = [ROWS as u32, DIM as u32];
+            let id = optimizer.add_param(Param::new("table", &buffer, shape)).unwrap();
+            assert!(optimizer.tables[0].windows.len() > 1);
+            if let Some((fields, step)) = &moved {
+                let table = &optimizer.tables[0];
+                let made = State::new(&optimizer.recorder.guard, table).unwrap();
+                let fields: Vec<_> = fields.iter().map(Vec::as_slice).collect();
+                optimizer.upload_fields(table, &made, &fields).unwrap();
+                optimizer.tables[0].state = Some(State { step: *step, ..made });
+            }
+            for nnz in [1, 130, 300] {
+                let grad = gradient((nnz + number) as u32, nnz);
+                let indices: Vec<u32> = grad.indices.iter().map(|&index| index as u32).collect();
+                let held = (gpu.upload("indices", &indices), gpu.upload("values", &grad.values));
+                let set = SparseGrad::new(&held.0, &held.1, nnz as u32);
+                optimizer.set_grad(id, set).unwrap();
+                gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
+                let step = optimizer.tables[0].state.as_ref().unwrap().step;
+                twin(rule, &mut param, &mut fields, &grad, step);
+            }
+            let state = optimizer.tables[0].state.clone().unwrap();
+            let read = block_on(optimizer.read_fields(&optimizer.tables[0], &state)).unwrap();
+            let found: Vec<f32> = block_on(gpu.read(&buffer)).unwrap();
+            let same =
+                |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+            assert!(same(&found, &param), "{}: parameter on {}", rule.name, gpu.describe());
+            for (name, (found, expected)) in rule.state.iter().zip(read.iter().zip(&fields)) {
+                assert!(same(found, expected), "{}: {name} on {}", rule.name, gpu.describe());
+            }
+            moved = Some((read, state.step));
+        }
+    }
+}

@@ -1,0 +1,21 @@
+// SGD with momentum: buffer = momentum * buffer + gradient; param -= lr * buffer.
+
+struct Rule {
+    lr: f32,
+    momentum: f32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
+    pad3: u32,
+    pad4: u32,
+    pad5: u32,
+}
+
+/// Fields of the state.
+const FIELDS: u32 = 1u;
+
+fn update_lane(row: u32, column: u32, sum: Lane) {
+    let buffer = rule.momentum * load_state(row, 0u, column) + sum;
+    store_param(row, column, load_param(row, column) - rule.lr * buffer);
+    store_state(row, 0u, column, buffer);
+}

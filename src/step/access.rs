@@ -1,0 +1,87 @@
+//! How the rows of a table are read and written.
+
+use super::demand::TableDemand;
+use super::shape::{DeviceShape, rows_per_window};
+use super::stages::VALUE_WINDOWS;
+use crate::Tuning;
+
+/// How many f32 of a row are handled at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Width {
+    Scalar,
+    Vec4,
+    /// Eight, moved as four u64; needs `Features::SHADER_INT64`.
+    Vec8,
+}
+
+impl Width {
+    /// The widest that divides rows of `dim` f32; `Vec8` only where `u64_rows` allows it.
+    pub fn of(dim: u32, u64_rows: bool) -> Self {
+        match dim {
+            dim if dim.is_multiple_of(8) && u64_rows => Self::Vec8,
+            dim if dim.is_multiple_of(4) => Self::Vec4,
+            _ => Self::Scalar,
+        }
+    }
+
+    /// Lanes per row of `dim` f32.
+    pub fn columns(self, dim: u32) -> u32 {
+        dim / self.lane_width()
+    }
+
+    /// f32 per lane.
+    pub fn lane_width(self) -> u32 {
+        match self {
+            Self::Scalar => 1,
+            Self::Vec4 => 4,
+            Self::Vec8 => 8,
+        }
+    }
+}
+
+/// How the gradient's values are bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Values {
+    /// In one binding.
+    One,
+    /// In up to [`VALUE_WINDOWS`] bindings.
+    Windows,
+}
+
+impl Values {
+    pub fn bindings(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Windows => VALUE_WINDOWS,
+        }
+    }
+}
+
+/// How a table's rows are read: what the kernels that read them are specialised for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RowAccess {
+    pub width: Width,
+    pub values: Values,
+    /// Invocations that share a row.
+    pub lanes: u32,
+    pub weighted: bool,
+}
+
+impl RowAccess {
+    pub fn of(demand: &TableDemand, device: DeviceShape, tuning: &Tuning) -> Self {
+        let width = device.width(demand.geometry.dim, tuning);
+        let one = rows_per_value_window(demand, device) >= demand.value_rows;
+        Self {
+            width,
+            values: if one { Values::One } else { Values::Windows },
+            lanes: tuning.lanes(width.columns(demand.geometry.dim)),
+            weighted: demand.weighted,
+        }
+    }
+}
+
+/// Value rows that one binding holds.
+pub fn rows_per_value_window(demand: &TableDemand, device: DeviceShape) -> u32 {
+    let bytes = demand.value_row_bytes;
+    rows_per_window(demand.value_rows, bytes, bytes, device)
+}

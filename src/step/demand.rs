@@ -1,0 +1,93 @@
+//! What a step is asked for each table, in the planner's words: made once a step, in one place.
+
+use super::shape::Window;
+use crate::IndexDtype;
+use crate::param::Geometry;
+
+/// What a step is asked for: the tables that have entries, in order, with their segments and windows
+/// one table behind the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Demand {
+    pub tables: Vec<TableDemand>,
+    pub segments: Vec<Segment>,
+    pub windows: Vec<Window>,
+}
+
+/// What a step is asked to do for one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableDemand {
+    /// Its number in the optimizer.
+    pub table: u32,
+    pub geometry: Geometry,
+    /// Entries of its gradients; at least 1.
+    pub nnz: u32,
+    /// Value rows of its gradients, and bytes per value row.
+    pub value_rows: u32,
+    pub value_row_bytes: u64,
+    /// Whether the caller promises that no row is named twice, and whether that is to be checked.
+    pub promised: bool,
+    pub checked: bool,
+    /// Whether only the first entry of a row counts.
+    pub first_wins: bool,
+    /// Whether its entries have weights.
+    pub weighted: bool,
+    /// Whether its pairs come from one gradient and nothing looks at them before the sort.
+    pub can_fuse_ingest: bool,
+    /// How many of the demand's segments and windows are its.
+    pub segments: usize,
+    pub windows: usize,
+}
+
+/// One gradient's place in its table's entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub nnz: u32,
+    /// Entries and value rows of the segments before it.
+    pub entry_base: u32,
+    pub value_base: u32,
+    pub value_rows: u32,
+    pub index_dtype: IndexDtype,
+    pub origin: ValueOrigin,
+    /// Whether its index list is the common one: 32 bits, one axis, a value row per entry.
+    pub plain: bool,
+    pub has_weights: bool,
+    /// Whether the GPU says how many entries there are.
+    pub counted: bool,
+    pub inspect: Option<Inspect>,
+    pub padding_row: Option<u32>,
+}
+
+/// Which value row an entry has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ValueOrigin {
+    Entry = 0,
+    Map = 1,
+    Row = 2,
+}
+
+/// What is done about values that are not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inspect {
+    Count,
+    Skip,
+}
+
+impl Demand {
+    pub fn clear(&mut self) {
+        self.tables.clear();
+        self.segments.clear();
+        self.windows.clear();
+    }
+
+    /// Each table with its segments and windows.
+    pub fn each(&self) -> impl Iterator<Item = (&TableDemand, &[Segment], &[Window])> {
+        let (mut segments, mut windows) = (&*self.segments, &*self.windows);
+        self.tables.iter().map(move |table| {
+            let (own_segments, rest) = segments.split_at(table.segments);
+            segments = rest;
+            let (own_windows, rest) = windows.split_at(table.windows);
+            windows = rest;
+            (table, own_segments, own_windows)
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! A stage with all that it is specialised for, its WGSL, and the numbers in it.
+
+use super::access::{RowAccess, Values, Width};
+use super::stages::{Fragment, Override, Stage};
+use crate::Tuning;
+use crate::rule::Rule;
+
+/// A stage with what it is specialised for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Kernel {
+    pub stage: Stage,
+    /// For the stages that read rows: how.
+    pub access: RowAccess,
+    /// For the stages that take entries: whether the index list is the common one.
+    pub plain: bool,
+    /// For `partial`: whether it sums entries, or the sums of the level below.
+    pub of_entries: bool,
+    /// For the stages that update rows.
+    pub rule: Option<&'static Rule>,
+}
+
+/// Of a kernel that reads no rows.
+const NO_ROWS: RowAccess =
+    RowAccess { width: Width::Scalar, values: Values::One, lanes: 1, weighted: false };
+
+impl Kernel {
+    /// Of a stage that reads no rows.
+    pub fn of(stage: Stage) -> Self {
+        Self { stage, access: NO_ROWS, plain: false, of_entries: true, rule: None }
+    }
+
+    pub fn ingest(stage: Stage, plain: bool) -> Self {
+        Self { plain, ..Self::of(stage) }
+    }
+
+    pub fn inspect(RowAccess { width, values, .. }: RowAccess) -> Self {
+        let access = RowAccess { width, values, ..NO_ROWS };
+        Self { access, ..Self::of(Stage::Inspect) }
+    }
+
+    pub fn partial(access: RowAccess, of_entries: bool) -> Self {
+        Self { access, of_entries, ..Self::of(Stage::Partial) }
+    }
+
+    pub fn update(stage: Stage, access: RowAccess, rule: &'static Rule) -> Self {
+        Self { access, rule: Some(rule), ..Self::of(stage) }
+    }
+
+    /// The bindings of values.
+    pub fn value_bindings(self) -> usize {
+        if self.stage.spec().reads_values { self.access.values.bindings() } else { 0 }
+    }
+
+    /// The stage's overrides. The wide sorts' sizes are fixed in their files.
+    pub fn constants(self, tuning: &Tuning) -> Vec<(&'static str, f64)> {
+        let number = |flag: bool| f64::from(u8::from(flag));
+        let constant = |held: &Override| match held {
+            Override::Workgroup => ("WORKGROUP", f64::from(tuning.workgroup)),
+            Override::Lanes => ("LANES", f64::from(self.access.lanes)),
+            Override::Weighted => ("WEIGHTED", number(self.access.weighted)),
+            Override::Plain => ("PLAIN", number(self.plain)),
+            Override::Interleave => ("INTERLEAVE", f64::from(tuning.spread)),
+            Override::OfEntries => ("OF_ENTRIES", number(self.of_entries)),
+            Override::AtOnce => ("AT_ONCE", f64::from(tuning.sums_at_once)),
+            Override::Tile => ("TILE", f64::from(tuning.update_tile)),
+            Override::Strip => ("STRIP", f64::from(tuning.ingest_strip)),
+        };
+        self.stage.spec().overrides.iter().map(constant).collect()
+    }
+
+    /// The complete WGSL.
+    pub fn wgsl(self) -> String {
+        let spec = self.stage.spec();
+        let texts = spec.fragments.iter().map(|&fragment| self.text(fragment));
+        texts.chain([spec.wgsl]).collect()
+    }
+
+    fn text(self, fragment: Fragment) -> &'static str {
+        match fragment {
+            Fragment::Text(text) => text,
+            Fragment::Lane => lane(self.access.width),
+            Fragment::PartialSum => partial_sum(self.access.width),
+            Fragment::Values => match self.access.values {
+                Values::One => include_str!("../../shaders/shared/values.wgsl"),
+                Values::Windows => include_str!("../../shaders/shared/value_windows.wgsl"),
+            },
+            Fragment::Touch => match (self.access.width, self.access.values) {
+                (Width::Scalar, _) | (_, Values::Windows) => {
+                    include_str!("../../shaders/shared/no_touch.wgsl")
+                }
+                _ => include_str!("../../shaders/shared/touch.wgsl"),
+            },
+            Fragment::Rule => self.rule.map_or("", |rule| rule.wgsl),
+        }
+    }
+}
+
+fn lane(width: Width) -> &'static str {
+    match width {
+        Width::Scalar => concat!(
+            include_str!("../../shaders/shared/scalar.wgsl"),
+            include_str!("../../shaders/shared/flat.wgsl")
+        ),
+        Width::Vec4 => concat!(
+            include_str!("../../shaders/shared/vec4.wgsl"),
+            include_str!("../../shaders/shared/flat.wgsl")
+        ),
+        Width::Vec8 => include_str!("../../shaders/shared/vec8.wgsl"),
+    }
+}
+
+fn partial_sum(width: Width) -> &'static str {
+    match width {
+        Width::Scalar => include_str!("../../shaders/shared/partial_scalar.wgsl"),
+        Width::Vec4 => include_str!("../../shaders/shared/partial_vec4.wgsl"),
+        Width::Vec8 => include_str!("../../shaders/shared/partial_vec8.wgsl"),
+    }
+}
+
+#[cfg(test)]
+#[path = "kernel_tests.rs"]
+mod tests;

@@ -1,0 +1,169 @@
+//! Makes of a plan the dispatches of a step, in order, with symbolic bindings. Pure: no GPU, no buffer,
+//! no encoder.
+
+mod ingest;
+mod sort;
+mod update;
+
+use super::demand::{Demand, Segment, TableDemand};
+use super::kernel::Kernel;
+use super::layout::Config;
+use super::plan::{Plan, TablePlan};
+use super::shape::{DeviceShape, Launch, Window};
+use super::stages::{MOST_BINDINGS, VALUE_WINDOWS};
+use super::turns::TURNS;
+use crate::Tuning;
+use crate::rule::Rule;
+use crate::timestamps::Timed;
+
+/// A dispatch, and what it binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dispatch {
+    pub part: Timed,
+    pub kernel: Kernel,
+    /// Uniform binding 0.
+    pub config: Config,
+    /// Uniform binding 1, where there is one.
+    pub second: Option<Second>,
+    /// The storage bindings, in their order.
+    pub bound: [Option<Bind>; MOST_BINDINGS],
+    pub launch: Launch,
+}
+
+/// A second uniform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Second {
+    /// A number of entries that the host knows.
+    Entries(u32),
+    /// A number of entries that the GPU knows: of a table's segment.
+    Count { table: u32, segment: u32 },
+    /// The words of the rule for a table's step.
+    Rule { table: u32 },
+}
+
+/// What is bound: bytes of a table or of the scratch, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bind {
+    Param {
+        table: u32,
+        window: u32,
+    },
+    State {
+        table: u32,
+        window: u32,
+    },
+    Values {
+        table: u32,
+        first_row: u32,
+        rows: u32,
+    },
+    Status {
+        table: u32,
+    },
+    Indices {
+        table: u32,
+        segment: u32,
+    },
+    Map {
+        table: u32,
+        segment: u32,
+    },
+    Weights {
+        table: u32,
+        segment: u32,
+    },
+    Pairs,
+    Sorted,
+    Histogram,
+    /// Stands in for what a gradient does not have.
+    Placeholder(u32),
+}
+
+/// Lists the dispatches of a step into `out`.
+pub(crate) fn list(
+    demand: &Demand,
+    plan: &Plan,
+    (device, tuning): (DeviceShape, &Tuning),
+    rule: &'static Rule,
+    out: &mut Vec<Dispatch>,
+) {
+    out.clear();
+    let mut list = List { plan, device, tuning, rule, part: Timed::Ingest, out };
+    let live = || {
+        let each = demand.each().zip(&plan.tables);
+        each.map(|((asked, segments, windows), at)| Live { asked, segments, windows, at })
+    };
+    live().for_each(|live| list.entries(live));
+    list.part = Timed::Sort;
+    list.sort();
+    list.heads();
+    live().for_each(|live| list.repeats(live));
+    list.part = Timed::Partial;
+    live().for_each(|live| list.partial(live));
+    list.part = Timed::Update;
+    live().for_each(|live| list.update(live));
+}
+
+/// A list in the making.
+struct List<'a> {
+    plan: &'a Plan,
+    device: DeviceShape,
+    tuning: &'a Tuning,
+    rule: &'static Rule,
+    part: Timed,
+    out: &'a mut Vec<Dispatch>,
+}
+
+/// A table as the stages see it.
+#[derive(Clone, Copy)]
+struct Live<'a> {
+    asked: &'a TableDemand,
+    segments: &'a [Segment],
+    windows: &'a [Window],
+    at: &'a TablePlan,
+}
+
+impl List<'_> {
+    fn dispatch<const N: usize>(
+        &mut self,
+        kernel: Kernel,
+        config: Config,
+        bound: [Bind; N],
+        launch: Launch,
+    ) {
+        self.dispatch_with(kernel, (config, None), bound.into_iter(), launch);
+    }
+
+    fn dispatch_with(
+        &mut self,
+        kernel: Kernel,
+        (config, second): (Config, Option<Second>),
+        mut bound: impl Iterator<Item = Bind>,
+        launch: Launch,
+    ) {
+        debug_assert!(launch.turns <= TURNS, "{kernel:?} takes {} turns", launch.turns);
+        let bound = std::array::from_fn(|_| bound.next());
+        self.out.push(Dispatch { part: self.part, kernel, config, second, bound, launch });
+    }
+}
+
+impl Live<'_> {
+    /// The windows of the table's values.
+    fn values(self) -> impl Iterator<Item = Bind> {
+        let TableDemand { table, value_rows, .. } = *self.asked;
+        let per_window = self.at.rows_per_value_window;
+        let windows = (0..VALUE_WINDOWS as u32).map(move |number| {
+            let first_row = number.saturating_mul(per_window);
+            let rows = per_window.min(value_rows.saturating_sub(first_row));
+            match rows {
+                0 => Bind::Placeholder(number),
+                rows => Bind::Values { table, first_row, rows },
+            }
+        });
+        windows.take(self.at.access.values.bindings())
+    }
+}
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+//! The stages that make pairs of one gradient's entries: ingest, weigh, inspect.
+
+use super::{Bind, List, Live, Second};
+use crate::Form;
+use crate::step::demand::{Inspect, Segment, ValueOrigin};
+use crate::step::kernel::Kernel;
+use crate::step::layout::{Config, EntriesConfig, InspectConfig};
+use crate::step::plan::Plan;
+use crate::step::shape::{Grid, Launch};
+use crate::step::stages::Stage;
+use crate::step::turns;
+
+impl List<'_> {
+    /// The entries of all gradients of a table.
+    pub(super) fn entries(&mut self, live: Live<'_>) {
+        for (number, segment) in live.segments.iter().enumerate() {
+            let config = entries_config(live, segment, self.plan);
+            let at = Bind::at(live, number as u32, segment);
+            self.ingest(live, segment, config, at);
+            self.weigh(live, segment, config, at);
+            self.inspect(live, segment, config, at);
+        }
+    }
+
+    /// Where the pairs of a table are before the sort: a promised table's are written where they stay.
+    fn unsorted(&self, live: Live<'_>) -> Bind {
+        let passes = if live.at.sorted { self.plan.sort.passes.len() } else { 0 };
+        Bind::pairs(passes)
+    }
+
+    fn ingest(&mut self, live: Live<'_>, segment: &Segment, config: EntriesConfig, at: At) {
+        let form = self.tuning.form;
+        let per_workgroup = self.tuning.workgroup * self.tuning.ingest_strip;
+        let (workgroups, turns) = match (self.plan.small, form) {
+            (false, _) => {
+                (segment.nnz.div_ceil(per_workgroup), turns::ingest(self.tuning.ingest_strip))
+            }
+            (true, Form::Serial) => {
+                (1, turns::ingest_small_serial(segment.nnz, config.key_bits, config.block))
+            }
+            (true, Form::Wide) => (1, turns::ingest_small_wide(segment.nnz)),
+        };
+        let launch = Launch { grid: Grid::over(workgroups, self.device), turns };
+        let kernel = Kernel::ingest(Stage::ingest(form, self.plan.small), segment.plain);
+        let At { table, segment: number, .. } = at;
+        let second = match segment.counted {
+            true => Second::Count { table, segment: number },
+            false => Second::Entries(segment.nnz),
+        };
+        let indices = Bind::Indices { table, segment: number };
+        let bound = [indices, at.map, self.unsorted(live), Bind::Status { table }];
+        let uniforms = (Config::Entries(config), Some(second));
+        self.dispatch_with(kernel, uniforms, bound.into_iter(), launch);
+    }
+
+    fn weigh(&mut self, live: Live<'_>, segment: &Segment, config: EntriesConfig, at: At) {
+        if !live.asked.weighted {
+            return;
+        }
+        let weights = match segment.has_weights {
+            true => Bind::Weights { table: at.table, segment: at.segment },
+            false => Bind::Placeholder(1),
+        };
+        let launch = Launch { grid: self.over(segment), turns: 0 };
+        let bound = [at.map, weights, Bind::Sorted];
+        self.dispatch(Kernel::of(Stage::Weigh), Config::Entries(config), bound, launch);
+    }
+
+    fn inspect(&mut self, live: Live<'_>, segment: &Segment, entries: EntriesConfig, at: At) {
+        let Some(inspect) = segment.inspect else { return };
+        let columns = live.columns();
+        let rows_per_window = live.at.rows_per_value_window;
+        let skip = (inspect == Inspect::Skip).into();
+        let config = InspectConfig { entries, columns, rows_per_window, skip, pad0: 0 };
+        let fixed = [self.unsorted(live), at.map, Bind::Status { table: at.table }];
+        let launch = Launch { grid: self.over(segment), turns: turns::inspect(columns) };
+        let kernel = Kernel::inspect(live.at.access);
+        let bound = fixed.into_iter().chain(live.values());
+        self.dispatch_with(kernel, (Config::Inspect(config), None), bound, launch);
+    }
+
+    /// One invocation per entry.
+    fn over(&self, segment: &Segment) -> Grid {
+        Grid::over(segment.nnz.div_ceil(self.tuning.workgroup), self.device)
+    }
+}
+
+/// Which segment it is, and its map.
+#[derive(Clone, Copy)]
+struct At {
+    table: u32,
+    segment: u32,
+    map: Bind,
+}
+
+impl Bind {
+    fn at(live: Live<'_>, number: u32, segment: &Segment) -> At {
+        let table = live.asked.table;
+        let map = match segment.origin {
+            ValueOrigin::Map => Self::Map { table, segment: number },
+            ValueOrigin::Entry | ValueOrigin::Row => Self::Placeholder(0),
+        };
+        At { table, segment: number, map }
+    }
+}
+
+fn entries_config(live: Live<'_>, segment: &Segment, plan: &Plan) -> EntriesConfig {
+    let geometry = live.asked.geometry;
+    let lists = plan.heads.map_or_else(Default::default, |heads| heads.lists);
+    EntriesConfig {
+        first: live.at.keys.first + segment.entry_base,
+        capacity: segment.nnz,
+        key_base: live.at.keys.base,
+        sentinel: live.at.keys.sentinel,
+        index_format: segment.index_dtype as u32,
+        axes: geometry.sparse_dim,
+        axis_size_0: geometry.axes[0],
+        axis_size_1: geometry.axes[1],
+        axis_size_2: geometry.axes[2],
+        value_origin: segment.origin as u32,
+        value_base: segment.value_base,
+        value_rows: segment.value_rows,
+        weighted: live.asked.weighted.into(),
+        entry_base: segment.entry_base,
+        terms: live.at.terms,
+        // No table has a row of that number.
+        padding_row: segment.padding_row.unwrap_or(u32::MAX),
+        has_weights: segment.has_weights.into(),
+        key_bits: plan.sort.key_bits,
+        block: lists.block,
+        lists: lists.first,
+    }
+}

@@ -1,0 +1,302 @@
+//! The compute stages: one table of all that is known of each.
+
+use crate::Form;
+
+/// A compute stage; its name is that of its file, label, twin and test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    Ingest,
+    IngestSmallSerial,
+    IngestSmallWide,
+    Weigh,
+    Inspect,
+    SortSerialHistogram,
+    SortSerialScan,
+    SortSerialScatter,
+    SortWideHistogram,
+    SortWideScan,
+    SortWideScatter,
+    Heads,
+    Repeats,
+    Partial,
+    UpdateSerial,
+    UpdateWide,
+}
+
+/// What a stage binds. Buffers of the caller's are always `ReadWrite`: an engine may hand out
+/// slices of one buffer, which must not be bound both ways in one dispatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    Uniform,
+    Read,
+    ReadWrite,
+}
+
+/// A piece of WGSL that a stage is joined from.
+#[derive(Clone, Copy, Debug)]
+pub enum Fragment {
+    Text(&'static str),
+    /// How a row is read and computed with, by its width.
+    Lane,
+    /// How a partial sum is read, by the width.
+    PartialSum,
+    /// How values are bound.
+    Values,
+    /// Reading a row ahead, where that is possible.
+    Touch,
+    Rule,
+}
+
+/// A number that a stage's pipeline is specialised by.
+#[derive(Clone, Copy, Debug)]
+pub enum Override {
+    Workgroup,
+    Lanes,
+    Weighted,
+    Plain,
+    Interleave,
+    OfEntries,
+    AtOnce,
+    Tile,
+    Strip,
+}
+
+/// All that is known of a stage.
+#[derive(Debug)]
+pub struct Spec {
+    pub stage: Stage,
+    /// The label of everything made for it.
+    pub label: &'static str,
+    /// Its own file, behind the fragments.
+    pub wgsl: &'static str,
+    pub fragments: &'static [Fragment],
+    /// Its bindings from 0 on.
+    pub bound: &'static [Bound],
+    /// Whether it binds values too, from [`FIRST_VALUES`] on.
+    pub reads_values: bool,
+    pub overrides: &'static [Override],
+}
+
+/// The binding of the first window of values; the others follow it.
+pub const FIRST_VALUES: u32 = 5;
+/// Most bindings of values.
+pub const VALUE_WINDOWS: usize = 5;
+/// One more than the highest binding of any stage.
+pub const MOST_BINDINGS: usize = FIRST_VALUES as usize + VALUE_WINDOWS;
+/// Most uniform buffers of a stage.
+pub const MOST_UNIFORMS: usize = 2;
+
+impl Stage {
+    pub fn spec(self) -> &'static Spec {
+        &STAGES[self as usize]
+    }
+
+    pub fn ingest(form: Form, small: bool) -> Self {
+        match (small, form) {
+            (false, _) => Self::Ingest,
+            (true, Form::Serial) => Self::IngestSmallSerial,
+            (true, Form::Wide) => Self::IngestSmallWide,
+        }
+    }
+
+    /// Histogram, scan, scatter.
+    pub fn sort(form: Form) -> [Self; 3] {
+        match form {
+            Form::Serial => {
+                [Self::SortSerialHistogram, Self::SortSerialScan, Self::SortSerialScatter]
+            }
+            Form::Wide => [Self::SortWideHistogram, Self::SortWideScan, Self::SortWideScatter],
+        }
+    }
+
+    pub fn update(form: Form) -> Self {
+        match form {
+            Form::Serial => Self::UpdateSerial,
+            Form::Wide => Self::UpdateWide,
+        }
+    }
+}
+
+macro_rules! file {
+    ($name:literal) => {
+        include_str!(concat!("../../shaders/", $name, ".wgsl"))
+    };
+}
+
+macro_rules! shared {
+    ($name:literal) => {
+        Fragment::Text(include_str!(concat!("../../shaders/shared/", $name, ".wgsl")))
+    };
+}
+
+const GRID: Fragment = shared!("grid");
+const TILES: Fragment = shared!("tiles");
+const SLICES: Fragment = shared!("slices");
+const SORT: Fragment = shared!("sort");
+const SCAN: Fragment = shared!("scan");
+const RUNS: Fragment = shared!("runs");
+const HEADS: Fragment = shared!("heads");
+const LIST_HEADS: Fragment = shared!("list_heads");
+const FORMATS: Fragment = shared!("formats");
+const SUMS: Fragment = shared!("sums");
+const UPDATE_ROW: Fragment = shared!("update_row");
+const ENTRIES: Fragment = shared!("entries");
+const TAKE_ENTRY: Fragment = shared!("take_entry");
+const STATUS: Fragment = shared!("status");
+
+use Bound::{Read, ReadWrite, Uniform};
+use Fragment::{Lane, PartialSum, Rule, Touch, Values};
+use Override::{AtOnce, Interleave, Lanes, OfEntries, Plain, Strip, Tile, Weighted, Workgroup};
+
+const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
+const HISTOGRAM: &[Bound] = &[Uniform, Read, ReadWrite];
+const SCATTER: &[Bound] = &[Uniform, Read, ReadWrite, ReadWrite];
+const UPDATE: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, Read];
+
+const fn plain_spec(stage: Stage, label: &'static str, wgsl: &'static str) -> Spec {
+    let (fragments, bound, overrides): (&[Fragment], &[Bound], &[Override]) = (&[], &[], &[]);
+    Spec { stage, label, wgsl, fragments, bound, reads_values: false, overrides }
+}
+
+static STAGES: [Spec; 16] = [
+    Spec {
+        fragments: &[GRID, ENTRIES, STATUS, TAKE_ENTRY],
+        bound: INGEST,
+        overrides: &[Workgroup, Plain, Strip],
+        ..plain_spec(Stage::Ingest, "sparse_adam::ingest", file!("ingest"))
+    },
+    Spec {
+        fragments: &[ENTRIES, STATUS, TAKE_ENTRY, RUNS, HEADS, LIST_HEADS],
+        bound: INGEST,
+        overrides: &[Plain],
+        ..plain_spec(
+            Stage::IngestSmallSerial,
+            "sparse_adam::ingest_small_serial",
+            file!("ingest_small_serial"),
+        )
+    },
+    Spec {
+        fragments: &[ENTRIES, STATUS, TAKE_ENTRY],
+        bound: INGEST,
+        overrides: &[Plain],
+        ..plain_spec(
+            Stage::IngestSmallWide,
+            "sparse_adam::ingest_small_wide",
+            file!("ingest_small_wide"),
+        )
+    },
+    Spec {
+        fragments: &[GRID, ENTRIES],
+        bound: &[Uniform, ReadWrite, ReadWrite, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Weigh, "sparse_adam::weigh", file!("weigh"))
+    },
+    Spec {
+        fragments: &[Lane, FORMATS, Values, GRID, ENTRIES, STATUS],
+        bound: &[Uniform, ReadWrite, ReadWrite, ReadWrite],
+        reads_values: true,
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Inspect, "sparse_adam::inspect", file!("inspect"))
+    },
+    Spec {
+        fragments: &[SORT],
+        bound: HISTOGRAM,
+        overrides: &[Workgroup],
+        ..plain_spec(
+            Stage::SortSerialHistogram,
+            "sparse_adam::sort_serial_histogram",
+            file!("sort_serial_histogram"),
+        )
+    },
+    Spec {
+        fragments: &[SORT],
+        bound: &[Uniform, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(
+            Stage::SortSerialScan,
+            "sparse_adam::sort_serial_scan",
+            file!("sort_serial_scan"),
+        )
+    },
+    Spec {
+        fragments: &[SORT],
+        bound: SCATTER,
+        overrides: &[Workgroup],
+        ..plain_spec(
+            Stage::SortSerialScatter,
+            "sparse_adam::sort_serial_scatter",
+            file!("sort_serial_scatter"),
+        )
+    },
+    Spec {
+        fragments: &[GRID, SORT],
+        bound: HISTOGRAM,
+        ..plain_spec(
+            Stage::SortWideHistogram,
+            "sparse_adam::sort_wide_histogram",
+            file!("sort_wide_histogram"),
+        )
+    },
+    Spec {
+        fragments: &[SORT, SCAN],
+        bound: &[Uniform, ReadWrite],
+        ..plain_spec(Stage::SortWideScan, "sparse_adam::sort_wide_scan", file!("sort_wide_scan"))
+    },
+    Spec {
+        fragments: &[GRID, SORT, SCAN],
+        bound: SCATTER,
+        ..plain_spec(
+            Stage::SortWideScatter,
+            "sparse_adam::sort_wide_scatter",
+            file!("sort_wide_scatter"),
+        )
+    },
+    Spec {
+        fragments: &[GRID, RUNS, HEADS, LIST_HEADS],
+        bound: &[Uniform, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Heads, "sparse_adam::heads", file!("heads"))
+    },
+    Spec {
+        fragments: &[GRID, STATUS, RUNS],
+        bound: &[Uniform, Read, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Repeats, "sparse_adam::repeats", file!("repeats"))
+    },
+    Spec {
+        fragments: &[Lane, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS, SUMS],
+        bound: &[Uniform, ReadWrite],
+        reads_values: true,
+        overrides: &[Workgroup, Lanes, Weighted, OfEntries, AtOnce, Interleave],
+        ..plain_spec(Stage::Partial, "sparse_adam::partial", file!("partial"))
+    },
+    Spec {
+        fragments: &[
+            Lane, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS, SUMS, HEADS, Rule,
+            UPDATE_ROW, Touch,
+        ],
+        bound: UPDATE,
+        reads_values: true,
+        overrides: &[Workgroup, Weighted, Interleave],
+        ..plain_spec(Stage::UpdateSerial, "sparse_adam::update_serial", file!("update_serial"))
+    },
+    Spec {
+        fragments: &[
+            Lane, FORMATS, PartialSum, Values, GRID, SLICES, RUNS, SUMS, HEADS, Rule, UPDATE_ROW,
+        ],
+        bound: UPDATE,
+        reads_values: true,
+        overrides: &[Workgroup, Lanes, Weighted, Tile],
+        ..plain_spec(Stage::UpdateWide, "sparse_adam::update_wide", file!("update_wide"))
+    },
+];
+
+/// Each stage is at its place, and binds no value where something else is.
+const _: () = {
+    let mut at = 0;
+    while at < STAGES.len() {
+        assert!(STAGES[at].stage as usize == at);
+        assert!(STAGES[at].bound.len() <= FIRST_VALUES as usize || !STAGES[at].reads_values);
+        at += 1;
+    }
+};

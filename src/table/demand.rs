@@ -1,0 +1,131 @@
+//! What a step is asked for a table, and the bytes behind the names that its dispatches bind.
+
+use super::Table;
+use crate::grad::ValueSource;
+use crate::step::demand::{Demand, Inspect, Segment, TableDemand, ValueOrigin};
+use crate::step::list::Bind;
+use crate::step::shape::Window;
+use crate::{Duplicates, NonFinite, Region, SparseGrad};
+use wgpu::CommandEncoder;
+
+impl Table {
+    /// Adds what a step does for it, as table `number`; nothing where it has no entries.
+    pub fn ask(&self, number: u32, demand: &mut Demand) {
+        let Some(first) = self.grads.first() else { return };
+        let promised = first.duplicates == Duplicates::None;
+        demand.segments.extend(self.segments());
+        demand.windows.extend(
+            self.windows
+                .iter()
+                .map(|&super::TableWindow { first_row, rows, .. }| Window { first_row, rows }),
+        );
+        demand.tables.push(TableDemand {
+            table: number,
+            geometry: self.geometry,
+            // Checked when the gradients were set.
+            nnz: self.grads.iter().map(|grad| grad.nnz).sum(),
+            value_rows: self.value_rows() as u32,
+            value_row_bytes: self.row_bytes.values,
+            promised,
+            checked: first.duplicates == Duplicates::NoneChecked,
+            first_wins: promised || matches!(first.source, ValueSource::Row),
+            weighted: self.grads.iter().any(|grad| grad.weights.is_some()),
+            can_fuse_ingest: self.grads.len() == 1 && first.non_finite == NonFinite::Applied,
+            segments: self.grads.len(),
+            windows: self.windows.len(),
+        });
+    }
+
+    fn segments(&self) -> impl Iterator<Item = Segment> {
+        let (mut entry_base, mut value_base) = (0, 0);
+        self.grads.iter().map(move |grad| {
+            let segment = self.segment(grad, entry_base, value_base);
+            entry_base += segment.nnz;
+            value_base += segment.value_rows;
+            segment
+        })
+    }
+
+    fn segment(&self, grad: &SparseGrad, entry_base: u32, value_base: u32) -> Segment {
+        Segment {
+            nnz: grad.nnz,
+            entry_base,
+            value_base,
+            value_rows: grad.value_rows(self.geometry),
+            index_dtype: grad.format,
+            origin: match grad.source {
+                ValueSource::Entry => ValueOrigin::Entry,
+                ValueSource::Map { .. } => ValueOrigin::Map,
+                ValueSource::Row => ValueOrigin::Row,
+            },
+            plain: grad.is_plain(self.geometry),
+            has_weights: grad.weights.is_some(),
+            counted: grad.count.is_some(),
+            inspect: match grad.non_finite {
+                NonFinite::Applied => None,
+                NonFinite::Skipped => Some(Inspect::Skip),
+                _ => Some(Inspect::Count),
+            },
+            padding_row: grad.padding_idx,
+        }
+    }
+
+    /// The bytes of it that a dispatch binds; None where it has none of that name.
+    pub fn bytes_of(&self, bind: Bind) -> Option<Region> {
+        let grad = |segment: u32| self.grads.get(segment as usize);
+        match bind {
+            Bind::Param { window, .. } => Some(self.windows[window as usize].region.clone()),
+            Bind::State { window, .. } => {
+                self.state.as_ref().map(|state| Region::from(&state.windows[window as usize]))
+            }
+            Bind::Values { first_row, rows, .. } => {
+                let row = self.row_bytes.values;
+                let values = self.values()?;
+                Some(values.part(u64::from(first_row) * row, u64::from(rows) * row))
+            }
+            Bind::Status { .. } => Some(Region::from(&self.status)),
+            Bind::Indices { segment, .. } => Some(grad(segment)?.indices.clone()),
+            Bind::Map { segment, .. } => match &grad(segment)?.source {
+                ValueSource::Map { map, .. } => Some(map.clone()),
+                ValueSource::Entry | ValueSource::Row => None,
+            },
+            Bind::Weights { segment, .. } => grad(segment)?.weights.clone(),
+            Bind::Pairs | Bind::Sorted | Bind::Histogram | Bind::Placeholder(_) => None,
+        }
+    }
+
+    /// The uniform buffer that a segment's number of entries is copied to.
+    pub fn count(&self, segment: u32) -> Region {
+        Region::from(&self.extras.counts[segment as usize])
+    }
+
+    /// The value rows: where the caller has them, or gathered from several gradients.
+    fn values(&self) -> Option<Region> {
+        match (&*self.grads, &self.extras.gathered) {
+            ([grad], _) => Some(grad.values.clone()),
+            ([_, ..], Some(gathered)) => {
+                let bytes = self.value_rows() * self.row_bytes.values;
+                Some(Region::from(gathered.slice(..bytes)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Copies what must be copied before the pass: counts, and the rows of several gradients.
+    pub fn copy_inputs(&self, encoder: &mut CommandEncoder) {
+        for (number, grad) in self.grads.iter().enumerate() {
+            if let Some(count) = &grad.count {
+                let held = &self.extras.counts[number];
+                encoder.copy_buffer_to_buffer(count.buffer(), count.offset(), held, 0, 4);
+            }
+        }
+        if let ([_, _, ..], Some(gathered)) = (&*self.grads, &self.extras.gathered) {
+            for (segment, grad) in self.segments().zip(&self.grads) {
+                let at = u64::from(segment.value_base) * self.row_bytes.values;
+                let from = &grad.values;
+                let (buffer, offset, size) = (from.buffer(), from.offset(), from.size());
+                encoder.copy_buffer_to_buffer(buffer, offset, gathered, at, size);
+            }
+        }
+    }
+}
