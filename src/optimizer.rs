@@ -11,8 +11,8 @@ use crate::settle::Before;
 use crate::step::record::Recorder;
 use crate::table::Table;
 use crate::{
-    AdamOptions, Error, GroupId, Param, ParamGroup, ParamId, Region, SparseGrad, Status,
-    Timestamps, Tuning, device_limits,
+    AdamOptions, Error, GroupId, Kit, Param, ParamGroup, ParamId, Region, SparseGrad, Status,
+    Timestamps, Tuning,
 };
 use std::sync::Arc;
 use wgpu::{CommandEncoder, Device, Queue};
@@ -76,25 +76,32 @@ impl SparseAdam {
         defaults: AdamOptions,
         tuning: Tuning,
     ) -> Result<Self, Error> {
-        Self::with_rule(device, queue, defaults, tuning, &ADAM)
+        defaults.validate()?;
+        tuning.validate()?;
+        Guard::new(device, queue).alive()?;
+        Self::with_kit(&Kit::with_tuning(device, queue, tuning)?, defaults)
     }
 
-    /// As [`SparseAdam::with_tuning`], with another rule.
+    /// As [`SparseAdam::new`], with the device, tuning and pipelines of `kit`, which others may share.
+    ///
+    /// # Errors
+    /// As [`SparseAdam::new`].
+    pub fn with_kit(kit: &Kit, defaults: AdamOptions) -> Result<Self, Error> {
+        Self::with_rule(kit, defaults, &ADAM)
+    }
+
+    /// As [`SparseAdam::with_kit`], with another rule.
     pub(crate) fn with_rule(
-        device: &Device,
-        queue: &Queue,
+        kit: &Kit,
         defaults: AdamOptions,
-        tuning: Tuning,
         rule: &'static Rule,
     ) -> Result<Self, Error> {
         defaults.validate()?;
-        tuning.validate()?;
-        let guard = Guard::new(device, queue);
+        let guard = Guard::new(&kit.device, &kit.queue);
         guard.alive()?;
-        device_limits::check(&device.limits())?;
         Ok(Self {
             number: next_optimizer(),
-            recorder: Recorder::new(Arc::new(guard), tuning, rule)?,
+            recorder: Recorder::new(Arc::new(guard), kit.clone(), rule)?,
             before: None,
             spare_grads: Vec::new(),
             defaults,
@@ -311,7 +318,7 @@ impl SparseAdam {
 
     /// The sizes in use.
     pub fn tuning(&self) -> &Tuning {
-        &self.recorder.tuning
+        &self.recorder.kit.tuning
     }
 
     pub(crate) fn table(&self, param: ParamId) -> Result<&Table, Error> {

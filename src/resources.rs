@@ -22,7 +22,7 @@ pub struct Resources {
     pub uniform_chunks: u64,
     /// Bind groups made so far.
     pub bind_groups: u64,
-    /// Pipelines made so far.
+    /// Pipelines made so far, by all optimizers of the kit.
     pub pipelines: usize,
 }
 
@@ -40,7 +40,7 @@ impl SparseAdam {
             uniform_bytes: self.recorder.uniforms.bytes(),
             uniform_chunks: self.recorder.uniforms.chunks(),
             bind_groups: self.recorder.bind_groups.created(),
-            pipelines: self.recorder.pipelines.created(),
+            pipelines: self.recorder.kit.pipelines().created(),
         }
     }
 

@@ -70,9 +70,10 @@ impl SparseAdam {
     fn take_back(&mut self) {
         let guard = Arc::clone(&self.recorder.guard);
         // Here no refusal comes at once: it would be told by the next call.
-        if let Ok(recorder) =
-            Recorder::new(Arc::clone(&guard), self.recorder.tuning, self.recorder.rule)
-        {
+        // Any pipeline may be what was refused, so other optimizers of the kit build theirs anew too.
+        self.recorder.kit.pipelines().forget();
+        let (kit, rule) = (self.recorder.kit.clone(), self.recorder.rule);
+        if let Ok(recorder) = Recorder::new(Arc::clone(&guard), kit, rule) {
             self.recorder = recorder;
         }
         for table in &mut self.tables {

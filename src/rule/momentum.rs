@@ -1,12 +1,12 @@
 //! SGD with momentum, whose state has one field where Adam's has two: it shows that a rule is one Rust
 //! file and one WGSL file, and that nothing else knows which it is.
 
-use super::{Rule, Value, Words};
+use super::{Rule, Value};
 use crate::headless::Gpu;
 use crate::reference::{self, Gradient};
 use crate::rule::adam::ADAM;
 use crate::table::State;
-use crate::{AdamOptions, Param, SparseAdam, SparseGrad, Tuning};
+use crate::{AdamOptions, Kit, Param, SparseAdam, SparseGrad, Tuning};
 use pollster::block_on;
 
 /// `options.lr`, and `options.betas.0` as the momentum (torch/optim/sgd.py).
@@ -68,8 +68,8 @@ fn twin(rule: &Rule, param: &mut [f32], fields: &mut [Vec<f32>], grad: &Gradient
 }
 
 fn optimizer(gpu: &Gpu, tuning: Tuning, rule: &'static Rule) -> SparseAdam {
-    let options = AdamOptions::default();
-    SparseAdam::with_rule(&gpu.device, &gpu.queue, options, tuning, rule).unwrap()
+    let kit = Kit::with_tuning(&gpu.device, &gpu.queue, tuning).unwrap();
+    SparseAdam::with_rule(&kit, AdamOptions::default(), rule).unwrap()
 }
 
 /// Steps, then the state moved into another optimizer of the other tuning, then more steps.

@@ -9,7 +9,7 @@ use foldhash::HashMap;
 use std::collections::hash_map::Entry;
 use wgpu::{
     BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, BufferBindingType,
-    ComputePipeline, ComputePipelineDescriptor, Device, PipelineCompilationOptions,
+    ComputePipeline, ComputePipelineDescriptor, Device, PipelineCache, PipelineCompilationOptions,
     PipelineLayoutDescriptor, ShaderModuleDescriptor, ShaderSource, ShaderStages,
 };
 
@@ -17,14 +17,23 @@ use wgpu::{
 #[derive(Debug)]
 pub struct Pipelines {
     tuning: Tuning,
+    /// Where the driver keeps what it compiles, if the caller has such a place.
+    pub cache: Option<PipelineCache>,
     /// By what is bound, and how many bindings of values follow.
     layouts: Vec<(&'static [Bound], usize, Layout)>,
+    layouts_made: usize,
     made: HashMap<Kernel, (ComputePipeline, usize)>,
 }
 
 impl Pipelines {
     pub fn new(tuning: &Tuning) -> Self {
-        Self { tuning: *tuning, layouts: Vec::new(), made: HashMap::default() }
+        Self {
+            tuning: *tuning,
+            cache: None,
+            layouts: Vec::new(),
+            layouts_made: 0,
+            made: HashMap::default(),
+        }
     }
 
     /// A kernel's pipeline and layout; built if they are not there.
@@ -36,15 +45,23 @@ impl Pipelines {
         guard: &Guard,
         kernel: Kernel,
     ) -> Result<(&ComputePipeline, &Layout), Error> {
-        let (pipeline, layout) = match self.made.entry(kernel) {
+        let Self { tuning, cache, layouts, layouts_made, made } = self;
+        let (pipeline, at) = match made.entry(kernel) {
             Entry::Occupied(made) => made.into_mut(),
             Entry::Vacant(free) => {
-                let number = layout_of(&mut self.layouts, guard, kernel)?;
-                let pipeline = create(guard, &self.tuning, kernel, &self.layouts[number].2)?;
-                free.insert((pipeline, number))
+                let at = layout_of((layouts, layouts_made), guard, kernel)?;
+                let pipeline = create(guard, (tuning, cache.as_ref()), kernel, &layouts[at].2)?;
+                free.insert((pipeline, at))
             }
         };
-        Ok((pipeline, &self.layouts[*layout].2))
+        Ok((pipeline, &layouts[*at].2))
+    }
+
+    /// Forgets all, because some may have been refused since. Layouts get other numbers, so that no
+    /// bind group of the old ones is taken for one of the new.
+    pub fn forget(&mut self) {
+        self.made.clear();
+        self.layouts.clear();
     }
 
     /// Pipelines built so far.
@@ -53,20 +70,20 @@ impl Pipelines {
     }
 }
 
-/// The number of a kernel's layout, which stages that bind alike share.
+/// The place of a kernel's layout, which stages that bind alike share.
 fn layout_of(
-    layouts: &mut Vec<(&'static [Bound], usize, Layout)>,
+    (layouts, made): (&mut Vec<(&'static [Bound], usize, Layout)>, &mut usize),
     guard: &Guard,
     kernel: Kernel,
 ) -> Result<usize, Error> {
     let (bound, values) = (kernel.stage.spec().bound, kernel.value_bindings());
     let known = layouts.iter().position(|held| (held.0, held.1) == (bound, values));
-    if let Some(number) = known {
-        return Ok(number);
+    if let Some(place) = known {
+        return Ok(place);
     }
-    let number = layouts.len();
-    layouts.push((bound, values, create_layout(guard, kernel, number)?));
-    Ok(number)
+    layouts.push((bound, values, create_layout(guard, kernel, *made)?));
+    *made += 1;
+    Ok(layouts.len() - 1)
 }
 
 fn create_layout(guard: &Guard, kernel: Kernel, number: usize) -> Result<Layout, Error> {
@@ -97,7 +114,7 @@ fn create_layout(guard: &Guard, kernel: Kernel, number: usize) -> Result<Layout,
 
 fn create(
     guard: &Guard,
-    tuning: &Tuning,
+    (tuning, cache): (&Tuning, Option<&PipelineCache>),
     kernel: Kernel,
     layout: &Layout,
 ) -> Result<ComputePipeline, Error> {
@@ -123,7 +140,7 @@ fn create(
                 // Every shader initialises the workgroup memory that it reads.
                 zero_initialize_workgroup_memory: false,
             },
-            cache: None,
+            cache,
         })
     };
     guard.make(name, 0, build)

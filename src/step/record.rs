@@ -17,7 +17,7 @@ use crate::guard::Guard;
 use crate::rule::{Rule, Words};
 use crate::table::Table;
 use crate::timestamps::{Timed, Timestamps};
-use crate::{Error, Region, SparseGrad, Tuning, device_limits};
+use crate::{Error, Kit, Region, SparseGrad, device_limits};
 use std::sync::Arc;
 use wgpu::{
     BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, ComputePipeline,
@@ -30,10 +30,9 @@ const PLACEHOLDER_BYTES: u64 = 256;
 #[derive(Debug)]
 pub struct Recorder {
     pub guard: Arc<Guard>,
-    pub tuning: Tuning,
     pub shape: DeviceShape,
     pub rule: &'static Rule,
-    pub pipelines: Pipelines,
+    pub kit: Kit,
     pub bind_groups: BindGroups,
     pub uniforms: Uniforms,
     pub scratch: Scratch,
@@ -69,17 +68,16 @@ struct Ready {
 impl Recorder {
     /// # Errors
     /// As [`Guard::make`] and [`Guard::buffer`].
-    pub fn new(guard: Arc<Guard>, tuning: Tuning, rule: &'static Rule) -> Result<Self, Error> {
+    pub fn new(guard: Arc<Guard>, kit: Kit, rule: &'static Rule) -> Result<Self, Error> {
         let limits = device_limits::usable(guard.device.limits());
         let shape = DeviceShape::of(&limits, guard.device.features());
         let smallest = Scratch::new(&guard)?;
         let bytes = placeholder_stride(shape) * VALUE_WINDOWS as u64;
         let placeholder = guard.storage("sparse_adam::placeholder", bytes)?;
         Ok(Self {
-            tuning,
             shape,
             rule,
-            pipelines: Pipelines::new(&tuning),
+            kit,
             bind_groups: BindGroups::default(),
             uniforms: Uniforms::new(&guard)?,
             scratch: smallest.clone(),
@@ -129,8 +127,8 @@ impl Recorder {
     fn list_next(&mut self) -> Result<ScratchBytes, Error> {
         self.listed = None;
         std::mem::swap(&mut self.demand, &mut self.next);
-        let plan = plan(&self.demand.tables, self.shape, &self.tuning)?;
-        let on = (self.shape, &self.tuning);
+        let plan = plan(&self.demand.tables, self.shape, &self.kit.tuning)?;
+        let on = (self.shape, &self.kit.tuning);
         list(&self.demand, &plan, on, self.rule, &mut self.list);
         let need = ScratchBytes {
             // Pairs that are sorted as they come in, or not at all, are never elsewhere.
@@ -147,8 +145,9 @@ impl Recorder {
     /// # Errors
     /// As [`Guard::make`].
     pub fn build(&mut self) -> Result<(), Error> {
+        let mut pipelines = self.kit.pipelines();
         let mut kernels = self.list.iter().map(|dispatch| dispatch.kernel);
-        kernels.try_for_each(|kernel| self.pipelines.get(&self.guard, kernel).map(drop))
+        kernels.try_for_each(|kernel| pipelines.get(&self.guard, kernel).map(drop))
     }
 
     /// Makes what the prepared step binds. `words` gives the rule's for the step of a table.
@@ -179,9 +178,11 @@ impl Recorder {
         tables: &[Table],
         words: impl Fn(u32) -> Words,
     ) -> Result<(), Error> {
-        let guard = Arc::clone(&self.guard);
+        let (guard, kit) = (Arc::clone(&self.guard), self.kit.clone());
+        let mut pipelines = kit.pipelines();
         let taken = guard.make("what a step binds", 0, |_| {
-            list.iter().try_for_each(|dispatch| self.bind(dispatch, tables, &words))?;
+            let pipelines = &mut *pipelines;
+            list.iter().try_for_each(|dispatch| self.bind(dispatch, pipelines, tables, &words))?;
             Ok(self.uniforms.flush(&guard))
         })??;
         // A device that has taken slots lives; in a browser it takes them in any case.
@@ -191,6 +192,7 @@ impl Recorder {
     fn bind(
         &mut self,
         dispatch: &Dispatch,
+        pipelines: &mut Pipelines,
         tables: &[Table],
         words: &impl Fn(u32) -> Words,
     ) -> Result<(), Error> {
@@ -211,7 +213,7 @@ impl Recorder {
         let storage = dispatch.bound.iter().map_while(|&bind| Some(self.resolve(bind?, tables)));
         let mut all = std::iter::once(config).chain(second).chain(storage);
         let bound: Bindings = std::array::from_fn(|_| all.next());
-        let (pipeline, layout) = self.pipelines.get(guard, dispatch.kernel)?;
+        let (pipeline, layout) = pipelines.get(guard, dispatch.kernel)?;
         let group = self.bind_groups.get(&guard.device, layout, bound);
         self.ready.push(Ready {
             part: dispatch.part,

@@ -13,7 +13,9 @@ type Limit = (&'static str, u64, fn(&mut Limits, u64));
 
 const LIMITS: [Limit; 14] = [
     ("max_bind_groups", 1, |limits, to| limits.max_bind_groups = to as u32),
-    ("max_bindings_per_bind_group", 9, |limits, to| limits.max_bindings_per_bind_group = to as u32),
+    ("max_bindings_per_bind_group", 10, |limits, to| {
+        limits.max_bindings_per_bind_group = to as u32
+    }),
     ("max_dynamic_uniform_buffers_per_pipeline_layout", 2, |limits, to| {
         limits.max_dynamic_uniform_buffers_per_pipeline_layout = to as u32;
     }),
