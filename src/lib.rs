@@ -4,6 +4,7 @@
 
 #[cfg(feature = "checkpoint")]
 mod checkpoint;
+mod chunk;
 #[cfg(feature = "headless")]
 pub mod conformance;
 mod cut;
@@ -44,6 +45,7 @@ pub mod trace;
 mod tuning;
 mod upload;
 
+pub use chunk::CHUNK;
 pub use error::Error;
 pub use grad::{Duplicates, IndexDtype, NonFinite, SparseGrad};
 pub use hooks::HookId;
@@ -56,6 +58,5 @@ pub use region::Region;
 pub use resources::Resources;
 pub use state_dict::{GroupState, ParamState, StateDict};
 pub use status::Status;
-pub use step::plan::CHUNK;
 pub use timestamps::{TIMED_STAGES, Timestamps};
 pub use tuning::{Form, Tuning};

@@ -1,6 +1,6 @@
 //! A parameter: a dense table in a GPU buffer.
 
-use crate::step::turns::MOST_COLUMNS;
+use crate::step::budget::MOST_COLUMNS;
 use crate::{Error, Region};
 
 /// A dense f32 parameter in a buffer that the caller owns.

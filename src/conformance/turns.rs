@@ -3,7 +3,7 @@
 use super::finding::Finding;
 use super::pair::Setting;
 use crate::Error;
-use crate::step::turns::TURNS;
+use crate::step::budget::TURNS;
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{
     BindGroupDescriptor, BindGroupEntry, Buffer, BufferUsages, ComputePassDescriptor,

@@ -1,7 +1,8 @@
 //! A stage with all that it is specialised for, its WGSL, and the numbers in it.
 
-use super::access::{RowAccess, Values, Width};
+use super::access::{RowAccess, Values};
 use super::stages::{Fragment, Override, Stage};
+use super::width::Width;
 use crate::Tuning;
 use crate::rule::Rule;
 

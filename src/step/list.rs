@@ -5,13 +5,13 @@ mod ingest;
 mod sort;
 mod update;
 
+use super::budget::TURNS;
 use super::demand::{Demand, Segment, TableDemand};
 use super::kernel::Kernel;
 use super::layout::Config;
 use super::plan::{Plan, TablePlan};
 use super::shape::{DeviceShape, Launch, Window};
 use super::stages::{MOST_BINDINGS, VALUE_WINDOWS};
-use super::turns::TURNS;
 use crate::Tuning;
 use crate::rule::Rule;
 use crate::timestamps::Timed;
@@ -77,6 +77,22 @@ pub(crate) enum Bind {
     Histogram,
     /// Stands in for what a gradient does not have.
     Placeholder(u32),
+}
+
+impl Bind {
+    /// The table whose bytes they are; None for the scratch.
+    pub fn table(self) -> Option<u32> {
+        match self {
+            Self::Param { table, .. }
+            | Self::State { table, .. }
+            | Self::Values { table, .. }
+            | Self::Status { table }
+            | Self::Indices { table, .. }
+            | Self::Map { table, .. }
+            | Self::Weights { table, .. } => Some(table),
+            Self::Pairs | Self::Sorted | Self::Histogram | Self::Placeholder(_) => None,
+        }
+    }
 }
 
 /// Lists the dispatches of a step into `out`.

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod bind;
+pub(crate) mod budget;
 pub(crate) mod demand;
 pub(crate) mod kernel;
 pub(crate) mod layout;
@@ -14,4 +15,5 @@ pub(crate) mod shape;
 pub(crate) mod stages;
 pub(crate) mod turns;
 pub(crate) mod uniforms;
+pub(crate) mod width;
 pub(crate) mod witness;

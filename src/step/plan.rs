@@ -8,12 +8,7 @@ use super::demand::TableDemand;
 use super::layout::{HeadLists, Keys};
 use super::shape::{DeviceShape, Grid, Launch};
 use super::turns::{self, Runs};
-use crate::{Error, Form, Tuning};
-
-/// Fan-in of the tree that sums a row's entries: entries are added one after another in chunks
-/// of `CHUNK` counted from the row's first entry, then the chunk sums in chunks of `CHUNK`,
-/// and so on. Part of the numerics contract: it is the same on every adapter.
-pub const CHUNK: u32 = 64;
+use crate::{CHUNK, Error, Form, Tuning};
 
 /// Most entries of all gradients of a step, such that four levels of sums do for a run of them.
 const MOST_ENTRIES: u32 = 1 << 30;

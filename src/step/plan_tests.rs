@@ -2,8 +2,8 @@ use super::*;
 use crate::format::{Formats, RowBytes};
 use crate::param::Geometry;
 use crate::rule::adam::ADAM;
+use crate::step::budget::TURNS;
 use crate::step::shape::{Window, windows};
-use crate::step::turns::TURNS;
 
 pub(crate) const DEVICE: DeviceShape = DeviceShape {
     max_binding: 128 << 20,

@@ -15,7 +15,6 @@ use super::uniforms::Uniforms;
 use super::witness::{self, Witness};
 use crate::guard::Guard;
 use crate::rule::{Rule, Words};
-use crate::table::Table;
 use crate::timestamps::{Timed, Timestamps};
 use crate::{Error, Kit, Region, SparseGrad, device_limits};
 use std::sync::Arc;
@@ -25,6 +24,18 @@ use wgpu::{
 
 /// Bytes per region of `placeholder`.
 const PLACEHOLDER_BYTES: u64 = 256;
+
+/// What a step is recorded of: who has the bytes that its dispatches name.
+pub trait Tables {
+    /// Adds what a step of them does.
+    fn ask(&self, demand: &mut Demand);
+    /// The bytes of a table that a dispatch binds; None where it has none of that name.
+    fn bytes_of(&self, bind: Bind) -> Option<Region>;
+    /// The uniform buffer that a segment's number of entries is copied to.
+    fn count(&self, table: u32, segment: u32) -> Region;
+    /// Copies what must be copied before the pass.
+    fn copy_inputs(&self, encoder: &mut CommandEncoder);
+}
 
 /// Everything that steps are recorded with.
 #[derive(Debug)]
@@ -111,11 +122,9 @@ impl Recorder {
     ///
     /// # Errors
     /// [`Error::TooLarge`]; as [`Guard::buffer`].
-    pub fn prepare(&mut self, tables: &[Table]) -> Result<(), Error> {
+    pub fn prepare(&mut self, tables: &impl Tables) -> Result<(), Error> {
         self.next.clear();
-        for (number, table) in (0..).zip(tables) {
-            table.ask(number, &mut self.next);
-        }
+        tables.ask(&mut self.next);
         let need = match self.listed {
             Some(need) if self.next == self.demand => need,
             _ => self.list_next()?,
@@ -156,7 +165,7 @@ impl Recorder {
     /// As [`Guard::make`]; then there is nothing to record.
     pub fn make_ready(
         &mut self,
-        tables: &[Table],
+        tables: &impl Tables,
         words: impl Fn(u32) -> Words,
     ) -> Result<(), Error> {
         self.ready.clear();
@@ -175,7 +184,7 @@ impl Recorder {
     fn bind_all(
         &mut self,
         list: &[Dispatch],
-        tables: &[Table],
+        tables: &impl Tables,
         words: impl Fn(u32) -> Words,
     ) -> Result<(), Error> {
         let (guard, kit) = (Arc::clone(&self.guard), self.kit.clone());
@@ -193,7 +202,7 @@ impl Recorder {
         &mut self,
         dispatch: &Dispatch,
         pipelines: &mut Pipelines,
-        tables: &[Table],
+        tables: &impl Tables,
         words: &impl Fn(u32) -> Words,
     ) -> Result<(), Error> {
         let guard = &self.guard;
@@ -203,7 +212,7 @@ impl Recorder {
             Some(second) => {
                 let (region, offset) = match second {
                     Second::Entries(entries) => self.uniforms.count(guard, entries)?,
-                    Second::Count { table, segment } => (tables[table as usize].count(segment), 0),
+                    Second::Count { table, segment } => (tables.count(table, segment), 0),
                     Second::Rule { table } => self.uniforms.slot(guard, &words(table))?,
                 };
                 (Some(region), offset)
@@ -227,22 +236,13 @@ impl Recorder {
     }
 
     /// The bytes that are bound.
-    fn resolve(&self, bind: Bind, tables: &[Table]) -> Region {
+    fn resolve(&self, bind: Bind, tables: &impl Tables) -> Region {
         match bind {
             Bind::Pairs => Region::from(&self.scratch.pairs),
             Bind::Sorted => Region::from(&self.scratch.sorted),
             Bind::Histogram => Region::from(&self.scratch.histogram),
             Bind::Placeholder(number) => self.placeholder(number),
-            Bind::Param { table, .. }
-            | Bind::State { table, .. }
-            | Bind::Values { table, .. }
-            | Bind::Status { table }
-            | Bind::Indices { table, .. }
-            | Bind::Map { table, .. }
-            | Bind::Weights { table, .. } => {
-                let region = tables[table as usize].bytes_of(bind);
-                region.unwrap_or_else(|| self.placeholder(0))
-            }
+            of_table => tables.bytes_of(of_table).unwrap_or_else(|| self.placeholder(0)),
         }
     }
 
@@ -263,10 +263,10 @@ impl Recorder {
     pub fn record(
         &mut self,
         encoder: &mut CommandEncoder,
-        tables: &[Table],
+        tables: &impl Tables,
         timestamps: Option<Timestamps<'_>>,
     ) {
-        tables.iter().for_each(|table| table.copy_inputs(encoder));
+        tables.copy_inputs(encoder);
         self.dispatches = self.ready.len() as u32;
         let label = Some("sparse_adam::step");
         if let Some(timestamps) = timestamps {

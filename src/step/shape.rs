@@ -1,8 +1,8 @@
 //! What a device allows, and what follows from it: how rows are cut into windows, and workgroups
 //! folded into grids. Pure.
 
-use super::access::Width;
 use super::stages::VALUE_WINDOWS;
+use super::width::Width;
 use crate::format::RowBytes;
 use crate::{Error, Tuning};
 

@@ -1,24 +1,8 @@
-//! How many turns the loops of one invocation take at worst, stage by stage. Pure.
-//!
-//! llvmpipe before Mesa 25 counts the turns of a SIMD group of eight invocations, all loops added
-//! up, nested and successive, and after 65,535 ends every loop at its next turn without a word
-//! (gallivm, `lp_exec_endloop`: one counter a shader run, "shared between every loop"). A loop
-//! whose body runs n times takes n + 1 turns, in a group as many as the slowest lane needs. So
-//! each dispatch is planned to stay within [`TURNS`]: where a row has too many columns, it is
-//! dealt out in slices to several workgroups, which changes no bit.
+//! How many turns the loops of one invocation take at worst, stage by stage; see [`super::budget`]. Pure.
 
-use super::access::Width;
-use super::plan::CHUNK;
-
-/// Most turns of an invocation: thirteen sixteenths of what the strictest driver lets it, so that
-/// rows of up to 37 columns, as measured, need no slices whatever a block holds.
-pub const TURNS: u32 = 53_248;
-
-/// Most columns of a row: `inspect` alone walks whole rows, some columns a turn.
-pub const MOST_COLUMNS: u32 = INSPECTED_AT_ONCE * (TURNS - 2);
-
-/// Columns that a turn of `inspect` looks at.
-const INSPECTED_AT_ONCE: u32 = 4;
+use super::budget::{INSPECTED_AT_ONCE, TURNS};
+use super::width::Width;
+use crate::CHUNK;
 
 /// Invocations that take their turns together; no tuning has smaller workgroups.
 const GROUP: u32 = 8;
@@ -178,6 +162,7 @@ pub fn sort_wide_scan(tiles: u32) -> u32 {
 mod tests {
     use super::*;
     use crate::Tuning;
+    use crate::step::budget::MOST_COLUMNS;
 
     #[test]
     fn slices_cover_a_row_within_the_budget() {

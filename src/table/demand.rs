@@ -4,13 +4,32 @@ use super::Table;
 use crate::grad::ValueSource;
 use crate::step::demand::{Demand, Inspect, Segment, TableDemand, ValueOrigin};
 use crate::step::list::Bind;
+use crate::step::record::Tables;
 use crate::step::shape::Window;
 use crate::{Duplicates, NonFinite, Region, SparseGrad};
 use wgpu::CommandEncoder;
 
+impl Tables for Vec<Table> {
+    fn ask(&self, demand: &mut Demand) {
+        (0..).zip(self).for_each(|(number, table)| table.ask(number, demand));
+    }
+
+    fn bytes_of(&self, bind: Bind) -> Option<Region> {
+        self.get(bind.table()? as usize)?.bytes_of(bind)
+    }
+
+    fn count(&self, table: u32, segment: u32) -> Region {
+        Region::from(&self[table as usize].extras.counts[segment as usize])
+    }
+
+    fn copy_inputs(&self, encoder: &mut CommandEncoder) {
+        self.iter().for_each(|table| table.copy_inputs(encoder));
+    }
+}
+
 impl Table {
     /// Adds what a step does for it, as table `number`; nothing where it has no entries.
-    pub fn ask(&self, number: u32, demand: &mut Demand) {
+    fn ask(&self, number: u32, demand: &mut Demand) {
         let Some(first) = self.grads.first() else { return };
         let promised = first.duplicates == Duplicates::None;
         demand.segments.extend(self.segments());
@@ -71,7 +90,7 @@ impl Table {
     }
 
     /// The bytes of it that a dispatch binds; None where it has none of that name.
-    pub fn bytes_of(&self, bind: Bind) -> Option<Region> {
+    fn bytes_of(&self, bind: Bind) -> Option<Region> {
         let grad = |segment: u32| self.grads.get(segment as usize);
         match bind {
             Bind::Param { window, .. } => Some(self.windows[window as usize].region.clone()),
@@ -94,11 +113,6 @@ impl Table {
         }
     }
 
-    /// The uniform buffer that a segment's number of entries is copied to.
-    pub fn count(&self, segment: u32) -> Region {
-        Region::from(&self.extras.counts[segment as usize])
-    }
-
     /// The value rows: where the caller has them, or gathered from several gradients.
     fn values(&self) -> Option<Region> {
         match (&*self.grads, &self.extras.gathered) {
@@ -112,7 +126,7 @@ impl Table {
     }
 
     /// Copies what must be copied before the pass: counts, and the rows of several gradients.
-    pub fn copy_inputs(&self, encoder: &mut CommandEncoder) {
+    fn copy_inputs(&self, encoder: &mut CommandEncoder) {
         for (number, grad) in self.grads.iter().enumerate() {
             if let Some(count) = &grad.count {
                 let held = &self.extras.counts[number];

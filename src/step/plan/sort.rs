@@ -1,7 +1,8 @@
 //! The radix sort of a step: tiles, digits, passes.
 
+use crate::step::budget::TURNS;
 use crate::step::shape::{DeviceShape, Grid, Launch};
-use crate::step::turns::{self, TURNS};
+use crate::step::turns;
 use crate::{Form, Tuning};
 
 /// Pairs of a tile of the wide sort.
