@@ -100,6 +100,29 @@ fn many_records_take_no_more_than_few() {
     refused("many storages", &file, "more than a file of this size may hold");
 }
 
+#[test]
+fn looking_for_a_state_takes_little_time_and_memory() {
+    // A hundred long keys of a dict of a hundred long keys: ten thousand long paths.
+    let key = |number: usize| text(&format!("{number:0>400}"));
+    let pairs: Vec<_> = (0..100).map(|number| (key(number), b"N".to_vec())).collect();
+    let inner = [&dict(&pairs)[..], b"q\x000"].concat();
+    let pairs: Vec<_> = (0..100).map(|number| (key(number), b"h\x00".to_vec())).collect();
+    refused("long paths", &zips::file(&[inner, dict(&pairs)].concat()), "a dict [\"0000");
+    // Ten thousand times the same dict of 200,000 pairs, whose keys have no text, or a text.
+    for pair in [&b"NN"[..], b"h\x01N"] {
+        let pairs = pair.repeat(200_000);
+        let inner = [&text("x")[..], b"q\x010}(", &pairs, b"uq\x000"].concat();
+        let pickle =
+            [b"\x80\x02", &inner[..], &list(&vec![b"h\x00".to_vec(); 10_000]), b"."].concat();
+        let room = vec![0; 16 << 20];
+        let file = zip(&[("a/data.pkl", &pickle), ("a/room", &room)]);
+        let start = std::time::Instant::now();
+        refused("one dict again and again", &file, "no optimizer's state");
+        let took = start.elapsed();
+        assert!(took < std::time::Duration::from_secs(10), "{took:?}");
+    }
+}
+
 /// A safetensors file with this JSON for a header and `data` bytes behind it.
 fn safetensors(header: &str, data: usize) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat()
