@@ -43,6 +43,14 @@ fn small_pickles_that_would_become_large_are_refused() {
     let many: Vec<_> = (1..200_000).map(|number| (int(number), b"h\x00".to_vec())).collect();
     let value = state_dict(&[&[first][..], &many].concat(), &[group(&[0], &[])]);
     refused("a state 200,000 times", &zips::file(&value), "more than a file of this size");
+    // One moment of many axes under many numbers.
+    let (size, stride) = (&[1; 64], &[1; 64]);
+    let axes = Tensor { class: "FloatStorage", key: "0", length: 6, offset: 0, size, stride };
+    let state = param(int(7), [&axes.pickled()[..], b"q\x01"].concat(), b"h\x01".to_vec());
+    let first = (int(0), [&state[..], b"q\x00"].concat());
+    let many: Vec<_> = (1..8_000).map(|number| (int(number), b"h\x00".to_vec())).collect();
+    let value = state_dict(&[&[first][..], &many].concat(), &[group(&[0], &[])]);
+    refused("64 axes 8,000 times", &zips::file(&value), "more than a file of this size");
 }
 
 #[test]
