@@ -223,6 +223,32 @@ fn a_large_state_is_held_once() {
 }
 
 #[test]
+fn ten_thousand_small_parameters_load_as_they_were_saved() {
+    for (what, shape, values) in
+        [("one value", vec![1], 1), ("a scalar", vec![], 1), ("no value", vec![0], 0)]
+    {
+        let state = |step: usize| {
+            let moment = vec![step as f32; values];
+            let (exp_avg, exp_avg_sq) = (moment.clone(), moment);
+            ParamState { step: step as u64, shape: shape.clone(), exp_avg, exp_avg_sq }
+        };
+        let numbers = 0..10_000;
+        let group = GroupState::new(AdamOptions::default(), numbers.clone().collect());
+        let state = numbers.map(|number| (number, state(number))).collect();
+        let mut dict = StateDict { state, param_groups: vec![group] };
+        for named in [false, true] {
+            let names = || (0..10_000).map(|number| format!("tables.{number}.weight")).collect();
+            dict.param_groups[0].param_names = named.then(names);
+            let bytes = dict.to_safetensors().unwrap();
+            let (loaded, peak) = peak(|| StateDict::from_safetensors(&bytes));
+            assert!(loaded.unwrap() == dict, "{what}");
+            eprintln!("{what}, 10,000 times: {} bytes, loading takes {peak}", bytes.len());
+            assert_bounded(what, bytes.len(), peak);
+        }
+    }
+}
+
+#[test]
 fn torchs_file_is_held_once() {
     // Two moments of 32 MiB as torch saves them.
     let values = 8 << 20;
