@@ -247,7 +247,7 @@ fn read(bytes: &[u8]) -> Result<Trace, Fault> {
     }
     let mut trace = Trace { recipe, floats: BTreeMap::new(), indices: BTreeMap::new() };
     let types: Vec<_> =
-        file.header.tensors.iter().map(|(name, entry)| (name.clone(), entry.dtype)).collect();
+        file.header.types().map(|(name, dtype)| (name.to_string(), dtype)).collect();
     for (name, dtype) in types {
         match dtype {
             Dtype::F32 => {
