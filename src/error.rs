@@ -56,12 +56,10 @@ pub enum Error {
         /// The shape.
         found: Vec<u32>,
     },
-    /// A buffer region too small for what it should hold.
-    #[error(
-        "{what}: the region holds {found} bytes, expected at least {expected}; bind a larger region"
-    )]
+    /// A region too small for what it should hold, or a buffer for a region.
+    #[error("{what} holds {found} bytes, expected at least {expected}; give a larger one")]
     BufferTooSmall {
-        /// The region's role.
+        /// The role of the region or buffer.
         what: String,
         /// Bytes needed.
         expected: u64,

@@ -124,11 +124,12 @@ pub fn linear(start: f64, end: f64, steps: u64) -> impl Schedule + Clone {
 ///
 /// ```
 /// use sparse_adam::lr_scheduler::ReduceOnPlateau;
-/// let mut plateau = ReduceOnPlateau { patience: 0, ..Default::default() };
+/// let mut plateau = ReduceOnPlateau::default().patience(0);
 /// let rates = [2.0, 2.0, 1.0].map(|loss| plateau.lr(0.5, loss));
 /// assert_eq!(rates, [0.5, 0.05, 0.5]);
 /// ```
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct ReduceOnPlateau {
     /// What the rate is multiplied by; below 1. Default 0.1.
     #[serde(serialize_with = "serde_with::finite")]
@@ -177,6 +178,36 @@ impl Default for ReduceOnPlateau {
 }
 
 impl ReduceOnPlateau {
+    /// Multiplies the rate by `factor`, below 1.
+    #[must_use]
+    pub fn factor(self, factor: f64) -> Self {
+        Self { factor, ..self }
+    }
+
+    /// Bears so many bad losses in a row.
+    #[must_use]
+    pub fn patience(self, patience: u64) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Takes a loss for better if it is below the best times `1 - threshold`.
+    #[must_use]
+    pub fn threshold(self, threshold: f64) -> Self {
+        Self { threshold, ..self }
+    }
+
+    /// Counts so many losses after a reduction as not bad.
+    #[must_use]
+    pub fn cooldown(self, cooldown: u64) -> Self {
+        Self { cooldown, ..self }
+    }
+
+    /// Lets the rate not fall below `min_lr`.
+    #[must_use]
+    pub fn min_lr(self, min_lr: f64) -> Self {
+        Self { min_lr, ..self }
+    }
+
     /// The learning rate after a loss, from the present rate `lr`.
     pub fn lr(&mut self, lr: f64, loss: f64) -> f64 {
         let PlateauLosses { best, bad, cooling } = &mut self.losses;
@@ -266,7 +297,7 @@ mod tests {
 
     #[test]
     fn every_rate_of_a_valid_one_is_valid() {
-        let valid = |lr| crate::AdamOptions { lr, ..Default::default() }.validate().is_ok();
+        let valid = |lr| crate::AdamOptions::default().lr(lr).validate().is_ok();
         for length in [1, 3, 7, 10, 999] {
             for (start, end) in [(1.0 / 3.0, 0.0), (1.0, 0.0), (0.1, 1e-20), (0.7, 1.0)] {
                 for t in 0..2 * length + 2 {
@@ -288,8 +319,7 @@ mod tests {
 
     #[test]
     fn a_plateau_reduces_after_patience_and_cools_down() {
-        let mut plateau =
-            ReduceOnPlateau { patience: 2, cooldown: 1, ..ReduceOnPlateau::default() };
+        let mut plateau = ReduceOnPlateau::default().patience(2).cooldown(1);
         let losses = [1.0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9];
         let mut lr = 1.0;
         let lrs = losses.map(|loss| {
@@ -304,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_loss_that_is_nan_is_bad() {
-        let mut plateau = ReduceOnPlateau { patience: 1, ..Default::default() };
+        let mut plateau = ReduceOnPlateau::default().patience(1);
         let lrs = [1.0, f64::NAN, f64::NAN, 0.5].map(|loss| plateau.lr(1.0, loss));
         assert_eq!(lrs, [1.0, 1.0, 0.1, 1.0]);
     }

@@ -1,14 +1,14 @@
 //! The optimizer's state on the host, in torch's shape.
 
-use crate::readback::{self, Wait};
 use crate::table::{State, Table};
 use crate::upload::{self, PART_BYTES};
-use crate::{AdamOptions, Error, ParamId, Region, SparseAdam, serde_with};
+use crate::{AdamOptions, Error, ParamId, SparseAdam, serde_with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 mod checks;
+mod read;
 
 /// What `torch.optim.SparseAdam.state_dict()` holds: state by parameter number, and groups.
 ///
@@ -19,6 +19,8 @@ mod checks;
 /// infinity and no NaN, and writing a state that holds one fails there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
+#[must_use = "a state that nobody keeps is lost"]
 pub struct StateDict {
     /// State of each parameter that has had a gradient.
     #[serde(deserialize_with = "serde_with::unique")]
@@ -30,6 +32,7 @@ pub struct StateDict {
 /// State of one parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ParamState {
     /// Steps counted.
     pub step: u64,
@@ -41,6 +44,14 @@ pub struct ParamState {
     /// Second moment, row-major.
     #[serde(serialize_with = "serde_with::finite")]
     pub exp_avg_sq: Vec<f32>,
+}
+
+impl ParamState {
+    /// A state of `step` counted steps; the moments are of `shape`, row-major. It is checked where it
+    /// is loaded or saved.
+    pub fn new(step: u64, shape: Vec<u32>, exp_avg: Vec<f32>, exp_avg_sq: Vec<f32>) -> Self {
+        Self { step, shape, exp_avg, exp_avg_sq }
+    }
 }
 
 /// Most steps that a parameter can be said to have counted: past 2^53 they are not exact in f64,
@@ -160,35 +171,6 @@ impl SparseAdam {
         Ok(())
     }
 
-    /// Reads the state back, after every step submitted so far. Steps recorded but not
-    /// submitted are counted but not in the moments: submit first.
-    ///
-    /// Natively this waits for the device; in a browser it yields.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`], [`Error::OutOfMemory`].
-    pub async fn state_dict(&self) -> Result<StateDict, Error> {
-        self.recorder.guard.alive()?;
-        let mut dict = StateDict::default();
-        for (number, &table) in self.numbering().iter().enumerate() {
-            if let Some(state) = self.param_state(&self.tables[table]).await? {
-                dict.state.insert(number, state);
-            }
-        }
-        let mut next = 0;
-        for (group, held) in self.groups.iter().enumerate() {
-            let names = self.names(group);
-            let params = (next..next + names.len()).collect();
-            next += names.len();
-            dict.param_groups.push(GroupState {
-                initial_lr: held.initial_lr,
-                param_names: Some(names),
-                ..GroupState::new(held.options, params)
-            });
-        }
-        Ok(dict)
-    }
-
     /// Replaces groups' hyperparameters and all state by those of `dict`, which may come from
     /// another device, from torch, or from other window sizes. A parameter that `dict` has no
     /// state of loses its own. Steps recorded from now on start from it; the parameters
@@ -231,14 +213,6 @@ impl SparseAdam {
         Ok(())
     }
 
-    /// Reads the state of one parameter back; None before its first gradient.
-    ///
-    /// # Errors
-    /// [`Error::UnknownParam`], [`Error::DeviceLost`], [`Error::OutOfMemory`].
-    pub async fn state_of(&self, param: ParamId) -> Result<Option<ParamState>, Error> {
-        self.param_state(self.table(param)?).await
-    }
-
     /// Table numbers in torch's order: through the groups, then as added.
     fn numbering(&self) -> Vec<usize> {
         let mut tables: Vec<_> = (0..self.tables.len()).collect();
@@ -256,31 +230,6 @@ impl SparseAdam {
     fn check_groups(&self, dict: &StateDict) -> Result<Vec<usize>, Error> {
         let names: Vec<_> = (0..self.groups.len()).map(|group| self.names(group)).collect();
         dict.numbers(&names)
-    }
-
-    async fn param_state(&self, table: &Table) -> Result<Option<ParamState>, Error> {
-        let guard = &self.recorder.guard;
-        guard.alive()?;
-        guard.refused()?;
-        let Some(state) = &table.state else { return Ok(None) };
-        let dim = table.geometry.dim as usize;
-        let values = table.geometry.rows as usize * dim;
-        let (mut exp_avg, mut exp_avg_sq) =
-            (Vec::with_capacity(values), Vec::with_capacity(values));
-        for moments in &state.moments {
-            for part in parts(table, moments.size()) {
-                let region = [Region::from(moments.slice(part))];
-                let read = readback::read(guard, &region, Wait::Block).await?;
-                let moments: Vec<f32> = bytemuck::pod_collect_to_vec(&read[0]);
-                for row in moments.chunks_exact(2 * dim) {
-                    exp_avg.extend_from_slice(&row[..dim]);
-                    exp_avg_sq.extend_from_slice(&row[dim..]);
-                }
-            }
-        }
-        guard.refused()?;
-        let shape = table.shape.clone();
-        Ok(Some(ParamState { step: state.step, shape, exp_avg, exp_avg_sq }))
     }
 
     /// Fills new moments.

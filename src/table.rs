@@ -1,6 +1,6 @@
 //! A parameter of an optimizer, with its state and its gradient.
 
-use crate::grad::{ValueSource, check_value_bytes};
+use crate::entries::{Entries, ValueSource, check_value_bytes};
 use crate::guard::Guard;
 use crate::param::Geometry;
 use crate::step::pipelines::Gather;
@@ -8,7 +8,7 @@ use crate::step::plan::TableStep;
 use crate::step::shaders::Reach;
 use crate::step::shape::{DeviceShape, rows_a_window, windows};
 use crate::step::witness::Given;
-use crate::{Duplicates, Error, NonFinite, Param, Region, SparseGrad, Status, Tuning};
+use crate::{Duplicates, Error, NonFinite, Param, Region, Status, Tuning};
 use wgpu::{Buffer, BufferUsages};
 
 /// First and second moments of a table, and its step count.
@@ -59,7 +59,7 @@ pub(crate) struct Table {
     pub shape: Vec<u32>,
     pub geometry: Geometry,
     /// Whether the caller keeps its rows in several regions.
-    pub sharded: bool,
+    pub in_parts: bool,
     pub windows: Vec<TableWindow>,
     /// Number of its parameter group.
     pub group: usize,
@@ -69,7 +69,7 @@ pub(crate) struct Table {
     /// Whether it has a gradient: a step counts, even where no gradient has entries.
     pub has_grad: bool,
     /// Its gradients that have entries, in order; empty where it has none.
-    pub grads: Vec<SparseGrad>,
+    pub grads: Vec<Entries>,
     pub extras: Extras,
 }
 
@@ -83,13 +83,13 @@ impl Table {
     ) -> Result<Self, Error> {
         let geometry = param.geometry()?;
         let windows = cut_windows(&param, geometry, shape)?;
-        let sharded = param.shards(geometry)?.len() > 1;
+        let in_parts = param.parts(geometry)?.len() > 1;
         let status_bytes = size_of::<Status>() as u64;
         Ok(Self {
             name: param.name,
             shape: param.shape,
             geometry,
-            sharded,
+            in_parts,
             windows,
             group,
             status: guard.storage("sparse_adam::status", status_bytes)?,
@@ -102,9 +102,9 @@ impl Table {
 
     /// Its windows if it lay in `region`.
     pub fn moved_to(&self, region: Region, device: DeviceShape) -> Result<Vec<TableWindow>, Error> {
-        if self.sharded {
+        if self.in_parts {
             return Err(Error::Unsupported {
-                what: "replacing a parameter of several shards by one region",
+                what: "replacing a parameter of several parts by one region",
                 remedy: "save the state, add the parameter anew and load the state",
             });
         }
@@ -171,12 +171,12 @@ impl Table {
     }
 
     /// Checks that `grad` can be added to those that are set.
-    pub fn check_added(&self, grad: &SparseGrad, device: DeviceShape) -> Result<(), Error> {
+    pub fn check_added(&self, grad: &Entries, device: DeviceShape) -> Result<(), Error> {
         let set = &self.grads;
-        if set.is_empty() || grad.nnz == 0 {
+        if set.is_empty() {
             return Ok(());
         }
-        if grad.stands_alone() || set.iter().any(SparseGrad::stands_alone) {
+        if grad.stands_alone() || set.iter().any(Entries::stands_alone) {
             return Err(Error::Unsupported {
                 what: "accumulating a gradient of rows, or one with a promise of uniqueness",
                 remedy: "use SparseGrad::new with Duplicates::Summed, or set_grad",
@@ -232,7 +232,7 @@ impl Table {
     /// What the caller gave that a step of it uses: nothing, where it has no entries.
     pub fn given(&self) -> impl Iterator<Item = Given<'_>> + Clone {
         let placed = self.placed().filter(|_| !self.grads.is_empty());
-        let roles = self.grads.iter().flat_map(SparseGrad::given);
+        let roles = self.grads.iter().flat_map(Entries::given);
         placed.chain(roles.map(|(role, region)| (self.name.as_str(), role, region)))
     }
 
@@ -249,7 +249,7 @@ impl Table {
     }
 }
 
-/// Checks a parameter's shards and cuts each into windows.
+/// Checks a parameter's parts and cuts each into windows.
 fn cut_windows(
     param: &Param,
     geometry: Geometry,
@@ -257,24 +257,24 @@ fn cut_windows(
 ) -> Result<Vec<TableWindow>, Error> {
     let row_bytes = geometry.row_bytes();
     let mut cut: Vec<TableWindow> = Vec::new();
-    let mut shard_start = 0;
-    for (region, rows) in param.shards(geometry)? {
+    let mut part_start = 0;
+    for (region, rows) in param.parts(geometry)? {
         let what = format!("parameter {:?}", param.name);
         let region = region.storage(&what, u64::from(rows) * row_bytes, device.alignment)?;
         if cut.iter().any(|earlier| earlier.region.overlaps(&region)) {
             let [first, second] =
-                ["a shard", "another shard"].map(|shard| format!("{shard} of {what}"));
+                ["a part", "another part"].map(|part| format!("{part} of {what}"));
             return Err(Error::Overlap { first, second });
         }
         for window in windows(rows, row_bytes, device)? {
             let offset = u64::from(window.first_row) * row_bytes;
             cut.push(TableWindow {
-                first_row: shard_start + window.first_row,
+                first_row: part_start + window.first_row,
                 rows: window.rows,
                 region: region.part(offset, u64::from(window.rows) * row_bytes),
             });
         }
-        shard_start += rows;
+        part_start += rows;
     }
     Ok(cut)
 }

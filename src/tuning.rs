@@ -5,6 +5,7 @@ use wgpu::{AdapterInfo, DeviceType};
 
 /// Which form of the stages runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Form {
     /// One invocation does a stretch of work by itself, one piece after another, and owns whole
     /// rows: for adapters that are a CPU.

@@ -2,6 +2,7 @@
 //! fails where there is none.
 
 mod suite {
+    mod api;
     mod bags;
     mod calls;
     mod campaign;

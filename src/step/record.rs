@@ -18,10 +18,11 @@ use super::shape::{DeviceShape, Grid, Launch};
 use super::turns::TURNS;
 use super::uniforms::Uniforms;
 use super::witness::{self, Witness};
+use crate::entries::Entries;
 use crate::guard::Guard;
 use crate::table::Table;
 use crate::timestamps::{Timed, Timestamps};
-use crate::{AdamOptions, Duplicates, Error, NonFinite, SparseGrad, Tuning, device_limits};
+use crate::{AdamOptions, Duplicates, Error, NonFinite, Tuning, device_limits};
 use inputs::{Live, gather_inputs, stretches};
 use std::sync::Arc;
 use wgpu::{
@@ -124,7 +125,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`Error::InvalidBuffer`]; as [`Guard::make`].
-    pub fn check_buffers(&mut self, name: &str, grad: &SparseGrad) -> Result<(), Error> {
+    pub fn check_buffers(&mut self, name: &str, grad: &Entries) -> Result<(), Error> {
         let given = grad.given().map(|(role, region)| (name, role, region));
         self.witness.check(&self.guard, given)?;
         match &grad.count {

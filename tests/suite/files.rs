@@ -32,12 +32,12 @@ fn dict() -> StateDict {
     for (number, shape) in [vec![6, 4], vec![5], vec![3, 2, 2]].into_iter().enumerate() {
         let values = shape.iter().product::<u32>() as usize;
         let (exp_avg, exp_avg_sq) = (rng.floats(values), rng.floats(values));
-        dict.state.insert(number, ParamState { step: 7, shape, exp_avg, exp_avg_sq });
+        dict.state.insert(number, ParamState::new(7, shape, exp_avg, exp_avg_sq));
     }
     let mut named = GroupState::new(AdamOptions::default(), vec![0, 1]);
     named.param_names = Some(vec!["a".into(), "b".into()]);
     dict.param_groups.push(named);
-    let options = AdamOptions { lr: 0.25, maximize: true, ..AdamOptions::default() };
+    let options = AdamOptions::default().lr(0.25).maximize(true);
     dict.param_groups.push(GroupState::new(options, vec![2]));
     dict
 }
@@ -63,7 +63,7 @@ fn hyperparameters_come_back_with_their_bits() {
         // Any 53 bits, spread over forty powers of two.
         let exponent = -(rng.below(40) as i32);
         let lr = (1.0 + (rng.next() >> 12) as f64 / (1u64 << 52) as f64) * 2f64.powi(exponent);
-        let options = AdamOptions { lr, ..AdamOptions::default() };
+        let options = AdamOptions::default().lr(lr);
         dict.param_groups.push(GroupState::new(options, vec![number]));
     }
     let read = StateDict::from_safetensors(&dict.to_safetensors().unwrap()).unwrap();

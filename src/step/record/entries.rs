@@ -2,7 +2,7 @@
 
 use super::Recorder;
 use super::inputs::{Live, Stretch};
-use crate::grad::ValueSource;
+use crate::entries::ValueSource;
 use crate::step::bind::bindings;
 use crate::step::layout::{EntriesConfig, EntryCount, InspectConfig, Source};
 use crate::step::pipelines::Kernel;

@@ -1,10 +1,11 @@
 //! What a step takes from tables and their gradients.
 
+use crate::AdamOptions;
+use crate::entries::Entries;
 use crate::step::layout::Source;
 use crate::step::pipelines::Gather;
 use crate::step::plan::{TablePlan, TableStep};
 use crate::table::Table;
-use crate::{AdamOptions, SparseGrad};
 use wgpu::CommandEncoder;
 
 /// A table as a step's stages see it.
@@ -21,7 +22,7 @@ pub(super) struct Live<'a> {
 /// One of a table's gradients: where its entries and value rows start in the table's.
 #[derive(Clone, Copy)]
 pub(super) struct Stretch<'a> {
-    pub grad: &'a SparseGrad,
+    pub grad: &'a Entries,
     pub number: usize,
     pub entry_base: u32,
     pub value_base: u32,
