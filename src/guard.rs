@@ -19,7 +19,7 @@ mod scopes;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::Error;
+use crate::{Cause, Error};
 use futures::FutureExt;
 use pulse::Pulse;
 use scopes::{Heard, Scopes, Verdict};
@@ -112,7 +112,7 @@ impl Guard {
         let (value, heard) = self.hear(make);
         match heard {
             Heard::Now(None) => Ok(value),
-            Heard::Now(Some(error)) => Err(self.named(&error, made)),
+            Heard::Now(Some(error)) => Err(self.named(error, made)),
             Heard::Later(verdict) => {
                 asked.push(Asked(verdict, made));
                 Ok(value)
@@ -125,7 +125,7 @@ impl Guard {
     /// # Errors
     /// As [`Guard::make`].
     pub async fn answer(&self, Asked(verdict, made): Asked) -> Result<(), Error> {
-        verdict.await.map_or(Ok(()), |error| Err(self.named(&error, made)))
+        verdict.await.map_or(Ok(()), |error| Err(self.named(error, made)))
     }
 
     fn hear<T>(&self, make: impl FnOnce(&Device) -> T) -> (T, Heard) {
@@ -192,7 +192,7 @@ impl Guard {
                 match verdict.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                     Poll::Pending => return true,
                     Poll::Ready(None) => return false,
-                    Poll::Ready(Some(error)) => *entry = Late::Refused(self.named(&error, *made)),
+                    Poll::Ready(Some(error)) => *entry = Late::Refused(self.named(error, *made)),
                 }
             }
             true
@@ -238,12 +238,14 @@ impl Guard {
         locked(&self.late)
     }
 
-    fn named(&self, error: &wgpu::Error, Made { what, bytes }: Made) -> Error {
-        let (what, reason) = (what.to_string(), reason(error));
-        match error {
-            wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory { what, bytes, reason },
+    fn named(&self, error: wgpu::Error, Made { what, bytes }: Made) -> Error {
+        let (what, reason) = (what.to_string(), reason(&error));
+        let out_of_memory = matches!(error, wgpu::Error::OutOfMemory { .. });
+        let source = Cause::of_device(error);
+        match out_of_memory {
+            true => Error::OutOfMemory { what, bytes, reason, source },
             _ if self.alive().is_err() => lost_while(&format!("making {what}: {reason}")),
-            _ => Error::Refused { what, reason },
+            false => Error::Refused { what, reason, source },
         }
     }
 }

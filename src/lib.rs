@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod cause;
 #[cfg(feature = "checkpoint")]
 mod checkpoint;
 #[cfg(feature = "headless")]
@@ -43,6 +44,7 @@ pub mod trace;
 mod tuning;
 mod upload;
 
+pub use cause::Cause;
 pub use error::Error;
 pub use grad::{Duplicates, IndexDtype, NonFinite, SparseGrad};
 pub use hooks::HookId;

@@ -176,12 +176,7 @@ fn copied(region: &Region) -> Result<Range<u64>, Error> {
 
 /// Of a copy that was refused, the regions are to blame: the rest is the library's own.
 fn unreadable(error: Error) -> Error {
-    match error {
-        Error::Refused { reason, .. } => {
-            Error::InvalidBuffer { what: "region to read".into(), reason }
-        }
-        other => other,
-    }
+    error.blamed_on("region to read")
 }
 
 /// Whether a mapping is there. Natively callbacks run only while somebody polls the device, so
