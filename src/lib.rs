@@ -1,3 +1,13 @@
+// Where the README's links lead in this documentation: a reference's first definition counts.
+#![doc = "[embedding]: guide::embedding"]
+#![doc = "[errors]: guide::embedding#errors"]
+#![doc = "[backends]: guide::backends"]
+#![doc = "[drivers]: guide::backends#software-drivers"]
+#![doc = "[files]: guide::reliability#files"]
+#![doc = "[numerics]: guide::architecture#numerics"]
+#![doc = "[memory]: guide::architecture#memory"]
+#![doc = "[speed]: guide::speed"]
+#![doc = ""]
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -15,6 +25,8 @@ mod grad;
 mod gradients;
 mod groups;
 mod guard;
+#[cfg(doc)]
+pub mod guide;
 #[cfg(feature = "headless")]
 pub mod headless;
 mod hooks;

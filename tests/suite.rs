@@ -16,6 +16,7 @@ mod suite {
     mod hooks;
     mod laws;
     mod limits;
+    mod links;
     mod places;
     mod rates;
     mod shapes;
