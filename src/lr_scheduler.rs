@@ -54,6 +54,7 @@ impl<F: Fn(f64, u64) -> f64> Schedule for F {
 
 /// See [`Schedule::then`].
 #[derive(Clone, Copy, Debug)]
+#[must_use]
 pub struct Then<A, B> {
     first: A,
     milestone: u64,
@@ -71,6 +72,7 @@ impl<A: Schedule, B: Schedule> Schedule for Then<A, B> {
 
 /// See [`Schedule::times`].
 #[derive(Clone, Copy, Debug)]
+#[must_use]
 pub struct Times<A, B> {
     first: A,
     other: B,
@@ -83,11 +85,13 @@ impl<A: Schedule, B: Schedule> Schedule for Times<A, B> {
 }
 
 /// Times `gamma` every `step_size` steps (torch: `StepLR`); a `step_size` of 0 counts as 1.
+#[must_use]
 pub fn step(step_size: u64, gamma: f64) -> impl Schedule + Clone {
     move |initial: f64, t: u64| initial * gamma.powf((t / step_size.max(1)) as f64)
 }
 
 /// Times `gamma` every step (torch: `ExponentialLR`).
+#[must_use]
 pub fn exponential(gamma: f64) -> impl Schedule + Clone {
     move |initial: f64, t: u64| initial * gamma.powf(t as f64)
 }
@@ -96,6 +100,7 @@ pub fn exponential(gamma: f64) -> impl Schedule + Clone {
 /// (torch: `CosineAnnealingLR`, whose rate rises again past `T_max`). To stay at the bottom:
 /// `cosine(t_max, eta_min).then(t_max, move |_: f64, _: u64| eta_min)`. With a `t_max` of 0 it is
 /// over at once: the rate is `eta_min`.
+#[must_use]
 pub fn cosine(t_max: u64, eta_min: f64) -> impl Schedule + Clone {
     move |initial: f64, t: u64| {
         if t_max == 0 {
@@ -110,6 +115,7 @@ pub fn cosine(t_max: u64, eta_min: f64) -> impl Schedule + Clone {
 
 /// A factor that goes linearly from `start` to `end` in `steps` steps (torch: `LinearLR`), as
 /// for a warm-up. In 0 steps it is over at once: the factor is `end`.
+#[must_use]
 pub fn linear(start: f64, end: f64, steps: u64) -> impl Schedule + Clone {
     move |initial: f64, t: u64| {
         if t >= steps {

@@ -49,6 +49,7 @@ pub struct ParamState {
 impl ParamState {
     /// A state of `step` counted steps; the moments are of `shape`, row-major. It is checked where it
     /// is loaded or saved.
+    #[must_use]
     pub fn new(step: u64, shape: Vec<u32>, exp_avg: Vec<f32>, exp_avg_sq: Vec<f32>) -> Self {
         Self { step, shape, exp_avg, exp_avg_sq }
     }
@@ -112,6 +113,7 @@ impl From<GroupState> for GroupFields {
 
 impl GroupState {
     /// A group of the parameters `params`, as in an unnamed torch optimizer.
+    #[must_use]
     pub fn new(options: AdamOptions, params: Vec<usize>) -> Self {
         Self { options, initial_lr: None, params, param_names: None }
     }

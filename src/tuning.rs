@@ -80,6 +80,7 @@ impl Tuning {
     pub(crate) const MOST_TILE: u32 = 4096;
 
     /// The numbers for an adapter, from its type.
+    #[must_use]
     pub fn for_adapter(info: &AdapterInfo) -> Self {
         // A software GL driver does not say that it is a CPU, but its renderer's name does.
         let software = ["llvmpipe", "swiftshader", "softpipe"];

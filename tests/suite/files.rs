@@ -84,6 +84,19 @@ fn files_without_a_version_still_load() {
 }
 
 #[test]
+fn a_file_of_a_newer_version_says_what_to_do() {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let newer = text(StateDict::default().to_safetensors().unwrap());
+    let newer = newer.replace(r#""format_version":"1""#, r#""format_version":"2""#);
+    let error = StateDict::from_safetensors(newer.as_bytes()).unwrap_err().to_string();
+    assert!(
+        error.contains("format_version: 2; this version of sparse-adam reads up to 1"),
+        "{error}"
+    );
+    assert!(error.contains("nothing was loaded"), "{error}");
+}
+
+#[test]
 fn others_read_what_is_saved() {
     let bytes = dict().to_safetensors().unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -102,7 +115,10 @@ fn a_save_that_fails_leaves_the_old_file() {
     assert!(matches!(wrong.save(&path), Err(Error::InvalidFile { .. })));
     assert_eq!(StateDict::load(&path).unwrap(), dict());
     let nowhere = path.with_file_name("missing").join("state.safetensors");
-    assert!(matches!(dict().save(&nowhere), Err(Error::Io { .. })));
+    let error = dict().save(&nowhere).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap();
+    let source = source.downcast_ref::<std::io::Error>().unwrap();
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound, "{error}");
     assert!(matches!(StateDict::load(&nowhere), Err(Error::Io { .. })));
 }
 
