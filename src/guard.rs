@@ -92,7 +92,9 @@ impl Guard {
     ) -> Result<T, Error> {
         let mut asked = Vec::new();
         let value = self.make_asking(what, bytes, &mut asked, make)?;
-        self.late().extend(asked.into_iter().map(|Asked(verdict, made)| Late::Open(verdict, made)));
+        if let Some(Asked(verdict, made)) = asked.pop() {
+            self.late().push(Late::Open(verdict, made));
+        }
         Ok(value)
     }
 

@@ -134,6 +134,9 @@ impl Reading {
             while let Some((_, bytes)) = places.next_if(|(buffer, _)| *buffer == number) {
                 take(&view[bytes]);
             }
+            drop(view);
+            // A browser would keep it until it collects garbage.
+            staging.destroy();
         }
         Ok(())
     }
