@@ -25,7 +25,7 @@ mod grad;
 mod gradients;
 mod groups;
 mod guard;
-#[cfg(doc)]
+#[cfg(all(doc, not(doctest)))]
 pub mod guide;
 #[cfg(feature = "headless")]
 pub mod headless;

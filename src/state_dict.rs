@@ -22,7 +22,7 @@ mod read;
 #[non_exhaustive]
 #[must_use = "a state that nobody keeps is lost"]
 pub struct StateDict {
-    /// State of each parameter that has had a gradient.
+    /// State of each parameter that has had a gradient, or been given a state otherwise.
     #[serde(deserialize_with = "serde_with::unique")]
     pub state: BTreeMap<usize, ParamState>,
     /// The groups, in order.
