@@ -13,7 +13,7 @@ export CARGO_TARGET_DIR="$target"
 
 # Groups of the suite that open no adapter of the machine; one run of them is enough.
 # shellcheck disable=SC2034  # read by test.sh and matrix.sh
-groups_without_adapter=(calls errors files hooks places)
+groups_without_adapter=(calls errors files hooks links places)
 
 say() { echo "$(basename "$0"): $*" >&2; }
 die() { say "$*"; exit 1; }

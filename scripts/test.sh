@@ -66,6 +66,9 @@ cargo test --release --doc
 step "the suite, on every adapter"
 scripts/matrix.sh ${wanted[@]+"${wanted[@]}"}
 
+step "the program of one page"
+"$target/release/examples/minimal"
+
 step "PyTorch, both ways"
 python="$(scripts/torch.sh | tail -n 1)"
 "$python" tests/golden/generate.py --check

@@ -109,10 +109,7 @@ pub fn bound(info: &AdapterInfo) -> Tolerance {
 
 /// `serial` or `wide`: the name of a tuning's form.
 pub fn tuning_name(tuning: &Tuning) -> &'static str {
-    match tuning.form {
-        Form::Serial => "serial",
-        Form::Wide => "wide",
-    }
+    if tuning.form == Form::Serial { "serial" } else { "wide" }
 }
 
 /// Replays a trace, within its own tolerance.

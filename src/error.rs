@@ -1,5 +1,6 @@
 //! What can go wrong, each with what was expected, what was found, and the remedy.
 
+use crate::Cause;
 use wgpu::BufferUsages;
 
 /// An error of this library. A call that returns one changed nothing, on host or device, but for
@@ -56,12 +57,10 @@ pub enum Error {
         /// The shape.
         found: Vec<u32>,
     },
-    /// A buffer region too small for what it should hold.
-    #[error(
-        "{what}: the region holds {found} bytes, expected at least {expected}; bind a larger region"
-    )]
+    /// A region too small for what it should hold, or a buffer for a region.
+    #[error("{what} holds {found} bytes, expected at least {expected}; give a larger one")]
     BufferTooSmall {
-        /// The region's role.
+        /// The role of the region or buffer.
         what: String,
         /// Bytes needed.
         expected: u64,
@@ -163,6 +162,8 @@ pub enum Error {
         bytes: u64,
         /// What the device said.
         reason: String,
+        /// What the device said, as an error; none in a browser.
+        source: Option<Cause>,
     },
     /// A buffer of the caller's that the device cannot use.
     #[error(
@@ -173,6 +174,8 @@ pub enum Error {
         what: String,
         /// What the device said.
         reason: String,
+        /// What the device said, as an error; none in a browser.
+        source: Option<Cause>,
     },
     /// Something that the device refused, though it has memory and is not lost.
     #[error(
@@ -183,6 +186,8 @@ pub enum Error {
         what: String,
         /// What it said.
         reason: String,
+        /// What it said, as an error; none in a browser.
+        source: Option<Cause>,
     },
     /// The device stopped working.
     #[error("the device was lost ({reason}); open a new one and load a saved state")]
@@ -213,6 +218,8 @@ pub enum Error {
         path: String,
         /// What the system said.
         reason: String,
+        /// The same as a `std::io::Error`.
+        source: Option<Cause>,
     },
     /// A state dict that does not fit this optimizer.
     #[error("state dict: {what}: expected {expected}, found {found}; nothing was loaded")]
@@ -224,4 +231,16 @@ pub enum Error {
         /// What the state dict has.
         found: String,
     },
+}
+
+impl Error {
+    /// What was refused because of `what`, a buffer of the caller's; other errors as they are.
+    pub(crate) fn blamed_on(self, what: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Refused { reason, source, .. } => {
+                Self::InvalidBuffer { what: what.to_string(), reason, source }
+            }
+            other => other,
+        }
+    }
 }

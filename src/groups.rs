@@ -22,13 +22,13 @@ impl SparseAdam {
         Ok(())
     }
 
-    /// Changes the learning rate of a group ([`AdamOptions::lr`]).
+    /// Changes the learning rate of a group ([`AdamOptions::lr`](AdamOptions#structfield.lr)).
     ///
     /// # Errors
     /// [`Error::UnknownGroup`], [`Error::InvalidOption`].
     pub fn set_lr(&mut self, group: GroupId, lr: f64) -> Result<(), Error> {
         let options = self.options(group)?;
-        self.set_options(group, AdamOptions { lr, ..options })
+        self.set_options(group, options.lr(lr))
     }
 
     /// The groups, in the order in which they were added.

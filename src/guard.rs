@@ -15,19 +15,19 @@ mod campaign;
 mod pulse;
 #[cfg(test)]
 pub(crate) mod rig;
+mod scopes;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::Error;
+use crate::{Cause, Error};
 use futures::FutureExt;
 use pulse::Pulse;
-use std::future::Future;
+use scopes::{Heard, Scopes, Verdict};
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use wgpu::{
-    Buffer, BufferDescriptor, BufferUsages, Device, ErrorFilter, ErrorScopeGuard, PollError,
-    PollType, Queue, WasmNotSend,
+    Buffer, BufferDescriptor, BufferUsages, Device, ErrorFilter, PollError, PollType, Queue,
 };
 
 /// A device, its queue, and the verdicts that are still to come.
@@ -37,13 +37,13 @@ pub(crate) struct Guard {
     pub queue: Queue,
     max_buffer: u64,
     late: Mutex<Vec<Late>>,
+    /// The last refusal that was taken back, and how many there were.
+    forgotten: Mutex<(u64, Option<Error>)>,
     pulse: Pulse,
 }
 
-/// What an error scope will have heard.
-trait Verdict: Future<Output = Option<wgpu::Error>> + WasmNotSend {}
-
-impl<T: Future<Output = Option<wgpu::Error>> + WasmNotSend> Verdict for T {}
+/// A verdict that its asker awaits, and what it is about.
+pub(crate) struct Asked(Pin<Box<dyn Verdict>>, Made);
 
 /// A verdict that was not there at once.
 enum Late {
@@ -74,6 +74,7 @@ impl Guard {
             queue: queue.clone(),
             max_buffer: device.limits().max_buffer_size,
             late: Mutex::default(),
+            forgotten: Mutex::default(),
             pulse: Pulse::default(),
         }
     }
@@ -89,34 +90,44 @@ impl Guard {
         bytes: u64,
         make: impl FnOnce(&Device) -> T,
     ) -> Result<T, Error> {
+        let mut asked = Vec::new();
+        let value = self.make_asking(what, bytes, &mut asked, make)?;
+        if let Some(Asked(verdict, made)) = asked.pop() {
+            self.late().push(Late::Open(verdict, made));
+        }
+        Ok(value)
+    }
+
+    /// As [`Guard::make`], but the verdict, where it comes late, is the caller's to await: it is put
+    /// behind those that he has.
+    ///
+    /// # Errors
+    /// As [`Guard::make`].
+    pub fn make_asking<T>(
+        &self,
+        what: &'static str,
+        bytes: u64,
+        asked: &mut Vec<Asked>,
+        make: impl FnOnce(&Device) -> T,
+    ) -> Result<T, Error> {
         let made = Made { what, bytes };
         let (value, heard) = self.hear(make);
         match heard {
             Heard::Now(None) => Ok(value),
-            Heard::Now(Some(error)) => Err(self.named(&error, made)),
+            Heard::Now(Some(error)) => Err(self.named(error, made)),
             Heard::Later(verdict) => {
-                self.late().push(Late::Open(verdict, made));
+                asked.push(Asked(verdict, made));
                 Ok(value)
             }
         }
     }
 
-    /// As [`Guard::make`], but waits for the verdict where it comes late.
+    /// Awaits a verdict.
     ///
     /// # Errors
     /// As [`Guard::make`].
-    pub async fn make_now<T>(
-        &self,
-        what: &'static str,
-        bytes: u64,
-        make: impl FnOnce(&Device) -> T,
-    ) -> Result<T, Error> {
-        let (value, heard) = self.hear(make);
-        let refused = match heard {
-            Heard::Now(refused) => refused,
-            Heard::Later(verdict) => verdict.await,
-        };
-        refused.map_or(Ok(value), |error| Err(self.named(&error, Made { what, bytes })))
+    pub async fn answer(&self, Asked(verdict, made): Asked) -> Result<(), Error> {
+        verdict.await.map_or(Ok(()), |error| Err(self.named(error, made)))
     }
 
     fn hear<T>(&self, make: impl FnOnce(&Device) -> T) -> (T, Heard) {
@@ -183,7 +194,7 @@ impl Guard {
                 match verdict.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                     Poll::Pending => return true,
                     Poll::Ready(None) => return false,
-                    Poll::Ready(Some(error)) => *entry = Late::Refused(self.named(&error, *made)),
+                    Poll::Ready(Some(error)) => *entry = Late::Refused(self.named(error, *made)),
                 }
             }
             true
@@ -200,24 +211,50 @@ impl Guard {
         !self.late().is_empty()
     }
 
-    /// Forgets all verdicts, with what they were about.
-    pub fn forget(&self) {
+    /// Forgets all verdicts, with what they were about, because of one of them.
+    pub fn forget(&self, refusal: Error) {
         self.late().clear();
+        let mut forgotten = locked(&self.forgotten);
+        *forgotten = (forgotten.0 + 1, Some(refusal));
+    }
+
+    /// How often verdicts have been forgotten.
+    pub fn times_forgotten(&self) -> u64 {
+        locked(&self.forgotten).0
+    }
+
+    /// As [`Guard::refused`], also of what has been forgotten after so many `times`.
+    ///
+    /// # Errors
+    /// As [`Guard::make`].
+    pub fn refused_since(&self, times: u64) -> Result<(), Error> {
+        self.refused()?;
+        let forgotten = locked(&self.forgotten);
+        match &*forgotten {
+            (now, Some(refusal)) if *now != times => Err(refusal.clone()),
+            _ => Ok(()),
+        }
     }
 
     fn late(&self) -> MutexGuard<'_, Vec<Late>> {
-        // A panic between push and pop leaves the list whole.
-        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.late)
     }
 
-    fn named(&self, error: &wgpu::Error, Made { what, bytes }: Made) -> Error {
-        let (what, reason) = (what.to_string(), reason(error));
-        match error {
-            wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory { what, bytes, reason },
+    fn named(&self, error: wgpu::Error, Made { what, bytes }: Made) -> Error {
+        let (what, reason) = (what.to_string(), reason(&error));
+        let out_of_memory = matches!(error, wgpu::Error::OutOfMemory { .. });
+        let source = Cause::of_device(error);
+        match out_of_memory {
+            true => Error::OutOfMemory { what, bytes, reason, source },
             _ if self.alive().is_err() => lost_while(&format!("making {what}: {reason}")),
-            _ => Error::Refused { what, reason },
+            false => Error::Refused { what, reason, source },
         }
     }
+}
+
+/// What no panic leaves half done.
+fn locked<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for a device, or asks how far it is.
@@ -267,52 +304,4 @@ pub(crate) fn reason(error: &wgpu::Error) -> String {
     let headings = ["Validation Error", "Caused by:", ""];
     let said = text.lines().map(str::trim).filter(|line| !headings.contains(line));
     said.collect::<Vec<_>>().join(": ")
-}
-
-/// Scopes for every kind of error.
-#[must_use]
-struct Scopes {
-    // In the order in which they must be dropped: the reverse of that in which they are pushed.
-    memory: ErrorScopeGuard,
-    internal: ErrorScopeGuard,
-    validation: ErrorScopeGuard,
-}
-
-/// What scopes heard, or will have heard.
-enum Heard {
-    Now(Option<wgpu::Error>),
-    Later(Pin<Box<dyn Verdict>>),
-}
-
-impl Scopes {
-    fn push(device: &Device) -> Self {
-        let validation = device.push_error_scope(ErrorFilter::Validation);
-        let internal = device.push_error_scope(ErrorFilter::Internal);
-        let memory = device.push_error_scope(ErrorFilter::OutOfMemory);
-        Self { memory, internal, validation }
-    }
-
-    fn pop(self) -> Heard {
-        let (memory, internal, validation) =
-            (self.memory.pop(), self.internal.pop(), self.validation.pop());
-        if defers() {
-            let first = async move { memory.await.or(internal.await).or(validation.await) };
-            #[cfg(test)]
-            let first = rig::delayed(first);
-            return Heard::Later(Box::pin(first));
-        }
-        let memory = memory.now_or_never().flatten();
-        let internal = internal.now_or_never().flatten();
-        let validation = validation.now_or_never().flatten();
-        Heard::Now(memory.or(internal).or(validation))
-    }
-}
-
-/// Whether verdicts come late.
-fn defers() -> bool {
-    #[cfg(test)]
-    if rig::defers() {
-        return true;
-    }
-    cfg!(target_arch = "wasm32")
 }

@@ -1,6 +1,7 @@
 //! Functions called before and after each step.
 
 use crate::{Error, SparseAdam};
+use std::sync::{Mutex, PoisonError};
 use wgpu::{CommandEncoder, WasmNotSend};
 
 /// A hook of an optimizer.
@@ -20,10 +21,14 @@ impl<F> Hook for F where
 {
 }
 
+/// A hook that an optimizer holds. Nobody ever waits for the lock: it makes `Sync` what is only `Send`,
+/// so that an optimizer can be a resource of an engine whatever its hooks hold.
+type Held = Mutex<Box<dyn Hook>>;
+
 /// Hooks in the order in which they were registered. The one that is running is not in its place.
 #[derive(Default)]
 pub(crate) struct Hooks {
-    hooks: Vec<(HookId, Option<Box<dyn Hook>>)>,
+    hooks: Vec<(HookId, Option<Held>)>,
 }
 
 impl std::fmt::Debug for Hooks {
@@ -45,13 +50,14 @@ struct Running<'a> {
     optimizer: &'a mut SparseAdam,
     moment: Moment,
     id: HookId,
-    hook: Option<Box<dyn Hook>>,
+    hook: Option<Held>,
 }
 
 impl Running<'_> {
     fn call(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
         let Self { optimizer, hook, .. } = self;
-        hook.as_mut().map_or(Ok(()), |hook| hook(optimizer, encoder))
+        let hook = hook.as_mut().map(|hook| hook.get_mut().unwrap_or_else(PoisonError::into_inner));
+        hook.map_or(Ok(()), |hook| hook(optimizer, encoder))
     }
 }
 
@@ -72,7 +78,8 @@ impl SparseAdam {
     ///
     /// A hook may register and remove hooks, itself too: one that is registered while a step
     /// calls hooks of its kind is first called by the next step, one that is removed is not called
-    /// again. A step that a hook takes does not call that hook.
+    /// again. A step that a hook takes does not call that hook. Natively a hook must be `Send`; it
+    /// need not be `Sync`.
     pub fn register_step_pre_hook(
         &mut self,
         hook: impl FnMut(&mut SparseAdam, &mut CommandEncoder) -> Result<(), Error>
@@ -106,7 +113,7 @@ impl SparseAdam {
     fn register(&mut self, moment: Moment, hook: Box<dyn Hook>) -> HookId {
         let id = self.next_hook();
         self.hooks_made += 1;
-        self.hooks(moment).hooks.push((id, Some(hook)));
+        self.hooks(moment).hooks.push((id, Some(Mutex::new(hook))));
         id
     }
 

@@ -1,7 +1,18 @@
+// Where the README's links lead in this documentation: a reference's first definition counts.
+#![doc = "[embedding]: guide::embedding"]
+#![doc = "[errors]: guide::embedding#errors"]
+#![doc = "[backends]: guide::backends"]
+#![doc = "[drivers]: guide::backends#software-drivers"]
+#![doc = "[files]: guide::reliability#files"]
+#![doc = "[numerics]: guide::architecture#numerics"]
+#![doc = "[memory]: guide::architecture#memory"]
+#![doc = "[speed]: guide::speed"]
+#![doc = ""]
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod cause;
 #[cfg(feature = "checkpoint")]
 mod checkpoint;
 mod chunk;
@@ -9,16 +20,20 @@ mod chunk;
 pub mod conformance;
 mod cut;
 mod device_limits;
+mod entries;
 mod error;
 mod format;
 mod grad;
 mod gradients;
 mod groups;
 mod guard;
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;
 #[cfg(feature = "headless")]
 pub mod headless;
 mod hooks;
 mod ids;
+mod inspect;
 mod kit;
 pub mod lr_scheduler;
 mod optimizer;
@@ -45,11 +60,13 @@ pub mod trace;
 mod tuning;
 mod upload;
 
+pub use cause::Cause;
 pub use chunk::CHUNK;
 pub use error::Error;
 pub use grad::{Duplicates, IndexDtype, NonFinite, SparseGrad};
 pub use hooks::HookId;
 pub use ids::{GroupId, ParamId};
+pub use inspect::RowWindow;
 pub use kit::Kit;
 pub use optimizer::SparseAdam;
 pub use options::{AdamOptions, ParamGroup};
@@ -60,3 +77,5 @@ pub use state_dict::{GroupState, ParamState, StateDict};
 pub use status::Status;
 pub use timestamps::{TIMED_STAGES, Timestamps};
 pub use tuning::{Form, Tuning};
+/// The wgpu that this crate's types are of.
+pub use wgpu;

@@ -54,6 +54,7 @@ impl<F: Fn(f64, u64) -> f64> Schedule for F {
 
 /// See [`Schedule::then`].
 #[derive(Clone, Copy, Debug)]
+#[must_use]
 pub struct Then<A, B> {
     first: A,
     milestone: u64,
@@ -71,6 +72,7 @@ impl<A: Schedule, B: Schedule> Schedule for Then<A, B> {
 
 /// See [`Schedule::times`].
 #[derive(Clone, Copy, Debug)]
+#[must_use]
 pub struct Times<A, B> {
     first: A,
     other: B,
@@ -83,11 +85,13 @@ impl<A: Schedule, B: Schedule> Schedule for Times<A, B> {
 }
 
 /// Times `gamma` every `step_size` steps (torch: `StepLR`); a `step_size` of 0 counts as 1.
+#[must_use]
 pub fn step(step_size: u64, gamma: f64) -> impl Schedule + Clone {
     move |initial: f64, t: u64| initial * gamma.powf((t / step_size.max(1)) as f64)
 }
 
 /// Times `gamma` every step (torch: `ExponentialLR`).
+#[must_use]
 pub fn exponential(gamma: f64) -> impl Schedule + Clone {
     move |initial: f64, t: u64| initial * gamma.powf(t as f64)
 }
@@ -96,6 +100,7 @@ pub fn exponential(gamma: f64) -> impl Schedule + Clone {
 /// (torch: `CosineAnnealingLR`, whose rate rises again past `T_max`). To stay at the bottom:
 /// `cosine(t_max, eta_min).then(t_max, move |_: f64, _: u64| eta_min)`. With a `t_max` of 0 it is
 /// over at once: the rate is `eta_min`.
+#[must_use]
 pub fn cosine(t_max: u64, eta_min: f64) -> impl Schedule + Clone {
     move |initial: f64, t: u64| {
         if t_max == 0 {
@@ -110,6 +115,7 @@ pub fn cosine(t_max: u64, eta_min: f64) -> impl Schedule + Clone {
 
 /// A factor that goes linearly from `start` to `end` in `steps` steps (torch: `LinearLR`), as
 /// for a warm-up. In 0 steps it is over at once: the factor is `end`.
+#[must_use]
 pub fn linear(start: f64, end: f64, steps: u64) -> impl Schedule + Clone {
     move |initial: f64, t: u64| {
         if t >= steps {
@@ -124,11 +130,12 @@ pub fn linear(start: f64, end: f64, steps: u64) -> impl Schedule + Clone {
 ///
 /// ```
 /// use sparse_adam::lr_scheduler::ReduceOnPlateau;
-/// let mut plateau = ReduceOnPlateau { patience: 0, ..Default::default() };
+/// let mut plateau = ReduceOnPlateau::default().patience(0);
 /// let rates = [2.0, 2.0, 1.0].map(|loss| plateau.lr(0.5, loss));
 /// assert_eq!(rates, [0.5, 0.05, 0.5]);
 /// ```
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct ReduceOnPlateau {
     /// What the rate is multiplied by; below 1. Default 0.1.
     #[serde(serialize_with = "serde_with::finite")]
@@ -177,6 +184,36 @@ impl Default for ReduceOnPlateau {
 }
 
 impl ReduceOnPlateau {
+    /// Multiplies the rate by `factor`, below 1.
+    #[must_use]
+    pub fn factor(self, factor: f64) -> Self {
+        Self { factor, ..self }
+    }
+
+    /// Bears so many bad losses in a row.
+    #[must_use]
+    pub fn patience(self, patience: u64) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Takes a loss for better if it is below the best times `1 - threshold`.
+    #[must_use]
+    pub fn threshold(self, threshold: f64) -> Self {
+        Self { threshold, ..self }
+    }
+
+    /// Counts so many losses after a reduction as not bad.
+    #[must_use]
+    pub fn cooldown(self, cooldown: u64) -> Self {
+        Self { cooldown, ..self }
+    }
+
+    /// Lets the rate not fall below `min_lr`.
+    #[must_use]
+    pub fn min_lr(self, min_lr: f64) -> Self {
+        Self { min_lr, ..self }
+    }
+
     /// The learning rate after a loss, from the present rate `lr`.
     pub fn lr(&mut self, lr: f64, loss: f64) -> f64 {
         let PlateauLosses { best, bad, cooling } = &mut self.losses;
@@ -266,7 +303,7 @@ mod tests {
 
     #[test]
     fn every_rate_of_a_valid_one_is_valid() {
-        let valid = |lr| crate::AdamOptions { lr, ..Default::default() }.validate().is_ok();
+        let valid = |lr| crate::AdamOptions::default().lr(lr).validate().is_ok();
         for length in [1, 3, 7, 10, 999] {
             for (start, end) in [(1.0 / 3.0, 0.0), (1.0, 0.0), (0.1, 1e-20), (0.7, 1.0)] {
                 for t in 0..2 * length + 2 {
@@ -288,8 +325,7 @@ mod tests {
 
     #[test]
     fn a_plateau_reduces_after_patience_and_cools_down() {
-        let mut plateau =
-            ReduceOnPlateau { patience: 2, cooldown: 1, ..ReduceOnPlateau::default() };
+        let mut plateau = ReduceOnPlateau::default().patience(2).cooldown(1);
         let losses = [1.0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9];
         let mut lr = 1.0;
         let lrs = losses.map(|loss| {
@@ -304,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_loss_that_is_nan_is_bad() {
-        let mut plateau = ReduceOnPlateau { patience: 1, ..Default::default() };
+        let mut plateau = ReduceOnPlateau::default().patience(1);
         let lrs = [1.0, f64::NAN, f64::NAN, 0.5].map(|loss| plateau.lr(1.0, loss));
         assert_eq!(lrs, [1.0, 1.0, 0.1, 1.0]);
     }

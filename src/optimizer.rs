@@ -1,18 +1,17 @@
 //! The optimizer: groups, parameters, gradients, the step.
 
+use crate::entries::Entries;
 use crate::guard::Guard;
 use crate::hooks::Hooks;
 use crate::ids::next_optimizer;
 use crate::places::{Places, overlap};
-use crate::readback::{self, Wait};
 use crate::rule::Rule;
 use crate::rule::adam::ADAM;
 use crate::settle::Before;
 use crate::step::record::Recorder;
 use crate::table::Table;
 use crate::{
-    AdamOptions, Error, GroupId, Kit, Param, ParamGroup, ParamId, Region, SparseGrad, Status,
-    Timestamps, Tuning,
+    AdamOptions, Error, GroupId, Kit, Param, ParamGroup, ParamId, SparseGrad, Timestamps, Tuning,
 };
 use std::sync::Arc;
 use wgpu::{CommandEncoder, Device, Queue};
@@ -48,7 +47,7 @@ pub struct SparseAdam {
     /// What to go back to, where a device has not yet said that all it was asked for is there.
     pub(crate) before: Option<Before>,
     /// An empty list that gradients are exchanged with.
-    pub(crate) spare_grads: Vec<SparseGrad>,
+    pub(crate) spare_grads: Vec<Entries>,
     pub(crate) pre_hooks: Hooks,
     pub(crate) post_hooks: Hooks,
     pub(crate) hooks_made: u64,
@@ -120,7 +119,7 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::InvalidShape`], [`Error::BufferTooSmall`], [`Error::MissingUsage`],
     /// [`Error::Misaligned`], [`Error::DuplicateName`], [`Error::TooLarge`],
-    /// [`Error::Overlap`] with another parameter, a gradient that is set, or between shards;
+    /// [`Error::Overlap`] with another parameter, a gradient that is set, or between parts;
     /// [`Error::InvalidBuffer`] for a buffer that was destroyed or belongs to another device;
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Refused`].
     pub fn add_param(&mut self, param: Param) -> Result<ParamId, Error> {
@@ -140,7 +139,7 @@ impl SparseAdam {
     /// [`Error::EmptyGroup`]; [`Error::InvalidOption`] for an override; those of
     /// [`SparseAdam::add_param`].
     pub fn add_param_group(&mut self, group: ParamGroup) -> Result<GroupId, Error> {
-        let options = group.options(self.defaults)?;
+        let options = group.resolved(self.defaults)?;
         if group.params.is_empty() {
             return Err(Error::EmptyGroup);
         }
@@ -186,9 +185,9 @@ impl SparseAdam {
     /// [`Error::InvalidBuffer`] for a buffer that was destroyed or belongs to another device;
     /// [`Error::DeviceLost`], [`Error::OutOfMemory`], [`Error::Refused`].
     pub fn set_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
-        let grad = self.checked_grad(param, grad)?;
+        let entries = self.checked_grad(param, grad)?;
         let mut grads = std::mem::take(&mut self.spare_grads);
-        grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
+        grads.extend(entries);
         self.exchange_grads(param, grads);
         Ok(())
     }
@@ -203,24 +202,16 @@ impl SparseAdam {
     /// As [`SparseAdam::set_grad`]; [`Error::Unsupported`] where one of several gradients is
     /// made by [`SparseGrad::of_rows`] or promises uniqueness.
     pub fn accumulate_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
-        let grad = self.checked_grad(param, grad)?;
+        let entries = self.checked_grad(param, grad)?;
         let table = &self.tables[param.index];
-        table.check_added(&grad, self.recorder.shape)?;
+        if let Some(entries) = &entries {
+            table.check_added(entries, self.recorder.shape)?;
+        }
         let mut grads = std::mem::take(&mut self.spare_grads);
         grads.extend(table.grads.iter().cloned());
-        grads.extend(Some(grad).filter(|grad| grad.nnz > 0));
+        grads.extend(entries);
         self.exchange_grads(param, grads);
         Ok(())
-    }
-
-    /// Forgets all gradients. With `set_to_none`, the next step skips the parameters and does
-    /// not count for them; without, parameters that had a gradient get an empty one, and the
-    /// next step counts. (torch's default is `set_to_none=True`.)
-    pub fn zero_grad(&mut self, set_to_none: bool) {
-        for table in &mut self.tables {
-            table.has_grad &= !set_to_none;
-            table.grads.clear();
-        }
     }
 
     /// Builds the pipelines and makes the scratch that a step by the gradients that are set needs, so
@@ -294,21 +285,6 @@ impl SparseAdam {
 
     pub(crate) fn param_id(&self, index: usize) -> ParamId {
         ParamId { optimizer: self.number, index }
-    }
-
-    /// Reads what the GPU refused of a parameter's gradients, in the steps submitted so far.
-    ///
-    /// It submits a copy of 32 bytes; the future is ready once the device has done that and all
-    /// that was submitted before. A poll of it looks whether the bytes have arrived and returns at
-    /// once, so neither queue nor host is held up. Who blocks on it waits for the device.
-    ///
-    /// # Errors
-    /// [`Error::UnknownParam`], [`Error::DeviceLost`], [`Error::OutOfMemory`].
-    pub async fn status(&self, param: ParamId) -> Result<Status, Error> {
-        let status = Region::from(&self.table(param)?.status);
-        let read = readback::read(&self.recorder.guard, &[status], Wait::Yield).await?;
-        self.recorder.guard.refused()?;
-        Ok(bytemuck::pod_read_unaligned::<Status>(&read[0]).saturated())
     }
 
     /// Compute dispatches that the last step recorded.

@@ -8,7 +8,14 @@ use crate::{Error, Param, serde_with};
 /// (`torch/optim/_functional.py`); Adam in the paper (Kingma and Ba 2015, algorithm 1), FBGEMM
 /// and burn add it to the corrected one. The same `eps` therefore acts `1 / sqrt(1 - beta2^t)`
 /// times stronger here in early steps.
+///
+/// ```
+/// use sparse_adam::AdamOptions;
+/// let options = AdamOptions::default().lr(0.01).betas((0.8, 0.99));
+/// assert_eq!((options.lr, options.eps), (0.01, 1e-8));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct AdamOptions {
     /// Learning rate, dimensionless; finite and not negative. At 0 a step counts and moves the
     /// moments, but no parameter: schedules end or start there. What rounding leaves below 0 at the
@@ -30,11 +37,41 @@ pub struct AdamOptions {
 
 impl Default for AdamOptions {
     fn default() -> Self {
-        Self { lr: 1e-3, betas: (0.9, 0.999), eps: 1e-8, maximize: false }
+        Self::new()
     }
 }
 
 impl AdamOptions {
+    /// PyTorch's defaults, where a constant is needed; else [`AdamOptions::default`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { lr: 1e-3, betas: (0.9, 0.999), eps: 1e-8, maximize: false }
+    }
+
+    /// With another learning rate ([`AdamOptions::lr`](AdamOptions#structfield.lr)).
+    #[must_use]
+    pub const fn lr(self, lr: f64) -> Self {
+        Self { lr, ..self }
+    }
+
+    /// With other decay rates ([`AdamOptions::betas`](AdamOptions#structfield.betas)).
+    #[must_use]
+    pub const fn betas(self, betas: (f64, f64)) -> Self {
+        Self { betas, ..self }
+    }
+
+    /// With another epsilon ([`AdamOptions::eps`](AdamOptions#structfield.eps)).
+    #[must_use]
+    pub const fn eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
+    }
+
+    /// In another direction ([`AdamOptions::maximize`](AdamOptions#structfield.maximize)).
+    #[must_use]
+    pub const fn maximize(self, maximize: bool) -> Self {
+        Self { maximize, ..self }
+    }
+
     /// Checks every field against its range.
     ///
     /// # Errors
@@ -57,6 +94,7 @@ impl AdamOptions {
 
 /// Parameters that share hyperparameters: those of the optimizer's defaults, or its own.
 #[derive(Clone, Debug, Default)]
+#[must_use = "a group does nothing before it is added to an optimizer"]
 pub struct ParamGroup {
     pub(crate) params: Vec<Param>,
     lr: Option<f64>,
@@ -71,32 +109,38 @@ impl ParamGroup {
         Self { params: params.into_iter().collect(), ..Self::default() }
     }
 
-    /// Its own learning rate ([`AdamOptions::lr`]).
+    /// Its own hyperparameters, all of them.
+    pub fn options(self, options: AdamOptions) -> Self {
+        let AdamOptions { lr, betas, eps, maximize } = options;
+        self.lr(lr).betas(betas).eps(eps).maximize(maximize)
+    }
+
+    /// Its own learning rate ([`AdamOptions::lr`](AdamOptions#structfield.lr)).
     pub fn lr(mut self, lr: f64) -> Self {
         self.lr = Some(lr);
         self
     }
 
-    /// Its own decay rates ([`AdamOptions::betas`]).
+    /// Its own decay rates ([`AdamOptions::betas`](AdamOptions#structfield.betas)).
     pub fn betas(mut self, betas: (f64, f64)) -> Self {
         self.betas = Some(betas);
         self
     }
 
-    /// Its own epsilon ([`AdamOptions::eps`]).
+    /// Its own epsilon ([`AdamOptions::eps`](AdamOptions#structfield.eps)).
     pub fn eps(mut self, eps: f64) -> Self {
         self.eps = Some(eps);
         self
     }
 
-    /// Its own direction ([`AdamOptions::maximize`]).
+    /// Its own direction ([`AdamOptions::maximize`](AdamOptions#structfield.maximize)).
     pub fn maximize(mut self, maximize: bool) -> Self {
         self.maximize = Some(maximize);
         self
     }
 
     /// The group's hyperparameters, checked.
-    pub(crate) fn options(&self, defaults: AdamOptions) -> Result<AdamOptions, Error> {
+    pub(crate) fn resolved(&self, defaults: AdamOptions) -> Result<AdamOptions, Error> {
         let options = AdamOptions {
             lr: self.lr.unwrap_or(defaults.lr),
             betas: self.betas.unwrap_or(defaults.betas),
@@ -173,6 +217,16 @@ mod tests {
                 "{options:?}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn a_groups_own_options_are_all_its_own() {
+        let own = AdamOptions::new().lr(0.5).betas((0.1, 0.2)).eps(1e-3).maximize(true);
+        let written = AdamOptions { lr: 0.5, betas: (0.1, 0.2), eps: 1e-3, maximize: true };
+        assert_eq!(own, written);
+        let resolved = |group: ParamGroup| group.resolved(AdamOptions::default());
+        assert_eq!(resolved(ParamGroup::new([]).options(own)), Ok(own));
+        assert_eq!(resolved(ParamGroup::new([]).options(own).lr(0.25)), Ok(own.lr(0.25)));
     }
 
     #[test]

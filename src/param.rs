@@ -10,6 +10,7 @@ use crate::{Error, Region};
 /// padding. A vector `[rows]` has `dim = 1`. The buffer needs `BufferUsages::STORAGE`;
 /// reading it back with the `headless` helpers also needs `COPY_SRC`.
 #[derive(Clone, Debug)]
+#[must_use = "a parameter does nothing before it is added to an optimizer"]
 pub struct Param {
     pub(crate) name: String,
     /// Consecutive rows: a region each, and its rows, where they are known.
@@ -32,12 +33,12 @@ impl Param {
     }
 
     /// A parameter whose rows lie in several regions, in order: each with its number of rows.
-    pub fn sharded(
+    pub fn in_parts(
         name: impl Into<String>,
-        shards: impl IntoIterator<Item = (Region, u32)>,
+        parts: impl IntoIterator<Item = (Region, u32)>,
         shape: impl AsRef<[u32]>,
     ) -> Self {
-        let regions = shards.into_iter().map(|(region, rows)| (region, Some(rows))).collect();
+        let regions = parts.into_iter().map(|(region, rows)| (region, Some(rows))).collect();
         Self { name: name.into(), regions, shape: shape.as_ref().to_vec(), sparse_dim: 1 }
     }
 
@@ -49,18 +50,18 @@ impl Param {
     }
 
     /// The regions and their rows, which must be those of the table.
-    pub(crate) fn shards(&self, table: Geometry) -> Result<Vec<(&Region, u32)>, Error> {
+    pub(crate) fn parts(&self, table: Geometry) -> Result<Vec<(&Region, u32)>, Error> {
         let rows_of = |rows: Option<u32>| rows.unwrap_or(table.rows);
-        let shards = self.regions.iter().map(|(region, rows)| (region, rows_of(*rows)));
+        let parts = self.regions.iter().map(|(region, rows)| (region, rows_of(*rows)));
         let rows: u64 = self.regions.iter().map(|(_, rows)| u64::from(rows_of(*rows))).sum();
         if rows != u64::from(table.rows) || self.regions.iter().any(|(_, rows)| *rows == Some(0)) {
             return Err(Error::InvalidShape {
-                what: format!("shards of parameter {:?}", self.name),
-                expected: "shards of at least one row that add up to the rows of the shape",
+                what: format!("parts of parameter {:?}", self.name),
+                expected: "parts of at least one row that add up to the rows of the shape",
                 found: self.regions.iter().map(|(_, rows)| rows_of(*rows)).collect(),
             });
         }
-        Ok(shards.collect())
+        Ok(parts.collect())
     }
 
     pub(crate) fn geometry(&self) -> Result<Geometry, Error> {

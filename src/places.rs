@@ -1,6 +1,7 @@
 //! Which bytes of which buffers are parameters.
 
-use crate::{Error, ParamId, Region, SparseAdam, SparseGrad};
+use crate::entries::Entries;
+use crate::{Error, ParamId, Region, SparseAdam};
 use std::collections::HashMap;
 use std::ops::Range;
 use wgpu::Buffer;
@@ -52,7 +53,7 @@ impl SparseAdam {
     ///
     /// # Errors
     /// [`Error::UnknownParam`]; those of [`SparseAdam::add_param`] for a region;
-    /// [`Error::Unsupported`] for a parameter of several shards.
+    /// [`Error::Unsupported`] for a parameter of several parts.
     pub fn replace_param(
         &mut self,
         param: ParamId,
@@ -90,7 +91,7 @@ impl SparseAdam {
             return Err(overlap(("parameter", &self.tables[owner].name), what));
         }
         for table in &self.tables {
-            let mut read = table.grads.iter().flat_map(SparseGrad::regions);
+            let mut read = table.grads.iter().flat_map(Entries::regions);
             if read.any(|read| regions.clone().any(|region| region.overlaps(read))) {
                 return Err(overlap(("gradient", &table.name), what));
             }

@@ -199,7 +199,7 @@ mod tests {
     fn torchs_rosenbrock_steps() {
         // torch/testing/_internal/common_optimizers.py: start (1.5, 1.5), lr 0.04, one
         // coordinate a step; the values after each step as torch 2.15 computes them.
-        let options = AdamOptions { lr: 0.04, ..AdamOptions::default() };
+        let options = AdamOptions::default().lr(0.04);
         let mut table = Table::new(vec![1.5f32, 1.5], 1);
         let gradient = |x: f32, y: f32, axis: i64| {
             let by_x = -400.0 * x * (y - x * x) - 2.0 * (1.0 - x);

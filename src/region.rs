@@ -1,12 +1,14 @@
 //! A range of a buffer that the caller owns.
 
 use crate::Error;
-use wgpu::{Buffer, BufferBinding, BufferSize, BufferUsages};
+use wgpu::{Buffer, BufferBinding, BufferSize, BufferSlice, BufferUsages};
 
-/// A range of bytes of a `wgpu::Buffer`, made from a buffer or a slice of one.
+/// A range of bytes of a `wgpu::Buffer`: made with [`Region::new`], or from a buffer, a slice of
+/// one, or a binding.
 ///
-/// It holds a handle to the buffer, not a copy of its contents. The range must start at a
-/// multiple of the device's `min_storage_buffer_offset_alignment`.
+/// It holds a handle to the buffer, not a copy of its contents. What is bound must start at a
+/// multiple of the device's `min_storage_buffer_offset_alignment`; whoever takes a region says which
+/// `BufferUsages` its buffer needs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Region {
     buffer: Buffer,
@@ -14,19 +16,53 @@ pub struct Region {
     size: u64,
 }
 
-impl From<&Buffer> for Region {
-    fn from(buffer: &Buffer) -> Self {
-        Self { buffer: buffer.clone(), offset: 0, size: buffer.size() }
+impl From<Buffer> for Region {
+    fn from(buffer: Buffer) -> Self {
+        let size = buffer.size();
+        Self { buffer, offset: 0, size }
     }
 }
 
-impl From<wgpu::BufferSlice<'_>> for Region {
-    fn from(slice: wgpu::BufferSlice<'_>) -> Self {
-        Self { buffer: slice.buffer().clone(), offset: slice.offset(), size: slice.size() }
+impl From<&Buffer> for Region {
+    fn from(buffer: &Buffer) -> Self {
+        Self::from(buffer.clone())
+    }
+}
+
+impl From<BufferSlice<'_>> for Region {
+    fn from(slice: BufferSlice<'_>) -> Self {
+        Self::from(&slice)
+    }
+}
+
+impl From<&BufferSlice<'_>> for Region {
+    fn from(slice: &BufferSlice<'_>) -> Self {
+        Self::new(slice.buffer(), slice.offset(), slice.size())
+    }
+}
+
+/// A binding without a size reaches to the end of the buffer.
+impl From<BufferBinding<'_>> for Region {
+    fn from(BufferBinding { buffer, offset, size }: BufferBinding<'_>) -> Self {
+        let rest = || buffer.size().saturating_sub(offset);
+        Self::new(buffer, offset, size.map_or_else(rest, BufferSize::get))
+    }
+}
+
+impl From<&Region> for Region {
+    fn from(region: &Region) -> Self {
+        region.clone()
     }
 }
 
 impl Region {
+    /// `size` bytes of `buffer` from `offset` on, both in bytes. A range that ends behind its buffer
+    /// is refused where it is used ([`Error::BufferTooSmall`]).
+    #[must_use]
+    pub fn new(buffer: &Buffer, offset: u64, size: u64) -> Self {
+        Self { buffer: buffer.clone(), offset, size }
+    }
+
     /// The buffer.
     pub fn buffer(&self) -> &Buffer {
         &self.buffer
@@ -57,6 +93,15 @@ impl Region {
         }
     }
 
+    /// Checks that the range ends in its buffer.
+    pub(crate) fn check_inside(&self, what: &dyn std::fmt::Display) -> Result<(), Error> {
+        let (expected, found) = (self.offset.saturating_add(self.size), self.buffer.size());
+        if expected <= found {
+            return Ok(());
+        }
+        Err(Error::BufferTooSmall { what: format!("the buffer of {what}"), expected, found })
+    }
+
     /// Checks that the range can be bound as storage and holds `bytes`, and cuts it to them.
     pub(crate) fn storage(
         &self,
@@ -64,6 +109,7 @@ impl Region {
         bytes: u64,
         alignment: u64,
     ) -> Result<Region, Error> {
+        self.check_inside(what)?;
         let what = || what.to_string();
         if self.size < bytes {
             return Err(Error::BufferTooSmall { what: what(), expected: bytes, found: self.size });

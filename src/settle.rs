@@ -38,8 +38,8 @@ impl SparseAdam {
     pub(crate) fn settle(&mut self) -> Result<(), Error> {
         let guard = &self.recorder.guard;
         let refused = guard.refused();
-        if refused.is_err() {
-            guard.forget();
+        if let Err(refusal) = &refused {
+            guard.forget(refusal.clone());
             self.take_back();
         } else if !guard.is_open() {
             self.before = None;

@@ -1,14 +1,14 @@
 //! The optimizer's state on the host, in torch's shape.
 
-use crate::readback::{self, Wait};
 use crate::table::{State, Table};
 use crate::upload::{self, PART_BYTES};
-use crate::{AdamOptions, Error, ParamId, Region, SparseAdam, serde_with};
+use crate::{AdamOptions, Error, ParamId, SparseAdam, serde_with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 mod checks;
+pub(crate) mod read;
 
 /// What `torch.optim.SparseAdam.state_dict()` holds: state by parameter number, and groups.
 ///
@@ -19,8 +19,10 @@ mod checks;
 /// infinity and no NaN, and writing a state that holds one fails there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
+#[must_use = "a state that nobody keeps is lost"]
 pub struct StateDict {
-    /// State of each parameter that has had a gradient.
+    /// State of each parameter that has had a gradient, or been given a state otherwise.
     #[serde(deserialize_with = "serde_with::unique")]
     pub state: BTreeMap<usize, ParamState>,
     /// The groups, in order.
@@ -30,6 +32,7 @@ pub struct StateDict {
 /// State of one parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ParamState {
     /// Steps counted.
     pub step: u64,
@@ -41,6 +44,15 @@ pub struct ParamState {
     /// Second moment, row-major.
     #[serde(serialize_with = "serde_with::finite")]
     pub exp_avg_sq: Vec<f32>,
+}
+
+impl ParamState {
+    /// A state of `step` counted steps; the moments are of `shape`, row-major. It is checked where it
+    /// is loaded or saved.
+    #[must_use]
+    pub fn new(step: u64, shape: Vec<u32>, exp_avg: Vec<f32>, exp_avg_sq: Vec<f32>) -> Self {
+        Self { step, shape, exp_avg, exp_avg_sq }
+    }
 }
 
 /// Most steps that a parameter can be said to have counted: past 2^53 they are not exact in f64,
@@ -101,6 +113,7 @@ impl From<GroupState> for GroupFields {
 
 impl GroupState {
     /// A group of the parameters `params`, as in an unnamed torch optimizer.
+    #[must_use]
     pub fn new(options: AdamOptions, params: Vec<usize>) -> Self {
         Self { options, initial_lr: None, params, param_names: None }
     }
@@ -160,35 +173,6 @@ impl SparseAdam {
         Ok(())
     }
 
-    /// Reads the state back, after every step submitted so far. Steps recorded but not
-    /// submitted are counted but not in the moments: submit first.
-    ///
-    /// Natively this waits for the device; in a browser it yields.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`], [`Error::OutOfMemory`].
-    pub async fn state_dict(&self) -> Result<StateDict, Error> {
-        self.recorder.guard.alive()?;
-        let mut dict = StateDict::default();
-        for (number, &table) in self.numbering().iter().enumerate() {
-            if let Some(state) = self.param_state(&self.tables[table]).await? {
-                dict.state.insert(number, state);
-            }
-        }
-        let mut next = 0;
-        for (group, held) in self.groups.iter().enumerate() {
-            let names = self.names(group);
-            let params = (next..next + names.len()).collect();
-            next += names.len();
-            dict.param_groups.push(GroupState {
-                initial_lr: held.initial_lr,
-                param_names: Some(names),
-                ..GroupState::new(held.options, params)
-            });
-        }
-        Ok(dict)
-    }
-
     /// Replaces groups' hyperparameters and all state by those of `dict`, which may come from
     /// another device, from torch, or from other window sizes. A parameter that `dict` has no
     /// state of loses its own. Steps recorded from now on start from it; the parameters
@@ -235,14 +219,6 @@ impl SparseAdam {
         Ok(())
     }
 
-    /// Reads the state of one parameter back; None before its first gradient.
-    ///
-    /// # Errors
-    /// [`Error::UnknownParam`], [`Error::DeviceLost`], [`Error::OutOfMemory`].
-    pub async fn state_of(&self, param: ParamId) -> Result<Option<ParamState>, Error> {
-        self.param_state(self.table(param)?).await
-    }
-
     /// Table numbers in torch's order: through the groups, then as added.
     fn numbering(&self) -> Vec<usize> {
         let mut tables: Vec<_> = (0..self.tables.len()).collect();
@@ -260,44 +236,6 @@ impl SparseAdam {
     fn check_groups(&self, dict: &StateDict) -> Result<Vec<usize>, Error> {
         let names: Vec<_> = (0..self.groups.len()).map(|group| self.names(group)).collect();
         dict.numbers(&names)
-    }
-
-    async fn param_state(&self, table: &Table) -> Result<Option<ParamState>, Error> {
-        let guard = &self.recorder.guard;
-        guard.alive()?;
-        guard.refused()?;
-        let Some(state) = &table.state else { return Ok(None) };
-        let mut fields = self.read_fields(table, state).await?.into_iter();
-        guard.refused()?;
-        let (step, shape) = (state.step, table.shape.clone());
-        // A rule without one of them has none to save.
-        let [exp_avg, exp_avg_sq] = std::array::from_fn(|_| fields.next().unwrap_or_default());
-        Ok(Some(ParamState { step, shape, exp_avg, exp_avg_sq }))
-    }
-
-    /// The fields of a state, each `[rows, dim]`.
-    pub(crate) async fn read_fields(
-        &self,
-        table: &Table,
-        state: &State,
-    ) -> Result<Vec<Vec<f32>>, Error> {
-        let dim = table.geometry.dim as usize;
-        let values = table.geometry.rows as usize * dim;
-        let names = self.recorder.rule.state;
-        let mut fields: Vec<_> = names.iter().map(|_| Vec::with_capacity(values)).collect();
-        for window in &state.windows {
-            for part in parts(table, window.size()) {
-                let region = [Region::from(window.slice(part))];
-                let read = readback::read(&self.recorder.guard, &region, Wait::Block).await?;
-                let floats: Vec<f32> = bytemuck::pod_collect_to_vec(&read[0]);
-                for row in floats.chunks_exact(fields.len() * dim) {
-                    for (field, part) in fields.iter_mut().zip(row.chunks_exact(dim)) {
-                        field.extend_from_slice(part);
-                    }
-                }
-            }
-        }
-        Ok(fields)
     }
 
     /// Fills a new state with fields, each `[rows, dim]`.

@@ -2,14 +2,14 @@
 
 mod demand;
 
+use crate::entries::{Entries, check_value_bytes};
 use crate::format::{Formats, RowBytes};
-use crate::grad::check_value_bytes;
 use crate::guard::Guard;
 use crate::param::Geometry;
 use crate::rule::Rule;
 use crate::step::shape::{DeviceShape, windows};
 use crate::step::witness::Given;
-use crate::{Error, Param, Region, SparseGrad, Status};
+use crate::{Error, Param, Region, Status};
 use wgpu::{Buffer, BufferUsages};
 
 /// What a rule remembers of a table, and its step count.
@@ -61,7 +61,7 @@ pub(crate) struct Table {
     pub geometry: Geometry,
     pub row_bytes: RowBytes,
     /// Whether the caller keeps its rows in several regions.
-    pub sharded: bool,
+    pub in_parts: bool,
     pub windows: Vec<TableWindow>,
     /// Number of its parameter group.
     pub group: usize,
@@ -71,7 +71,7 @@ pub(crate) struct Table {
     /// Whether it has a gradient: a step counts, even where no gradient has entries.
     pub has_grad: bool,
     /// Its gradients that have entries, in order; empty where it has none.
-    pub grads: Vec<SparseGrad>,
+    pub grads: Vec<Entries>,
     pub extras: Extras,
 }
 
@@ -87,14 +87,14 @@ impl Table {
         let geometry = param.geometry()?;
         let row_bytes = RowBytes::of(geometry.dim, Formats::default(), rule);
         let windows = cut_windows(&param, geometry, row_bytes, shape)?;
-        let sharded = param.shards(geometry)?.len() > 1;
+        let in_parts = param.parts(geometry)?.len() > 1;
         let status_bytes = size_of::<Status>() as u64;
         Ok(Self {
             name: param.name,
             shape: param.shape,
             geometry,
             row_bytes,
-            sharded,
+            in_parts,
             windows,
             group,
             status: guard.storage("sparse_adam::status", status_bytes)?,
@@ -107,9 +107,9 @@ impl Table {
 
     /// Its windows if it lay in `region`.
     pub fn moved_to(&self, region: Region, device: DeviceShape) -> Result<Vec<TableWindow>, Error> {
-        if self.sharded {
+        if self.in_parts {
             return Err(Error::Unsupported {
-                what: "replacing a parameter of several shards by one region",
+                what: "replacing a parameter of several parts by one region",
                 remedy: "save the state, add the parameter anew and load the state",
             });
         }
@@ -139,12 +139,12 @@ impl Table {
     }
 
     /// Checks that `grad` can be added to those that are set.
-    pub fn check_added(&self, grad: &SparseGrad, device: DeviceShape) -> Result<(), Error> {
+    pub fn check_added(&self, grad: &Entries, device: DeviceShape) -> Result<(), Error> {
         let set = &self.grads;
-        if set.is_empty() || grad.nnz == 0 {
+        if set.is_empty() {
             return Ok(());
         }
-        if grad.stands_alone() || set.iter().any(SparseGrad::stands_alone) {
+        if grad.stands_alone() || set.iter().any(Entries::stands_alone) {
             return Err(Error::Unsupported {
                 what: "accumulating a gradient of rows, or one with a promise of uniqueness",
                 remedy: "use SparseGrad::new with Duplicates::Summed, or set_grad",
@@ -200,12 +200,12 @@ impl Table {
     /// What the caller gave that a step of it uses: nothing, where it has no entries.
     pub fn given(&self) -> impl Iterator<Item = Given<'_>> + Clone {
         let placed = self.placed().filter(|_| !self.grads.is_empty());
-        let roles = self.grads.iter().flat_map(SparseGrad::given);
+        let roles = self.grads.iter().flat_map(Entries::given);
         placed.chain(roles.map(|(role, region)| (self.name.as_str(), role, region)))
     }
 }
 
-/// Checks a parameter's shards and cuts each into windows.
+/// Checks a parameter's parts and cuts each into windows.
 fn cut_windows(
     param: &Param,
     geometry: Geometry,
@@ -213,24 +213,24 @@ fn cut_windows(
     device: DeviceShape,
 ) -> Result<Vec<TableWindow>, Error> {
     let mut cut: Vec<TableWindow> = Vec::new();
-    let mut shard_start = 0;
-    for (region, rows) in param.shards(geometry)? {
+    let mut part_start = 0;
+    for (region, rows) in param.parts(geometry)? {
         let what = format!("parameter {:?}", param.name);
         let region = region.storage(&what, u64::from(rows) * row_bytes.param, device.alignment)?;
         if cut.iter().any(|earlier| earlier.region.overlaps(&region)) {
             let [first, second] =
-                ["a shard", "another shard"].map(|shard| format!("{shard} of {what}"));
+                ["a part", "another part"].map(|part| format!("{part} of {what}"));
             return Err(Error::Overlap { first, second });
         }
         for window in windows(rows, row_bytes, device)? {
             let offset = u64::from(window.first_row) * row_bytes.param;
             cut.push(TableWindow {
-                first_row: shard_start + window.first_row,
+                first_row: part_start + window.first_row,
                 rows: window.rows,
                 region: region.part(offset, u64::from(window.rows) * row_bytes.param),
             });
         }
-        shard_start += rows;
+        part_start += rows;
     }
     Ok(cut)
 }

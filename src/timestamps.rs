@@ -7,7 +7,7 @@ use wgpu::{CommandEncoderDescriptor, ComputePassDescriptor, Features, QueryType}
 /// The parts of a step that [`Timestamps`] tells apart, in their order: entries become sorted
 /// pairs (`ingest`, `sort`), long runs are summed (`partial`), rows are updated (`update`). A small
 /// step is sorted in `ingest`. Copies of accumulated gradients and of counts are in none.
-pub const TIMED_STAGES: [&str; 4] = ["ingest", "sort", "partial", "update"];
+pub const TIMED_STAGES: &[&str] = &["ingest", "sort", "partial", "update"];
 
 /// A part of a step, in the order of [`TIMED_STAGES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,16 +19,16 @@ pub(crate) enum Timed {
 }
 
 impl Timed {
-    pub const ALL: [Self; TIMED_STAGES.len()] =
-        [Self::Ingest, Self::Sort, Self::Partial, Self::Update];
+    pub const ALL: [Self; 4] = [Self::Ingest, Self::Sort, Self::Partial, Self::Update];
 }
 
 /// Where [`SparseAdam::step_with_timestamps`](crate::SparseAdam::step_with_timestamps) writes the
 /// GPU's clock: query `first + 2 k` when stage `k` of [`TIMED_STAGES`] begins, the next one when it
 /// ends. A stage that a step does not need begins and ends at once.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Timestamps<'a> {
-    /// A set of type `Timestamp` with at least `first + 8` queries. The device needs
+    /// A set of type `Timestamp` with at least `first + 2 * TIMED_STAGES.len()` queries. The device needs
     /// `Features::TIMESTAMP_QUERY`.
     pub query_set: &'a wgpu::QuerySet,
     /// The first query.
@@ -37,6 +37,14 @@ pub struct Timestamps<'a> {
 
 /// Queries that a step writes.
 const QUERIES: u32 = 2 * TIMED_STAGES.len() as u32;
+
+impl<'a> Timestamps<'a> {
+    /// Queries of `query_set` from number `first` on.
+    #[must_use]
+    pub fn new(query_set: &'a wgpu::QuerySet, first: u32) -> Self {
+        Self { query_set, first }
+    }
+}
 
 impl Timestamps<'_> {
     /// Checks that a step can write its timestamps.

@@ -5,6 +5,7 @@ use wgpu::{AdapterInfo, DeviceType};
 
 /// Which form of the stages runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Form {
     /// One invocation does a stretch of work by itself, one piece after another, and owns whole
     /// rows: for adapters that are a CPU.
@@ -79,6 +80,7 @@ impl Tuning {
     pub(crate) const MOST_TILE: u32 = 4096;
 
     /// The numbers for an adapter, from its type.
+    #[must_use]
     pub fn for_adapter(info: &AdapterInfo) -> Self {
         // A software GL driver does not say that it is a CPU, but its renderer's name does.
         let software = ["llvmpipe", "swiftshader", "softpipe"];

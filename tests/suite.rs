@@ -2,6 +2,7 @@
 //! fails where there is none.
 
 mod suite {
+    mod api;
     mod bags;
     mod calls;
     mod campaign;
@@ -15,6 +16,7 @@ mod suite {
     mod hooks;
     mod laws;
     mod limits;
+    mod links;
     mod places;
     mod rates;
     mod shapes;

@@ -106,7 +106,7 @@ impl Classifier {
         let step_head = kernel("step_head", &[Pooled, Head, Scores]);
 
         // The optimizer updates the embedding where it lies, and keeps only the moments itself.
-        let options = AdamOptions { lr: WORDS_LR, ..Default::default() };
+        let options = AdamOptions::default().lr(WORDS_LR);
         let mut optimizer = SparseAdam::new(device, queue, options)?;
         let words = Param::new("words", pool.slice(Embedding as usize), [VOCABULARY, DIM]);
         let words = optimizer.add_param(words)?;

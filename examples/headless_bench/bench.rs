@@ -108,9 +108,9 @@ impl Table {
         let value_rows = case.value_rows(table);
         let values = upload_elements(gpu, "values", value_rows * case.dim, values(table));
         let ids = case.ids(table);
-        let grad = SparseGrad::new(&gpu.upload("ids", &ids), &values, ids.len() as u32);
+        let grad = SparseGrad::new(gpu.upload("ids", &ids), &values, ids.len() as u32);
         let grad = match case.value_map(table) {
-            Some(map) => grad.value_map(&gpu.upload("map", &map), value_rows),
+            Some(map) => grad.value_map(gpu.upload("map", &map), value_rows),
             None => grad,
         };
         let promise = if case.promise { Duplicates::None } else { Duplicates::Summed };

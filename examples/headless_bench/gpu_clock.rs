@@ -44,7 +44,7 @@ impl<'a> GpuClock<'a> {
         record: impl FnOnce(&mut CommandEncoder, Timestamps<'_>) -> Result<(), Error>,
     ) -> Result<[f64; STAGES], Error> {
         self.gpu.submit(|encoder| {
-            record(encoder, Timestamps { query_set: &self.queries, first: 0 })?;
+            record(encoder, Timestamps::new(&self.queries, 0))?;
             encoder.resolve_query_set(&self.queries, 0..QUERIES, &self.resolved, 0);
             Ok(())
         })?;

@@ -96,7 +96,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     );
 
     let shape = shape(options, &wordnet, &gpu)?;
-    let adam = AdamOptions { lr: options.lr, ..Default::default() };
+    let adam = AdamOptions::default().lr(options.lr);
     let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, adam)?;
     let (initial, resumed) = match &options.resume {
         None => (initial(shape, options.seed), None),

@@ -10,6 +10,7 @@ use crate::tensor_file::{Fault, invalid};
 use crate::{Error, ParamState, SparseAdam, StateDict};
 use std::collections::BTreeSet;
 use std::path::Path;
+use wgpu::WasmNotSend;
 
 /// What the files of this module are called in errors.
 const KIND: &str = "checkpoint";
@@ -18,10 +19,17 @@ impl SparseAdam {
     /// Reads the state back and saves it as safetensors (see [`StateDict::save`]). The host
     /// holds the state once, and what reading back takes beside it.
     ///
+    /// The state is that of the moment of this call; the future does not borrow the optimizer (see
+    /// [`SparseAdam::state_dict`]).
+    ///
     /// # Errors
-    /// [`Error::DeviceLost`], [`Error::Io`], [`Error::InvalidFile`].
-    pub async fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        self.state_dict().await?.save(path)
+    /// [`Error::DeviceLost`], [`Error::OutOfMemory`], [`Error::Io`], [`Error::InvalidFile`].
+    pub fn save<P: AsRef<Path>>(
+        &self,
+        path: P,
+    ) -> impl Future<Output = Result<(), Error>> + WasmNotSend + use<P> {
+        let (state, path) = (self.state_dict(), path.as_ref().to_path_buf());
+        async move { state.await?.save(path) }
     }
 
     /// Loads a state saved as safetensors (see [`SparseAdam::load_state_dict`]).

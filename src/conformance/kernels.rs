@@ -10,8 +10,7 @@ use crate::reference::Gradient;
 use crate::trace::{Comparison, Tolerance};
 use crate::{AdamOptions, Duplicates, Error, IndexDtype, NonFinite};
 
-const ONLY_SUMS: AdamOptions =
-    AdamOptions { lr: 1e-3, betas: (0.0, 0.999), eps: 1e-8, maximize: false };
+const ONLY_SUMS: AdamOptions = AdamOptions::new().betas((0.0, 0.999));
 
 pub(super) async fn order(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
     for (case, shape) in [(1, 1), (70, 3), (5000, 4), (70_000, 1)].into_iter().enumerate() {

@@ -110,8 +110,7 @@ impl<'a> Pair<'a> {
         let guarded = Guarded::new(self.on.gpu, &values);
         let name = format!("p{}", self.ids.len());
         let param = Param::new(name, guarded.region.clone(), [rows as u32, dim as u32]);
-        let AdamOptions { lr, betas, eps, maximize } = options;
-        let group = ParamGroup::new([param]).lr(lr).betas(betas).eps(eps).maximize(maximize);
+        let group = ParamGroup::new([param]).options(options);
         let group = self.optimizer.add_param_group(group)?;
         self.ids.extend(self.optimizer.group_params(group)?);
         self.params.push(guarded);
@@ -178,7 +177,7 @@ impl<'a> Pair<'a> {
     pub fn submit(&mut self) -> Result<(), Error> {
         let optimizer = &mut self.optimizer;
         self.on.gpu.submit(|encoder| optimizer.step(encoder))?;
-        self.optimizer.zero_grad(true);
+        self.optimizer.clear_grads();
         Ok(())
     }
 
@@ -243,7 +242,7 @@ pub(super) fn encode(indices: &[i64], format: IndexDtype) -> Vec<u8> {
     let bytes = |&index: &i64| match format {
         IndexDtype::I64 => index.to_le_bytes().to_vec(),
         IndexDtype::I32 => (index as i32).to_le_bytes().to_vec(),
-        IndexDtype::U32 => (index as u32).to_le_bytes().to_vec(),
+        _ => (index as u32).to_le_bytes().to_vec(),
     };
     indices.iter().flat_map(bytes).collect()
 }

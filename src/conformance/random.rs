@@ -50,11 +50,9 @@ impl Random {
     }
 
     pub fn options(&mut self) -> AdamOptions {
-        AdamOptions {
-            lr: 10f64.powf(f64::from(self.signed()) - 2.0),
-            betas: (0.9 + 0.05 * f64::from(self.signed()), 0.99 + 0.009 * f64::from(self.signed())),
-            eps: 1e-8,
-            maximize: self.below(2) == 1,
-        }
+        AdamOptions::default()
+            .lr(10f64.powf(f64::from(self.signed()) - 2.0))
+            .betas((0.9 + 0.05 * f64::from(self.signed()), 0.99 + 0.009 * f64::from(self.signed())))
+            .maximize(self.below(2) == 1)
     }
 }

@@ -63,13 +63,13 @@ impl Run {
 
     fn grad(&mut self) -> (SparseGrad, u64) {
         let nnz = [0, 1, 3, 70, 3000][self.rng.below(5) as usize];
-        let mut grad = self.world.grad(nnz.max(1));
-        grad.nnz = nnz;
+        let (bytes, world) = (u64::from(nnz.max(1)), &self.world);
+        let mut grad = SparseGrad::new(world.buffer(4 * bytes), world.buffer(16 * bytes), nnz);
         if self.rng.below(3) == 0 {
-            grad = grad.weights(&self.world.buffer(4 * u64::from(nnz.max(1))));
+            grad = grad.weights(self.world.buffer(4 * u64::from(nnz.max(1))));
         }
         if self.rng.below(3) == 0 {
-            grad = grad.count(&self.world.buffer(4));
+            grad = grad.count(self.world.buffer(4));
         }
         (grad, nnz.into())
     }

@@ -1,6 +1,6 @@
 //! Whether a device lives, where no call tells: in a browser.
 
-use super::Scopes;
+use super::scopes::Scopes;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};

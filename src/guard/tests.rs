@@ -42,22 +42,22 @@ impl World {
     }
 
     pub fn param(&self, name: &str) -> Param {
-        Param::new(name, &self.buffer(640), [40, 4])
+        Param::new(name, self.buffer(640), [40, 4])
     }
 
     pub fn grad(&self, nnz: u32) -> SparseGrad {
         let bytes = u64::from(nnz);
-        SparseGrad::new(&self.buffer(4 * bytes), &self.buffer(16 * bytes), nnz)
+        SparseGrad::new(self.buffer(4 * bytes), self.buffer(16 * bytes), nnz)
     }
 
     /// A gradient that uses every stage.
     fn rich_grad(&self) -> SparseGrad {
         let (map, weights) = (self.buffer(400), self.buffer(400));
-        SparseGrad::new(&self.buffer(800), &self.buffer(160), 100)
+        SparseGrad::new(self.buffer(800), self.buffer(160), 100)
             .index_dtype(IndexDtype::I64)
             .value_map(&map, 10)
             .weights(&weights)
-            .count(&self.buffer(4))
+            .count(self.buffer(4))
             .duplicates(Duplicates::NoneChecked)
             .non_finite(NonFinite::Counted)
     }
@@ -150,7 +150,7 @@ fn with_larger_grad(world: &mut World) {
 fn with_two_grads(world: &mut World) {
     with_state(world);
     accumulate_grad(world).unwrap();
-    let counted = world.grad(7).count(&world.buffer(4));
+    let counted = world.grad(7).count(world.buffer(4));
     world.optimizer.accumulate_grad(world.first, counted).unwrap();
 }
 
@@ -193,7 +193,7 @@ fn set_rich_grad(world: &mut World) -> Result<(), Error> {
 }
 
 fn accumulate_grad(world: &mut World) -> Result<(), Error> {
-    let grad = world.grad(5).weights(&world.buffer(20));
+    let grad = world.grad(5).weights(world.buffer(20));
     world.optimizer.accumulate_grad(world.first, grad)
 }
 
@@ -315,10 +315,10 @@ fn a_new_optimizer_hears_late_what_it_lacks() {
         let mut optimizer = SparseAdam::new(&device, &queue, AdamOptions::default()).unwrap();
         assert!(!rig::spare());
         late.arrive();
-        let called = optimizer.add_param(Param::new("p", &buffer(&device, 640), [40, 4])).map(drop);
+        let called = optimizer.add_param(Param::new("p", buffer(&device, 640), [40, 4])).map(drop);
         assert_out_of_memory(&called, "the first call");
         drop(late);
-        optimizer.add_param(Param::new("p", &buffer(&device, 640), [40, 4])).unwrap();
+        optimizer.add_param(Param::new("p", buffer(&device, 640), [40, 4])).unwrap();
     }
 }
 

@@ -5,6 +5,7 @@ use super::{Rule, Value};
 use crate::headless::Gpu;
 use crate::reference::{self, Gradient};
 use crate::rule::adam::ADAM;
+use crate::state_dict::read::Snapshot;
 use crate::table::State;
 use crate::{AdamOptions, Kit, Param, SparseAdam, SparseGrad, Tuning};
 use pollster::block_on;
@@ -104,7 +105,9 @@ fn another_rule_steps_over_windows_as_its_twin_and_its_state_moves() {
                 twin(rule, &mut param, &mut fields, &grad, step);
             }
             let state = optimizer.tables[0].state.clone().unwrap();
-            let read = block_on(optimizer.read_fields(&optimizer.tables[0], &state)).unwrap();
+            let table = [(0, &optimizer.tables[0])];
+            let taken = Snapshot::take(&optimizer.recorder.guard, rule, table).unwrap();
+            let read = block_on(taken.arrive()).unwrap().remove(0).fields;
             let found: Vec<f32> = block_on(gpu.read(&buffer)).unwrap();
             let same =
                 |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());

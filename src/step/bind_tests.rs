@@ -1,8 +1,8 @@
 //! What bind groups hold of the caller's, and for how long.
 
-use crate::Error;
 use crate::guard::rig;
 use crate::guard::tests::World;
+use crate::{Error, SparseGrad};
 use wgpu::Buffer;
 
 /// Whether a kept bind group holds `buffer`.
@@ -13,11 +13,11 @@ fn holds(world: &World, buffer: &Buffer) -> bool {
 
 /// A step with new buffers for indices and values, which the gradient then lets go of.
 fn fresh_step(world: &mut World) -> Buffer {
-    let grad = world.grad(3);
-    let values = grad.values.buffer().clone();
+    let values = world.buffer(48);
+    let grad = SparseGrad::new(world.buffer(12), &values, 3);
     world.optimizer.set_grad(world.first, grad).unwrap();
     world.step().unwrap();
-    world.optimizer.zero_grad(true);
+    world.optimizer.clear_grads();
     values
 }
 
@@ -41,7 +41,7 @@ fn an_optimizer_that_rests_lets_go_when_it_is_trimmed() {
     let grad = world.grad(100_000);
     world.optimizer.set_grad(world.first, grad).unwrap();
     world.step().unwrap();
-    world.optimizer.zero_grad(true);
+    world.optimizer.clear_grads();
     let before = world.optimizer.resources();
     world.optimizer.trim();
     let after = world.optimizer.resources();

@@ -13,10 +13,11 @@ use super::shape::{DeviceShape, Grid};
 use super::stages::VALUE_WINDOWS;
 use super::uniforms::Uniforms;
 use super::witness::{self, Witness};
+use crate::entries::Entries;
 use crate::guard::Guard;
 use crate::rule::{Rule, Words};
 use crate::timestamps::{Timed, Timestamps};
-use crate::{Error, Kit, Region, SparseGrad, device_limits};
+use crate::{Error, Kit, Region, device_limits};
 use std::sync::Arc;
 use wgpu::{
     BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, ComputePipeline,
@@ -109,7 +110,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`Error::InvalidBuffer`]; as [`Guard::make`].
-    pub fn check_buffers(&mut self, name: &str, grad: &SparseGrad) -> Result<(), Error> {
+    pub fn check_buffers(&mut self, name: &str, grad: &Entries) -> Result<(), Error> {
         let given = grad.given().map(|(role, region)| (name, role, region));
         self.witness.check(&self.guard, given)?;
         match &grad.count {

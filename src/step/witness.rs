@@ -113,8 +113,8 @@ impl Witness {
             }
         };
         for (name, role, region) in named {
-            if let Err(Error::Refused { reason, .. }) = self.bind(guard, &[region.buffer()]) {
-                return Err(Error::InvalidBuffer { what: format!("{role} of {name:?}"), reason });
+            if let Err(error @ Error::Refused { .. }) = self.bind(guard, &[region.buffer()]) {
+                return Err(error.blamed_on(format_args!("{role} of {name:?}")));
             }
         }
         Err(refused)
@@ -171,12 +171,7 @@ pub fn check_copied(
         encoder.copy_buffer_to_buffer(count.buffer(), count.offset(), target, 0, 4);
         drop(encoder.finish());
     });
-    copied.map_err(|error| match error {
-        Error::Refused { reason, .. } => {
-            Error::InvalidBuffer { what: format!("count of {name:?}"), reason }
-        }
-        other => other,
-    })
+    copied.map_err(|error| error.blamed_on(format_args!("count of {name:?}")))
 }
 
 fn layout(device: &Device, buffers: usize) -> BindGroupLayout {

@@ -1,12 +1,12 @@
 //! What a step is asked for a table, and the bytes behind the names that its dispatches bind.
 
 use super::Table;
-use crate::grad::ValueSource;
+use crate::entries::{Entries, ValueSource};
 use crate::step::demand::{Demand, Inspect, Segment, TableDemand, ValueOrigin};
 use crate::step::list::Bind;
 use crate::step::record::Tables;
 use crate::step::shape::Window;
-use crate::{Duplicates, NonFinite, Region, SparseGrad};
+use crate::{Duplicates, NonFinite, Region};
 use wgpu::CommandEncoder;
 
 impl Tables for Vec<Table> {
@@ -65,7 +65,7 @@ impl Table {
         })
     }
 
-    fn segment(&self, grad: &SparseGrad, entry_base: u32, value_base: u32) -> Segment {
+    fn segment(&self, grad: &Entries, entry_base: u32, value_base: u32) -> Segment {
         Segment {
             nnz: grad.nnz,
             entry_base,

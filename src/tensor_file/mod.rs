@@ -8,8 +8,8 @@ pub(crate) use header::{Dtype, TensorFile};
 #[cfg(feature = "checkpoint")]
 pub(crate) use header::{LONGEST_HEADER, Parsed};
 
-use crate::Error;
 use crate::cut::cut;
+use crate::{Cause, Error};
 use std::fmt::Display;
 use std::path::Path;
 
@@ -42,7 +42,8 @@ impl Fault {
     fn tell(self, kind: &str, path: Option<&Path>, outcome: &str) -> Error {
         let (what, reason) = match (self, path) {
             (Self::Io(error), Some(path)) => {
-                return Error::Io { path: path.display().to_string(), reason: error.to_string() };
+                let (path, reason) = (path.display().to_string(), error.to_string());
+                return Error::Io { path, reason, source: Some(Cause::new(error)) };
             }
             (Self::Io(error), None) => (kind.to_string(), error.to_string()),
             (Self::Invalid(what, reason), _) => (format!("{kind}: {what}"), reason),

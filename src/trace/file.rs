@@ -56,7 +56,8 @@ struct GroupKeys {
 impl From<GroupKeys> for GroupRecipe {
     fn from(keys: GroupKeys) -> Self {
         let GroupKeys { lr, betas, eps, maximize, params } = keys;
-        Self { options: AdamOptions { lr, betas, eps, maximize }, params }
+        let options = AdamOptions::new().lr(lr).betas(betas).eps(eps).maximize(maximize);
+        Self { options, params }
     }
 }
 
@@ -93,12 +94,11 @@ pub struct SetRecipe {
 
 impl SetRecipe {
     pub(super) fn apply(&self, options: AdamOptions) -> AdamOptions {
-        AdamOptions {
-            lr: self.lr.unwrap_or(options.lr),
-            betas: self.betas.unwrap_or(options.betas),
-            eps: self.eps.unwrap_or(options.eps),
-            maximize: self.maximize.unwrap_or(options.maximize),
-        }
+        options
+            .lr(self.lr.unwrap_or(options.lr))
+            .betas(self.betas.unwrap_or(options.betas))
+            .eps(self.eps.unwrap_or(options.eps))
+            .maximize(self.maximize.unwrap_or(options.maximize))
     }
 }
 

@@ -132,8 +132,7 @@ impl<'a> GpuRun<'a> {
                 params.push(Param::new(name, &buffer, shape));
                 buffers.insert(name.clone(), buffer);
             }
-            let AdamOptions { lr, betas, eps, maximize } = group.options;
-            let group = ParamGroup::new(params).lr(lr).betas(betas).eps(eps).maximize(maximize);
+            let group = ParamGroup::new(params).options(group.options);
             groups.push(optimizer.add_param_group(group)?);
         }
         Ok(Self { trace, gpu, optimizer, groups, buffers })
@@ -145,7 +144,7 @@ impl<'a> GpuRun<'a> {
             let options = set.apply(self.optimizer.options(self.groups[set.group])?);
             self.optimizer.set_options(self.groups[set.group], options)?;
         }
-        self.optimizer.zero_grad(true);
+        self.optimizer.clear_grads();
         for name in &step.grads {
             let (indices, values) = self.trace.grad(k, name)?;
             let nnz = indices.len() as u32;

@@ -274,18 +274,18 @@ fn accumulated_gradients_are_one_gradient_of_all_entries() {
 }
 
 #[test]
-fn shards_are_one_table() {
+fn parts_are_one_table() {
     for (gpu, tuning) in variants() {
         let mut rng = Rng(291);
         let dim = 5;
         let sizes = [70u32, 1, 129];
         let values: Vec<_> = sizes.map(|rows| rng.floats(rows as usize * dim)).to_vec();
-        let buffers: Vec<_> = values.iter().map(|values| gpu.upload("shard", values)).collect();
-        let shards = buffers.iter().map(Region::from).zip(sizes);
+        let buffers: Vec<_> = values.iter().map(|values| gpu.upload("part", values)).collect();
+        let parts = buffers.iter().map(Region::from).zip(sizes);
         let defaults = AdamOptions::default();
         let mut optimizer =
             SparseAdam::with_tuning(&gpu.device, &gpu.queue, defaults, tuning).unwrap();
-        let id = optimizer.add_param(Param::sharded("p", shards, [200, dim as u32])).unwrap();
+        let id = optimizer.add_param(Param::in_parts("p", parts, [200, dim as u32])).unwrap();
         let grad = rng.gradient(200, dim, 400);
         let indices = gpu.upload("indices", &encode(&grad.indices, IndexDtype::U32));
         let value_rows = gpu.upload("values", &grad.values);
@@ -295,7 +295,7 @@ fn shards_are_one_table() {
         reference::step(&mut twin, &grad, &defaults);
         let read = |buffer| pollster::block_on(gpu.read::<f32>(buffer)).unwrap();
         let found: Vec<f32> = buffers.iter().flat_map(read).collect();
-        super::harness::assert_tensor("shards", &found, &twin.param, is_exact(gpu));
+        super::harness::assert_tensor("parts", &found, &twin.param, is_exact(gpu));
     }
 }
 

@@ -41,7 +41,7 @@ impl Noop {
 
     /// A parameter `[10, 4]` named `name`.
     fn param(&self, name: &str) -> Param {
-        Param::new(name, &self.storage(160), [10, 4])
+        Param::new(name, self.storage(160), [10, 4])
     }
 
     fn with_param() -> (Self, ParamId) {
@@ -52,7 +52,7 @@ impl Noop {
     }
 
     fn grad(&self) -> SparseGrad {
-        SparseGrad::new(&self.storage(12), &self.storage(48), 3)
+        SparseGrad::new(self.storage(12), self.storage(48), 3)
     }
 
     /// The optimizer still works and holds what it held: one parameter, `steps` steps.
@@ -75,8 +75,8 @@ impl Noop {
 #[test]
 fn bad_parameters_are_refused_and_named() {
     let (mut noop, id) = Noop::with_param();
-    let small = Param::new("p", &noop.storage(156), [10, 4]);
-    let unusable = Param::new("p", &noop.buffer(160, BufferUsages::COPY_DST), [10, 4]);
+    let small = Param::new("p", noop.storage(156), [10, 4]);
+    let unusable = Param::new("p", noop.buffer(160, BufferUsages::COPY_DST), [10, 4]);
     let pool = noop.storage(1024);
     let misaligned = Param::new("p", pool.slice(4..), [10, 4]);
     let shapeless = Param::new("p", &pool, []);
@@ -127,7 +127,7 @@ fn bad_groups_are_refused_whole() {
 #[test]
 fn bad_options_are_refused() {
     let (mut noop, id) = Noop::with_param();
-    let bad = AdamOptions { lr: -1.0, ..AdamOptions::default() };
+    let bad = AdamOptions::default().lr(-1.0);
     let refused = SparseAdam::new(&noop.device, &noop.queue, bad).map(drop);
     assert!(matches!(refused, Err(Error::InvalidOption { field: "lr", .. })));
     let group = noop.optimizer.group_of(id).unwrap();
@@ -197,17 +197,17 @@ fn bad_gradients_are_refused_and_the_old_one_stays() {
     let (indices, values) = (noop.storage(12), noop.storage(48));
     let usage = noop.buffer(48, BufferUsages::UNIFORM);
     let cases: [(SparseGrad, Expected); 11] = [
-        (SparseGrad::new(&noop.storage(24), &values, 3), |e| {
+        (SparseGrad::new(noop.storage(24), &values, 3), |e| {
             matches!(e, Error::MaybeI64 { expected: 12, found: 24, .. })
         }),
         (SparseGrad::new(pool.slice(..24), &values, 3).index_dtype(IndexDtype::I32), |e| {
             matches!(e, Error::MaybeI64 { expected: 12, found: 24, .. })
         }),
         (
-            SparseGrad::new(&indices, &values, 3).value_map(&noop.storage(12), 0),
+            SparseGrad::new(&indices, &values, 3).value_map(noop.storage(12), 0),
             |e| matches!(e, Error::InvalidShape { found, .. } if *found == [0, 4]),
         ),
-        (SparseGrad::new(&indices, pool.slice(..0), 3).value_map(&noop.storage(12), 0), |e| {
+        (SparseGrad::new(&indices, pool.slice(..0), 3).value_map(noop.storage(12), 0), |e| {
             matches!(e, Error::InvalidShape { .. })
         }),
         (SparseGrad::new(&indices, &values, 3).padding_idx(10), |e| {
@@ -247,9 +247,9 @@ fn a_step_too_large_for_the_device_counts_nothing() {
     let limits = Limits { max_storage_buffer_binding_size, ..Limits::downlevel_defaults() };
     let mut noop = Noop::with_limits(limits).unwrap();
     let big = |noop: &mut Noop, name: &str| {
-        let param = Param::new(name, &noop.storage(4000), [1000]);
+        let param = Param::new(name, noop.storage(4000), [1000]);
         let id = noop.optimizer.add_param(param).unwrap();
-        let grad = SparseGrad::new(&noop.storage(1 << 15), &noop.storage(1 << 15), 1 << 13);
+        let grad = SparseGrad::new(noop.storage(1 << 15), noop.storage(1 << 15), 1 << 13);
         noop.optimizer.set_grad(id, grad).unwrap();
         id
     };
@@ -258,7 +258,7 @@ fn a_step_too_large_for_the_device_counts_nothing() {
     let error = noop.step().unwrap_err();
     assert!(matches!(error, Error::TooLarge { limit: 65_536, .. }), "{error}");
     assert_eq!(noop.optimizer.step_count(id), Ok(0));
-    let small = SparseGrad::new(&noop.storage(400), &noop.storage(400), 100);
+    let small = SparseGrad::new(noop.storage(400), noop.storage(400), 100);
     noop.optimizer.set_grad(id, small).unwrap();
     noop.step().unwrap();
     assert_eq!(noop.optimizer.step_count(id), Ok(1));
@@ -272,7 +272,7 @@ fn values_larger_than_a_binding_are_refused() {
     let id = noop.optimizer.add_param(noop.param("p")).unwrap();
     let values = noop.storage(1 << 17);
     let error =
-        noop.optimizer.set_grad(id, SparseGrad::new(&noop.storage(1 << 15), &values, 1 << 13));
+        noop.optimizer.set_grad(id, SparseGrad::new(noop.storage(1 << 15), &values, 1 << 13));
     assert!(matches!(error, Err(Error::TooLarge { .. })), "{error:?}");
     noop.assert_sound(id, 0);
 }

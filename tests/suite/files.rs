@@ -32,12 +32,12 @@ fn dict() -> StateDict {
     for (number, shape) in [vec![6, 4], vec![5], vec![3, 2, 2]].into_iter().enumerate() {
         let values = shape.iter().product::<u32>() as usize;
         let (exp_avg, exp_avg_sq) = (rng.floats(values), rng.floats(values));
-        dict.state.insert(number, ParamState { step: 7, shape, exp_avg, exp_avg_sq });
+        dict.state.insert(number, ParamState::new(7, shape, exp_avg, exp_avg_sq));
     }
     let mut named = GroupState::new(AdamOptions::default(), vec![0, 1]);
     named.param_names = Some(vec!["a".into(), "b".into()]);
     dict.param_groups.push(named);
-    let options = AdamOptions { lr: 0.25, maximize: true, ..AdamOptions::default() };
+    let options = AdamOptions::default().lr(0.25).maximize(true);
     dict.param_groups.push(GroupState::new(options, vec![2]));
     dict
 }
@@ -63,7 +63,7 @@ fn hyperparameters_come_back_with_their_bits() {
         // Any 53 bits, spread over forty powers of two.
         let exponent = -(rng.below(40) as i32);
         let lr = (1.0 + (rng.next() >> 12) as f64 / (1u64 << 52) as f64) * 2f64.powi(exponent);
-        let options = AdamOptions { lr, ..AdamOptions::default() };
+        let options = AdamOptions::default().lr(lr);
         dict.param_groups.push(GroupState::new(options, vec![number]));
     }
     let read = StateDict::from_safetensors(&dict.to_safetensors().unwrap()).unwrap();
@@ -81,6 +81,19 @@ fn files_without_a_version_still_load() {
     let written = loaded.to_safetensors().unwrap();
     assert!(String::from_utf8_lossy(&written).contains(r#""format_version":"1""#));
     assert_eq!(StateDict::from_safetensors(&written).unwrap(), loaded);
+}
+
+#[test]
+fn a_file_of_a_newer_version_says_what_to_do() {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let newer = text(StateDict::default().to_safetensors().unwrap());
+    let newer = newer.replace(r#""format_version":"1""#, r#""format_version":"2""#);
+    let error = StateDict::from_safetensors(newer.as_bytes()).unwrap_err().to_string();
+    assert!(
+        error.contains("format_version: 2; this version of sparse-adam reads up to 1"),
+        "{error}"
+    );
+    assert!(error.contains("nothing was loaded"), "{error}");
 }
 
 #[test]
@@ -102,7 +115,10 @@ fn a_save_that_fails_leaves_the_old_file() {
     assert!(matches!(wrong.save(&path), Err(Error::InvalidFile { .. })));
     assert_eq!(StateDict::load(&path).unwrap(), dict());
     let nowhere = path.with_file_name("missing").join("state.safetensors");
-    assert!(matches!(dict().save(&nowhere), Err(Error::Io { .. })));
+    let error = dict().save(&nowhere).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap();
+    let source = source.downcast_ref::<std::io::Error>().unwrap();
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound, "{error}");
     assert!(matches!(StateDict::load(&nowhere), Err(Error::Io { .. })));
 }
 

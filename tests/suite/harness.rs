@@ -117,12 +117,10 @@ impl Rng {
 
     /// Options of a group, anything but extreme.
     pub fn options(&mut self) -> AdamOptions {
-        AdamOptions {
-            lr: 10f64.powf(f64::from(self.signed()) - 2.0),
-            betas: (0.9 + 0.05 * f64::from(self.signed()), 0.99 + 0.009 * f64::from(self.signed())),
-            eps: 1e-8,
-            maximize: self.below(2) == 1,
-        }
+        AdamOptions::default()
+            .lr(10f64.powf(f64::from(self.signed()) - 2.0))
+            .betas((0.9 + 0.05 * f64::from(self.signed()), 0.99 + 0.009 * f64::from(self.signed())))
+            .maximize(self.below(2) == 1)
     }
 
     /// `nnz` entries: a hot row, a few rows, and rows from anywhere; in no order.
@@ -185,7 +183,7 @@ pub fn encode(indices: &[i64], format: IndexDtype) -> Vec<u8> {
     let bytes = |&index: &i64| match format {
         IndexDtype::I64 => index.to_le_bytes().to_vec(),
         IndexDtype::I32 => (index as i32).to_le_bytes().to_vec(),
-        IndexDtype::U32 => (index as u32).to_le_bytes().to_vec(),
+        _ => (index as u32).to_le_bytes().to_vec(),
     };
     indices.iter().flat_map(bytes).collect()
 }
@@ -219,8 +217,7 @@ impl Pair {
             let poisoned = Poisoned::new(gpu, &values);
             let shape = [rows as u32, dim as u32];
             let param = Param::new(format!("p{table}"), poisoned.region.clone(), shape);
-            let AdamOptions { lr, betas, eps, maximize } = *options;
-            let group = ParamGroup::new([param]).lr(lr).betas(betas).eps(eps).maximize(maximize);
+            let group = ParamGroup::new([param]).options(*options);
             let group = optimizer.add_param_group(group).unwrap();
             ids.extend(optimizer.group_params(group).unwrap());
             params.push(poisoned);

@@ -27,8 +27,8 @@ impl Hooked {
             })
         };
         let mut optimizer = SparseAdam::new(&device, &queue, AdamOptions::default()).unwrap();
-        let id = optimizer.add_param(Param::new("p", &buffer(160), [10, 4])).unwrap();
-        let grad = SparseGrad::new(&buffer(12), &buffer(48), 3);
+        let id = optimizer.add_param(Param::new("p", buffer(160), [10, 4])).unwrap();
+        let grad = SparseGrad::new(buffer(12), buffer(48), 3);
         optimizer.set_grad(id, grad).unwrap();
         Self { device, queue, optimizer, id, calls: channel() }
     }

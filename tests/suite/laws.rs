@@ -75,7 +75,7 @@ fn timed_step(pair: &mut Pair, queries: &QuerySet) -> Vec<u64> {
     });
     let (gpu, optimizer) = (pair.gpu, &mut pair.optimizer);
     gpu.submit(|encoder| {
-        let timestamps = Timestamps { query_set: queries, first: 1 };
+        let timestamps = Timestamps::new(queries, 1);
         optimizer.step_with_timestamps(encoder, timestamps)?;
         encoder.resolve_query_set(queries, 1..1 + count, &resolved, 0);
         Ok(())

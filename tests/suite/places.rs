@@ -82,16 +82,16 @@ fn a_gradient_within_another_parameter_is_refused_whichever_comes_first() {
 }
 
 #[test]
-fn two_shards_in_the_same_bytes_are_refused() {
+fn two_parts_in_the_same_bytes_are_refused() {
     let mut noop = Noop::new();
     let pool = noop.storage(1024);
-    let shards = |second: Region| [(Region::from(pool.slice(..256)), 16), (second, 16)];
+    let parts = |second: Region| [(Region::from(pool.slice(..256)), 16), (second, 16)];
     for second in [pool.slice(..256), pool.slice(..), pool.slice(..512)] {
-        let param = Param::sharded("p", shards(second.into()), [32, 4]);
+        let param = Param::in_parts("p", parts(second.into()), [32, 4]);
         let error = noop.optimizer.add_param(param).unwrap_err();
         assert!(matches!(error, Error::Overlap { .. }), "{error}");
     }
-    let param = Param::sharded("p", shards(pool.slice(256..).into()), [32, 4]);
+    let param = Param::in_parts("p", parts(pool.slice(256..).into()), [32, 4]);
     let id = noop.optimizer.add_param(param).unwrap();
     noop.assert_sound(id, 0);
 }

@@ -6,7 +6,7 @@ use sparse_adam::{AdamOptions, Param, ParamGroup, SparseAdam, SparseGrad};
 use wgpu::{BufferDescriptor, BufferUsages, Device};
 
 fn with_lr(lr: f64) -> AdamOptions {
-    AdamOptions { lr, ..AdamOptions::default() }
+    AdamOptions::default().lr(lr)
 }
 
 #[test]
@@ -62,8 +62,8 @@ fn a_rate_of_zero_is_taken_on_every_way() {
         device.create_buffer(&BufferDescriptor { label, size, usage, mapped_at_creation: false })
     };
     let mut optimizer = SparseAdam::new(&device, &queue, with_lr(0.0)).unwrap();
-    let by_default = optimizer.add_param(Param::new("a", &buffer(160), [10, 4])).unwrap();
-    let own = ParamGroup::new([Param::new("b", &buffer(160), [10, 4])]).lr(0.0);
+    let by_default = optimizer.add_param(Param::new("a", buffer(160), [10, 4])).unwrap();
+    let own = ParamGroup::new([Param::new("b", buffer(160), [10, 4])]).lr(0.0);
     let own = optimizer.add_param_group(own).unwrap();
     let groups: Vec<_> = optimizer.groups().collect();
     assert_eq!(groups, [optimizer.group_of(by_default).unwrap(), own]);
@@ -75,7 +75,7 @@ fn a_rate_of_zero_is_taken_on_every_way() {
     saved.param_groups.iter_mut().for_each(|group| group.options.lr = 0.0);
     optimizer.load_state_dict(&saved).unwrap();
     assert_eq!(optimizer.options(own).unwrap().lr, 0.0);
-    let grad = SparseGrad::new(&buffer(12), &buffer(48), 3);
+    let grad = SparseGrad::new(buffer(12), buffer(48), 3);
     optimizer.set_grad(by_default, grad).unwrap();
     optimizer.step(&mut device.create_command_encoder(&Default::default())).unwrap();
     assert_eq!(optimizer.step_count(by_default), Ok(1));
@@ -135,10 +135,11 @@ fn schedules_run_through_their_ends() {
 
 #[test]
 fn a_plateau_is_made_by_naming_what_differs() {
-    let mut plateau = ReduceOnPlateau { patience: 1, factor: 0.5, ..Default::default() };
+    let mut plateau = ReduceOnPlateau::default().patience(1).factor(0.5);
     let lrs = [3.0, 3.0, 3.0, f64::NAN, f64::NAN].map(|loss| plateau.lr(1.0, loss));
     assert_eq!(lrs, [1.0, 1.0, 0.5, 1.0, 0.5]);
     // One that starts over keeps its settings.
-    let mut again = ReduceOnPlateau { losses: Default::default(), ..plateau };
+    let mut again = plateau;
+    again.losses = Default::default();
     assert_eq!([3.0, 3.0].map(|loss| again.lr(1.0, loss)), [1.0, 1.0]);
 }

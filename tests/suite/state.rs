@@ -9,8 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wgpu::Limits;
 
-const DEFAULT: AdamOptions =
-    AdamOptions { lr: 1e-3, betas: (0.9, 0.999), eps: 1e-8, maximize: false };
+const DEFAULT: AdamOptions = AdamOptions::new();
 
 /// Gradients for tables of `shapes`.
 fn grads(rng: &mut Rng, shapes: &[(usize, usize)]) -> Vec<Option<Gradient<f32>>> {
@@ -28,7 +27,7 @@ fn steps_go_in_the_right_direction() {
     for on in variants() {
         for scheduled in [false, true] {
             let shapes = [(10, 5), (10, 1)];
-            let options = [AdamOptions { lr: 0.05, ..DEFAULT }; 2];
+            let options = [DEFAULT.lr(0.05); 2];
             let mut pair = Pair::new(on, &shapes, &options, &mut Rng(1));
             let schedule = step(10, 0.9);
             let mut plateau = ReduceOnPlateau::default();
@@ -66,7 +65,7 @@ fn a_groups_own_lr_wins_over_a_tiny_default() {
     for (gpu, tuning) in variants() {
         // torch: "outer lr 1e-28 with a group's own lr, the unused parameter unchanged".
         let mut rng = Rng(2);
-        let options = [AdamOptions { lr: 1e-28, ..DEFAULT }, AdamOptions { lr: 0.05, ..DEFAULT }];
+        let options = [DEFAULT.lr(1e-28), DEFAULT.lr(0.05)];
         let shapes = [(8, 4), (8, 4)];
         let mut pair = Pair::new((gpu, tuning), &shapes, &options, &mut rng);
         let before = [pair.table(0).param, pair.table(1).param];
@@ -88,9 +87,9 @@ fn groups_may_be_added_between_steps_and_changed() {
         let param = sparse_adam::Param::new("late", &added, [10, 4]);
         let group = pair.optimizer.add_param_group(ParamGroup::new([param]).lr(0.5)).unwrap();
         assert_eq!(pair.optimizer.groups().len(), 2);
-        assert_eq!(pair.optimizer.options(group).unwrap(), AdamOptions { lr: 0.5, ..DEFAULT });
+        assert_eq!(pair.optimizer.options(group).unwrap(), DEFAULT.lr(0.5));
         let first = pair.optimizer.group_of(pair.ids[0]).unwrap();
-        let changed = AdamOptions { lr: 0.2, betas: (0.5, 0.9), eps: 1e-6, maximize: true };
+        let changed = DEFAULT.lr(0.2).betas((0.5, 0.9)).eps(1e-6).maximize(true);
         pair.optimizer.set_options(first, changed).unwrap();
         pair.options[0] = changed;
         pair.step(&[Some(rng.gradient(20, 4, 30))]);
@@ -199,7 +198,7 @@ fn a_moved_parameter_keeps_its_state() {
 fn load_then_step_equals_never_having_saved() {
     for on in variants() {
         let shapes = [(60, 8), (30, 3), (10, 1)];
-        let options = [DEFAULT, AdamOptions { lr: 0.1, maximize: true, ..DEFAULT }, DEFAULT];
+        let options = [DEFAULT, DEFAULT.lr(0.1).maximize(true), DEFAULT];
         let mut rng = Rng(9);
         let mut pair = Pair::new(on, &shapes, &options, &mut rng);
         // The last parameter has no gradient yet, so it has no state.
@@ -313,8 +312,7 @@ fn a_state_that_does_not_fit_is_refused_whole() {
 fn rosenbrock_with_torchs_values() {
     // torch's test: duplicates given as x/4 and x - x/4, coordinates in turn, lr 0.04.
     for on in variants() {
-        let mut pair =
-            Pair::new(on, &[(2, 1)], &[AdamOptions { lr: 0.04, ..DEFAULT }], &mut Rng(1));
+        let mut pair = Pair::new(on, &[(2, 1)], &[DEFAULT.lr(0.04)], &mut Rng(1));
         pair.params[0] = super::harness::Poisoned::new(pair.gpu, &[1.5f32, 1.5]);
         let region = pair.params[0].region.clone();
         pair.optimizer.replace_param(pair.ids[0], region).unwrap();
@@ -337,8 +335,7 @@ fn rosenbrock_with_torchs_values() {
 
 #[test]
 fn state_dicts_are_serde() {
-    let state =
-        ParamState { step: 3, shape: vec![2], exp_avg: vec![1.0, 2.5], exp_avg_sq: vec![0.5, 0.0] };
+    let state = ParamState::new(3, vec![2], vec![1.0, 2.5], vec![0.5, 0.0]);
     let mut dict = StateDict::default();
     dict.state.insert(0, state);
     dict.param_groups.push(sparse_adam::GroupState::new(DEFAULT, vec![0]));

@@ -70,7 +70,7 @@ impl Trainer {
     pub fn new(session: &Session, options: &str) -> Result<Trainer, JsError> {
         let Options { dim, batch, negatives, lr, seed } = serde_json::from_str(options)?;
         let (gpu, wordnet) = (session.gpu.clone(), wordnet()?);
-        let defaults = AdamOptions { lr, ..Default::default() };
+        let defaults = AdamOptions::default().lr(lr);
         let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, defaults)?;
         let shape = Shape { nouns: wordnet.len(), dim, negatives, batch };
         let mut random = Random::new(seed, Purpose::Initial);

@@ -178,7 +178,7 @@ impl SparseAdam {
             None => self.record(gradients, found),
         };
         // Also after a failure: what was set belongs to this step alone.
-        self.core.zero_grad(true);
+        self.core.clear_grads();
         match stepped {
             Ok(()) => Ok(module),
             Err(error) => Err(StepError { module, error }),
@@ -262,13 +262,15 @@ impl SparseAdam {
         Ok(())
     }
 
-    /// Reads the state back, after every step so far, in torch's shape: to be saved beside the
-    /// module's record, with any format of serde.
+    /// Reads the state back, that of the moment of this call, after every step so far, in torch's
+    /// shape: to be saved beside the module's record, with any format of serde. The future does not
+    /// borrow the optimizer.
     ///
     /// # Errors
     /// [`Error::Core`] where the device is lost.
-    pub async fn state_dict(&self) -> Result<StateDict, Error> {
-        Ok(self.core.state_dict().await?)
+    pub fn state_dict(&self) -> impl Future<Output = Result<StateDict, Error>> + use<> {
+        let state = self.core.state_dict();
+        async move { Ok(state.await?) }
     }
 
     /// Takes over a state that [`SparseAdam::state_dict`] gave. Weights must have been added in the

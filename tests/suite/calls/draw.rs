@@ -124,12 +124,11 @@ pub fn name(rng: &mut Rng) -> String {
 
 /// Options, one in six of them bad.
 pub fn options(rng: &mut Rng) -> AdamOptions {
-    let mut options = AdamOptions {
-        lr: pick(rng, &[0.1, 1e-3, 0.0, -0.0, 1e-60, -1e-13, 3e38]),
-        betas: pick(rng, &[(0.9, 0.999), (0.0, 0.0), (0.5, 1.0 - f64::EPSILON)]),
-        eps: pick(rng, &[1e-8, 1.0, 2e-38]),
-        maximize: one_in(rng, 2),
-    };
+    let mut options = AdamOptions::default()
+        .lr(pick(rng, &[0.1, 1e-3, 0.0, -0.0, 1e-60, -1e-13, 3e38]))
+        .betas(pick(rng, &[(0.9, 0.999), (0.0, 0.0), (0.5, 1.0 - f64::EPSILON)]))
+        .eps(pick(rng, &[1e-8, 1.0, 2e-38]))
+        .maximize(one_in(rng, 2));
     let wrong = [f64::NAN, f64::INFINITY, -1.0, 1e300];
     match rng.below(18) {
         0 => options.lr = pick(rng, &wrong),
@@ -142,8 +141,7 @@ pub fn options(rng: &mut Rng) -> AdamOptions {
 }
 
 pub fn group(params: Vec<Param>, options: AdamOptions) -> ParamGroup {
-    let AdamOptions { lr, betas, eps, maximize } = options;
-    ParamGroup::new(params).lr(lr).betas(betas).eps(eps).maximize(maximize)
+    ParamGroup::new(params).options(options)
 }
 
 /// A parameter: its regions with their rows, where they are told.
@@ -152,7 +150,7 @@ pub struct DrawnParam {
     pub name: String,
     pub shape: Vec<u32>,
     pub sparse_dim: usize,
-    pub shards: Vec<(Spot, Option<u32>)>,
+    pub parts: Vec<(Spot, Option<u32>)>,
 }
 
 impl DrawnParam {
@@ -172,35 +170,35 @@ impl DrawnParam {
             _ => {}
         }
         let bytes = shape.iter().fold(4, |bytes: u64, &axis| bytes.saturating_mul(axis.into()));
-        let shards = match one_in(rng, 6) {
+        let parts = match one_in(rng, 6) {
             false => vec![(pools.spot(rng, &PARAMS, bytes), None)],
-            true => Self::shards(rng, pools, &shape),
+            true => Self::parts(rng, pools, &shape),
         };
-        Self { name: name(rng), shape, sparse_dim, shards }
+        Self { name: name(rng), shape, sparse_dim, parts }
     }
 
     /// Two or three runs of rows of the first axis, which mostly are all of them.
-    fn shards(rng: &mut Rng, pools: &Pools, shape: &[u32]) -> Vec<(Spot, Option<u32>)> {
+    fn parts(rng: &mut Rng, pools: &Pools, shape: &[u32]) -> Vec<(Spot, Option<u32>)> {
         let rows = shape.first().copied().unwrap_or(1);
         let row = shape.iter().skip(1).fold(4, |row: u64, &axis| row.saturating_mul(axis.into()));
         let first = rows / 2;
         let second = if one_in(rng, 8) { rows } else { rows - first };
-        let mut shard = |rows: u32| {
+        let mut part = |rows: u32| {
             let bytes = row.saturating_mul(rows.into());
             (pools.spot(rng, &PARAMS, bytes), Some(rows))
         };
-        vec![shard(first), shard(second)]
+        vec![part(first), part(second)]
     }
 
     pub fn build(&self, pools: &Pools) -> Param {
         let (name, shape) = (&*self.name, &self.shape);
-        let param = match &*self.shards {
+        let param = match &*self.parts {
             [(spot, None)] => Param::new(name, pools.region(*spot), shape),
-            shards => {
-                let shard = |&(spot, rows): &(Spot, Option<u32>)| {
+            parts => {
+                let part = |&(spot, rows): &(Spot, Option<u32>)| {
                     (pools.region(spot), rows.unwrap_or_default())
                 };
-                Param::sharded(name, shards.iter().map(shard), shape)
+                Param::in_parts(name, parts.iter().map(part), shape)
             }
         };
         param.sparse_dim(self.sparse_dim)

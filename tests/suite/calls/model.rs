@@ -131,7 +131,7 @@ impl Model {
             rows,
             dim,
             sparse_dim: *sparse_dim as u32,
-            places: drawn.shards.iter().map(place).collect(),
+            places: drawn.parts.iter().map(place).collect(),
             group,
             has_grad: false,
             grads: Vec::new(),
@@ -143,12 +143,12 @@ impl Model {
         let Some(param) = self.described(drawn, 0) else {
             return Some(false);
         };
-        let rows: Vec<_> = drawn.shards.iter().map(|shard| shard.1.unwrap_or(param.rows)).collect();
+        let rows: Vec<_> = drawn.parts.iter().map(|part| part.1.unwrap_or(param.rows)).collect();
         let sum: u64 = rows.iter().map(|&rows| u64::from(rows)).sum();
-        let spots = drawn.shards.iter().zip(&param.places);
+        let spots = drawn.parts.iter().zip(&param.places);
         let known = [
             param.rows < u32::MAX && sum == u64::from(param.rows) && !rows.contains(&0),
-            spots.into_iter().all(|(shard, place)| holds(pools, shard.0, place.size)),
+            spots.into_iter().all(|(part, place)| holds(pools, part.0, place.size)),
             self.params.iter().all(|other| other.name != param.name),
             are_apart(&param.places) && !self.is_taken(&param.places, None),
         ];

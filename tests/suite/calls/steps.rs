@@ -132,7 +132,7 @@ impl Side {
         let mut options = draw::options(scene.rng);
         let only_lr = one_in(scene.rng, 2);
         if let (true, Some(index)) = (only_lr, index) {
-            options = AdamOptions { lr: options.lr, ..self.model.groups[index] };
+            options = self.model.groups[index].lr(options.lr);
         }
         scene.doing(format!("set_options {index:?} {options:?}, lr alone: {only_lr}"));
         let set = match only_lr {

@@ -144,7 +144,7 @@ fn timestamps_that_cannot_be_written_stop_the_step() {
     optimizer.set_grad(id, given.grad()).unwrap();
     let mut timed = |query_set: &QuerySet, first| {
         gpu.submit(|encoder| {
-            optimizer.step_with_timestamps(encoder, Timestamps { query_set, first })
+            optimizer.step_with_timestamps(encoder, Timestamps::new(query_set, first))
         })
     };
     for first in [5, u32::MAX - 7, u32::MAX] {
@@ -161,9 +161,8 @@ fn timestamps_that_cannot_be_written_stop_the_step() {
     let plain = wgpu::Device::noop(&Default::default());
     let plain = Gpu { info: plain.0.adapter_info(), device: plain.0, queue: plain.1 };
     let mut optimizer = self::optimizer(&plain);
-    let called = plain.submit(|encoder| {
-        optimizer.step_with_timestamps(encoder, Timestamps { query_set: &good, first: 0 })
-    });
+    let called =
+        plain.submit(|encoder| optimizer.step_with_timestamps(encoder, Timestamps::new(&good, 0)));
     assert!(matches!(called, Err(Error::Unsupported { .. })), "{called:?}");
 }
 

@@ -59,16 +59,16 @@ fn optimizer(gpu: &Gpu, tuning: Tuning) -> Result<SparseAdam, Error> {
 /// Steps of every stage on `gpu`.
 fn assert_steps(gpu: &Gpu, tuning: Tuning, what: &str) {
     let mut optimizer = optimizer(gpu, tuning).unwrap_or_else(|error| panic!("{what}: {error}"));
-    let id = optimizer.add_param(Param::new("p", &storage(gpu, 64), [4, 4])).unwrap();
+    let id = optimizer.add_param(Param::new("p", storage(gpu, 64), [4, 4])).unwrap();
     for nnz in [3, 10, 3000, 4000, 5000, 6000] {
         let entries = || storage(gpu, 4 * u64::from(nnz));
-        let mapped = SparseGrad::new(&entries(), &storage(gpu, 32), nnz)
-            .value_map(&entries(), 2)
-            .weights(&entries())
+        let mapped = SparseGrad::new(entries(), storage(gpu, 32), nnz)
+            .value_map(entries(), 2)
+            .weights(entries())
             .duplicates(Duplicates::NoneChecked)
             .non_finite(NonFinite::Skipped);
-        let plain = SparseGrad::new(&entries(), &storage(gpu, 16 * u64::from(nnz)), nnz);
-        let weighted = plain.clone().weights(&entries());
+        let plain = SparseGrad::new(entries(), storage(gpu, 16 * u64::from(nnz)), nnz);
+        let weighted = plain.clone().weights(entries());
         for grads in [[Some(mapped), None], [Some(weighted), Some(plain)]] {
             optimizer.zero_grad(true);
             let set = grads.into_iter().flatten().try_for_each(|grad| {

@@ -52,7 +52,7 @@ const CALLS: [(&str, Call); 22] = [
     ("step_with", |w| w.recorded(|optimizer, encoder| optimizer.step_with(encoder, |_, _| Ok(())))),
     ("step_with_timestamps", |w| {
         let Some(query_set) = w.queries.clone() else { return w.recorded(SparseAdam::step) };
-        let timestamps = Timestamps { query_set: &query_set, first: 0 };
+        let timestamps = Timestamps::new(&query_set, 0);
         w.recorded(|optimizer, encoder| optimizer.step_with_timestamps(encoder, timestamps))
     }),
     ("status", |w| block_on(w.optimizer.status(w.first)).map(drop)),
@@ -92,7 +92,7 @@ impl Wreck {
         }
         let opened = || SparseAdam::new(&gpu.device, &gpu.queue, AdamOptions::default()).unwrap();
         let (mut optimizer, empty) = (opened(), Some(opened()));
-        let param = Param::new("first", &storage(&gpu, 160), [10, 4]);
+        let param = Param::new("first", storage(&gpu, 160), [10, 4]);
         let first = optimizer.add_param(param).unwrap();
         let timed = gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let queries = timed.then(|| {
@@ -109,7 +109,7 @@ impl Wreck {
     }
 
     fn grad(&self) -> SparseGrad {
-        SparseGrad::new(&storage(&self.gpu, 12), &storage(&self.gpu, 48), 3)
+        SparseGrad::new(storage(&self.gpu, 12), storage(&self.gpu, 48), 3)
     }
 
     /// Submits what `record` records; an engine does so whatever it is.

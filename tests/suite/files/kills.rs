@@ -14,9 +14,10 @@ const PATH: &str = "SPARSE_ADAM_SAVES_TO";
 fn state(number: u64) -> StateDict {
     let moment = vec![number as f32; 1 << 18];
     let shape = vec![1 << 12, 1 << 6];
-    let state = ParamState { step: number, shape, exp_avg: moment.clone(), exp_avg_sq: moment };
-    let group = GroupState::new(AdamOptions::default(), vec![0]);
-    StateDict { state: [(0, state)].into(), param_groups: vec![group] }
+    let mut dict = StateDict::default();
+    dict.state.insert(0, ParamState::new(number, shape, moment.clone(), moment));
+    dict.param_groups.push(GroupState::new(AdamOptions::default(), vec![0]));
+    dict
 }
 
 fn temporaries(folder: &Path) -> usize {

@@ -202,10 +202,12 @@ fn large(mib: usize) -> StateDict {
         let values = mib << 16;
         let moment = || (0..values as u32).map(|k| (k ^ seed) as f32).collect::<Vec<_>>();
         let shape = vec![values as u32 / 64, 64];
-        ParamState { step: 3, shape, exp_avg: moment(), exp_avg_sq: moment() }
+        ParamState::new(3, shape, moment(), moment())
     };
-    let groups = vec![GroupState::new(AdamOptions::default(), vec![0, 1])];
-    StateDict { state: [(0, table(1)), (1, table(2))].into(), param_groups: groups }
+    let mut dict = StateDict::default();
+    dict.state.extend([(0, table(1)), (1, table(2))]);
+    dict.param_groups.push(GroupState::new(AdamOptions::default(), vec![0, 1]));
+    dict
 }
 
 #[test]
@@ -229,13 +231,13 @@ fn ten_thousand_small_parameters_load_as_they_were_saved() {
     {
         let state = |step: usize| {
             let moment = vec![step as f32; values];
-            let (exp_avg, exp_avg_sq) = (moment.clone(), moment);
-            ParamState { step: step as u64, shape: shape.clone(), exp_avg, exp_avg_sq }
+            ParamState::new(step as u64, shape.clone(), moment.clone(), moment)
         };
         let numbers = 0..10_000;
         let group = GroupState::new(AdamOptions::default(), numbers.clone().collect());
-        let state = numbers.map(|number| (number, state(number))).collect();
-        let mut dict = StateDict { state, param_groups: vec![group] };
+        let mut dict = StateDict::default();
+        dict.state.extend(numbers.map(|number| (number, state(number))));
+        dict.param_groups.push(group);
         for named in [false, true] {
             let names = || (0..10_000).map(|number| format!("tables.{number}.weight")).collect();
             dict.param_groups[0].param_names = named.then(names);

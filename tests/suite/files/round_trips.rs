@@ -16,7 +16,7 @@ fn same(a: &StateDict, b: &StateDict) -> bool {
         all.collect::<Vec<_>>()
     };
     let options = |group: &GroupState| {
-        let AdamOptions { lr, betas, eps, maximize } = group.options;
+        let AdamOptions { lr, betas, eps, maximize, .. } = group.options;
         let numbers = [lr, betas.0, betas.1, eps, group.initial_lr.unwrap_or(-0.0)];
         let bits = numbers.map(f64::to_bits);
         (
@@ -70,12 +70,11 @@ fn random(rng: &mut Rng) -> StateDict {
                 next
             })
             .collect();
-        let options = AdamOptions {
-            lr: number(rng),
-            betas: (number(rng), number(rng)),
-            eps: number(rng),
-            maximize: rng.below(2) == 0,
-        };
+        let options = AdamOptions::default()
+            .lr(number(rng))
+            .betas((number(rng), number(rng)))
+            .eps(number(rng))
+            .maximize(rng.below(2) == 0);
         for &number in &params {
             if rng.below(4) == 0 {
                 continue;
@@ -84,7 +83,7 @@ fn random(rng: &mut Rng) -> StateDict {
             let values = shape.iter().product::<u32>() as usize + usize::from(rng.below(50) == 0);
             let mut moment = || (0..values).map(|_| value(rng, wild)).collect::<Vec<_>>();
             let (exp_avg, exp_avg_sq) = (moment(), moment());
-            dict.state.insert(number, ParamState { step: step(rng), shape, exp_avg, exp_avg_sq });
+            dict.state.insert(number, ParamState::new(step(rng), shape, exp_avg, exp_avg_sq));
         }
         let names = ["", "a\"b\\c", "ünïcode", "\u{0}\n", "module.weight"];
         let mut group = GroupState::new(options, params);
@@ -196,11 +195,11 @@ fn a_plateau_and_options_come_back_from_json_or_are_not_written() {
     // What JSON has no number for is not written.
     plateau.lr(0.5, f64::NEG_INFINITY);
     assert!(serde_json::to_string(&plateau).is_err());
-    let wrong = ReduceOnPlateau { factor: f64::NAN, ..Default::default() };
+    let wrong = ReduceOnPlateau::default().factor(f64::NAN);
     assert!(serde_json::to_string(&wrong).is_err());
-    let wrong = AdamOptions { eps: f64::INFINITY, ..AdamOptions::default() };
+    let wrong = AdamOptions::default().eps(f64::INFINITY);
     assert!(serde_json::to_string(&wrong).is_err());
-    let wrong = AdamOptions { betas: (0.5, f64::NAN), ..AdamOptions::default() };
+    let wrong = AdamOptions::default().betas((0.5, f64::NAN));
     assert!(serde_json::to_string(&wrong).is_err());
 }
 

@@ -93,7 +93,7 @@ impl Sort for Ours<'_> {
         query_set: &QuerySet,
     ) -> Result<[u32; 2], Box<dyn Error>> {
         self.optimizer.set_grad(self.param, self.grad.clone())?;
-        self.optimizer.step_with_timestamps(encoder, Timestamps { query_set, first: 0 })?;
+        self.optimizer.step_with_timestamps(encoder, Timestamps::new(query_set, 0))?;
         Ok([0, 3])
     }
 }

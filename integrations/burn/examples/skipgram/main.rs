@@ -102,11 +102,7 @@ struct SparseRun {
 impl SparseRun {
     fn new(gpu: &Gpu, start: &Start, eps: f64) -> Result<Self, Error> {
         let model = Sparse::new(start, &gpu.device().autodiff());
-        let options = AdamOptions {
-            lr: LR,
-            eps,
-            ..Default::default()
-        };
+        let options = AdamOptions::default().lr(LR).eps(eps);
         let mut optimizer = SparseAdam::new(gpu, options)?;
         optimizer.add("words", &model.words.weight)?;
         optimizer.add("contexts", &model.contexts.weight)?;

@@ -180,10 +180,7 @@ fn sparse_and_dense_parameters_train_side_by_side() {
     };
     let before = weight(&model.encoder.words);
     let before_bias = bias(&model);
-    let options = AdamOptions {
-        lr: 0.05,
-        ..Default::default()
-    };
+    let options = AdamOptions::default().lr(0.05);
     let mut sparse = SparseAdam::new(gpu(), options).unwrap();
     let words = sparse.add("words", &model.encoder.words.weight).unwrap();
     let mut dense = AdamConfig::new().init();

@@ -240,10 +240,7 @@ fn a_parameter_or_a_name_is_added_once() {
 fn options_out_of_range_are_refused() {
     let (module, mut optimizer) = single(4, 2, 31);
     assert!(matches!(optimizer.set_lr(-1.0), Err(Error::Core(_))));
-    let wrong = AdamOptions {
-        eps: 0.0,
-        ..Default::default()
-    };
+    let wrong = AdamOptions::default().eps(0.0);
     assert!(SparseAdam::new(gpu(), wrong).is_err());
     drop(module);
 }

@@ -33,12 +33,11 @@ fn dim(recipe: &Recipe, name: &str) -> usize {
 }
 
 fn changed(options: AdamOptions, set: &SetRecipe) -> AdamOptions {
-    AdamOptions {
-        lr: set.lr.unwrap_or(options.lr),
-        betas: set.betas.unwrap_or(options.betas),
-        eps: set.eps.unwrap_or(options.eps),
-        maximize: set.maximize.unwrap_or(options.maximize),
-    }
+    options
+        .lr(set.lr.unwrap_or(options.lr))
+        .betas(set.betas.unwrap_or(options.betas))
+        .eps(set.eps.unwrap_or(options.eps))
+        .maximize(set.maximize.unwrap_or(options.maximize))
 }
 
 fn overrides(options: AdamOptions) -> impl FnOnce(ParamGroup) -> ParamGroup {
@@ -85,7 +84,7 @@ fn on_the_core(trace: &Trace, gpu: &headless::Gpu) -> Outcomes {
             let options = changed(core.options(group).unwrap(), set);
             core.set_options(group, options).unwrap();
         }
-        core.zero_grad(true);
+        core.clear_grads();
         for name in &step.grads {
             let (indices, values) = trace.grad(k, name).unwrap();
             let nnz = indices.len() as u32;

@@ -1,0 +1,229 @@
+//! The entries of a gradient: what a caller gave, and its checks.
+
+use crate::format::RowBytes;
+use crate::grad::{Duplicates, IndexDtype, NonFinite};
+use crate::param::Geometry;
+use crate::region::check_disjoint;
+use crate::step::shape::{DeviceShape, rows_per_window};
+use crate::{Error, Region};
+use std::fmt::Display;
+use wgpu::BufferUsages;
+
+/// Where an entry's values are.
+#[derive(Clone, Debug)]
+pub(crate) enum ValueSource {
+    /// Row `entry`.
+    Entry,
+    /// Row `map[entry]` of `rows`.
+    Map { map: Region, rows: u32 },
+    /// The row that the entry names.
+    Row,
+}
+
+/// Entries of a gradient. Those that an optimizer holds are checked, and at least one.
+#[derive(Clone, Debug)]
+pub(crate) struct Entries {
+    pub indices: Region,
+    pub values: Region,
+    pub nnz: u32,
+    pub format: IndexDtype,
+    pub source: ValueSource,
+    pub weights: Option<Region>,
+    pub count: Option<Region>,
+    pub duplicates: Duplicates,
+    pub non_finite: NonFinite,
+    pub padding_idx: Option<u32>,
+}
+
+impl Entries {
+    /// As [`SparseGrad::new`](crate::SparseGrad::new).
+    pub fn new(indices: Region, values: Region, nnz: u32) -> Self {
+        Self {
+            indices,
+            values,
+            nnz,
+            format: IndexDtype::default(),
+            source: ValueSource::Entry,
+            weights: None,
+            count: None,
+            duplicates: Duplicates::default(),
+            non_finite: NonFinite::default(),
+            padding_idx: None,
+        }
+    }
+
+    /// Rows that `values` holds.
+    pub fn value_rows(&self, table: Geometry) -> u32 {
+        match self.source {
+            ValueSource::Entry => self.nnz,
+            ValueSource::Map { rows, .. } => rows,
+            ValueSource::Row => table.rows,
+        }
+    }
+
+    /// Whether its index list is the common one: 32 bits, one axis, a value row an entry.
+    pub fn is_plain(&self, table: Geometry) -> bool {
+        // As u32, a negative index must be out of range.
+        let fits = match self.format {
+            IndexDtype::U32 => true,
+            IndexDtype::I32 => table.rows <= 1 << 31,
+            IndexDtype::I64 => false,
+        };
+        fits && table.sparse_dim == 1 && matches!(self.source, ValueSource::Entry)
+    }
+
+    /// Whether it is read where it is, entry by entry, with nothing else of its kind.
+    pub fn stands_alone(&self) -> bool {
+        matches!(self.source, ValueSource::Row) || self.duplicates != Duplicates::Summed
+    }
+
+    /// Checks every region, and cuts it to what the entries occupy. None where there are none.
+    pub fn check(
+        mut self,
+        name: &str,
+        (table, row_bytes): (Geometry, RowBytes),
+        device: DeviceShape,
+    ) -> Result<Option<Self>, Error> {
+        if self.nnz == 0 {
+            return Ok(None);
+        }
+        let entries = u64::from(self.nnz);
+        let cut = |region: &Region, role: Role<'_>, bytes: u64| {
+            let limit = device.max_binding;
+            if bytes > limit {
+                return Err(too_large(&role, bytes, limit));
+            }
+            region.storage(&role, bytes, device.alignment)
+        };
+        let role = |role| Role { role, name };
+        let index_bytes = entries * u64::from(table.sparse_dim) * self.format.bytes();
+        self.check_format(&role("indices"), index_bytes)?;
+        self.indices = cut(&self.indices, role("indices"), index_bytes)?;
+        check_padding(self.padding_idx, &role("padding_idx"), table)?;
+        if let ValueSource::Map { map, rows } = &self.source {
+            let map = cut(map, role("value map"), 4 * entries)?;
+            self.source = ValueSource::Map { map, rows: *rows };
+        }
+        if let Some(weights) = &self.weights {
+            if matches!(self.source, ValueSource::Row) {
+                return Err(Error::Unsupported {
+                    what: "weights on the rows of a dense gradient",
+                    remedy: "scale the dense gradient",
+                });
+            }
+            self.weights = Some(cut(weights, role("weights"), 4 * entries)?);
+        }
+        if let Some(count) = &self.count {
+            self.count = Some(check_count(count, &role("count"))?);
+        }
+        let value_rows = self.value_rows(table);
+        if value_rows == 0 {
+            let what = role("values").to_string();
+            let expected = "a value row at least, where there are entries (without any, nnz is 0)";
+            return Err(Error::InvalidShape { what, expected, found: vec![0, table.dim] });
+        }
+        let value_bytes = u64::from(value_rows) * row_bytes.values;
+        check_value_bytes(&role("values"), value_rows, row_bytes.values, device)?;
+        self.values = self.values.storage(&role("values"), value_bytes, device.alignment)?;
+        check_disjoint(name, self.roles())?;
+        Ok(Some(self))
+    }
+
+    /// i64 indices that are read as 32-bit ones name row 0 every other time, and nothing is out of
+    /// range: only their size gives them away.
+    fn check_format(&self, role: &Role<'_>, bytes: u64) -> Result<(), Error> {
+        let found = self.indices.size();
+        if self.format == IndexDtype::I64 || found != 2 * bytes {
+            return Ok(());
+        }
+        Err(Error::MaybeI64 { what: role.to_string(), expected: bytes, found })
+    }
+
+    /// The regions that the GPU reads, each with its role.
+    pub fn roles(&self) -> impl Iterator<Item = (&str, &Region)> + Clone {
+        let map = match &self.source {
+            ValueSource::Map { map, .. } => Some(map),
+            _ => None,
+        };
+        let roles = [
+            ("indices", Some(&self.indices)),
+            ("values", Some(&self.values)),
+            ("value map", map),
+            ("weights", self.weights.as_ref()),
+        ];
+        roles.into_iter().filter_map(|(role, region)| Some((role, region?)))
+    }
+
+    /// All regions that the caller gave, each with its role.
+    pub fn given(&self) -> impl Iterator<Item = (&str, &Region)> + Clone {
+        self.roles().chain(self.count.iter().map(|count| ("count", count)))
+    }
+
+    /// The regions that the GPU reads.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.roles().map(|(_, region)| region)
+    }
+}
+
+/// A region's role, put into words only for an error.
+struct Role<'a> {
+    role: &'static str,
+    name: &'a str,
+}
+
+impl Display for Role<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} of {:?}", self.role, self.name)
+    }
+}
+
+fn check_padding(row: Option<u32>, what: &dyn Display, table: Geometry) -> Result<(), Error> {
+    let limit = table.rows - 1;
+    match row {
+        Some(row) if row > limit => Err(Error::TooLarge {
+            what: what.to_string(),
+            found: row.into(),
+            limit: limit.into(),
+            remedy: "name a row of the table",
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A count must lie where it can be copied from.
+fn check_count(count: &Region, what: &dyn Display) -> Result<Region, Error> {
+    count.check_inside(what)?;
+    let what = || what.to_string();
+    let (expected, found) = (BufferUsages::COPY_SRC, count.buffer().usage());
+    if !found.contains(expected) {
+        return Err(Error::MissingUsage { what: what(), expected, found });
+    }
+    if count.size() < 4 {
+        return Err(Error::BufferTooSmall { what: what(), expected: 4, found: count.size() });
+    }
+    if !count.offset().is_multiple_of(4) {
+        return Err(Error::Misaligned { what: what(), expected: 4, found: count.offset() });
+    }
+    Ok(count.part(0, 4))
+}
+
+/// Values may span as many bindings as the device has to spare.
+pub(crate) fn check_value_bytes(
+    what: &dyn Display,
+    rows: u32,
+    row_bytes: u64,
+    device: DeviceShape,
+) -> Result<(), Error> {
+    let per_window = rows_per_window(rows, row_bytes, row_bytes, device);
+    if u64::from(rows) <= u64::from(per_window) * device.value_windows as u64 {
+        return Ok(());
+    }
+    let limit = device.max_binding * device.value_windows as u64;
+    Err(too_large(what, u64::from(rows) * row_bytes, limit))
+}
+
+fn too_large(what: &dyn Display, found: u64, limit: u64) -> Error {
+    let remedy = "spread the entries over several steps, or request a larger \
+                  max_storage_buffer_binding_size or max_storage_buffers_per_shader_stage = 8";
+    Error::TooLarge { what: format!("bytes of {what}"), found, limit, remedy }
+}
