@@ -4,8 +4,6 @@
 
 #[cfg(feature = "checkpoint")]
 mod checkpoint;
-#[cfg(feature = "headless")]
-pub mod conformance;
 mod cut;
 mod device_limits;
 mod error;
@@ -13,8 +11,6 @@ mod grad;
 mod gradients;
 mod groups;
 mod guard;
-#[cfg(feature = "headless")]
-pub mod headless;
 mod hooks;
 mod ids;
 pub mod lr_scheduler;
@@ -33,11 +29,9 @@ mod state_dict;
 mod status;
 mod step;
 mod table;
-#[cfg(any(feature = "checkpoint", feature = "headless"))]
+#[cfg(feature = "checkpoint")]
 mod tensor_file;
 mod timestamps;
-#[cfg(feature = "headless")]
-pub mod trace;
 mod tuning;
 mod upload;
 
@@ -55,3 +49,11 @@ pub use status::Status;
 pub use step::plan::CHUNK;
 pub use timestamps::{TIMED_STAGES, Timestamps};
 pub use tuning::{Form, Tuning};
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_test_kit_asks_of_drivers_what_the_planner_does() {
+        assert_eq!(sparse_adam_testkit::conformance::TURNS, crate::step::turns::TURNS);
+    }
+}

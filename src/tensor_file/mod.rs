@@ -3,9 +3,7 @@
 
 mod header;
 
-pub(crate) use header::{Dtype, TensorFile};
-#[cfg(feature = "checkpoint")]
-pub(crate) use header::{LONGEST_HEADER, Parsed};
+pub(crate) use header::{Dtype, LONGEST_HEADER, Parsed, TensorFile};
 
 use crate::Error;
 use crate::cut::cut;
@@ -33,7 +31,6 @@ impl Fault {
     }
 
     /// The error to tell of a file that was not written.
-    #[cfg(feature = "checkpoint")]
     pub(crate) fn writing(self, kind: &str, path: Option<&Path>) -> Error {
         self.tell(kind, path, "nothing was written")
     }

@@ -3,10 +3,10 @@
 
 use super::harness::{Poisoned, encode, variants};
 use safetensors::SafeTensors;
-use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, Table};
-use sparse_adam::trace::{Comparison, Tolerance};
 use sparse_adam::{AdamOptions, IndexDtype, Param, SparseAdam, SparseGrad, Tuning};
+use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::trace::{Comparison, Tolerance};
 use std::collections::BTreeMap;
 
 /// Metadata key `bags`.

@@ -4,9 +4,9 @@
 //! longer. Every buffer lies between words of a NaN, which must be whole at the end.
 
 use super::harness::{Budget, Pair, Rng, encode, gpus, random_tuning};
-use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, gather_values};
 use sparse_adam::{Duplicates, IndexDtype, NonFinite, SparseGrad};
+use sparse_adam_testkit::headless::Gpu;
 
 /// Values that a table may have, and a gradient.
 const MOST_VALUES: usize = 120_000;

@@ -1,11 +1,11 @@
 //! Adapters, seeded inputs, and buffers surrounded by poison.
 
-use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::{
     AdamOptions, Form, IndexDtype, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
     Status, Tuning,
 };
+use sparse_adam_testkit::headless::Gpu;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, UNIX_EPOCH};

@@ -183,7 +183,7 @@ fn rows_not_named_keep_their_bits() {
 
 /// A table of fixed seed after one step of `grad`.
 fn after_one_step(
-    on: (&'static sparse_adam::headless::Gpu, sparse_adam::Tuning),
+    on: (&'static sparse_adam_testkit::headless::Gpu, sparse_adam::Tuning),
     shape: (usize, usize),
     grad: &Gradient<f32>,
 ) -> Table<f32> {

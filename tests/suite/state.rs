@@ -243,7 +243,8 @@ fn a_state_moves_to_a_device_with_other_windows() {
     let mut pair = Pair::new(on, &shape, &[DEFAULT], &mut rng);
     pair.step(&grads(&mut rng, &shape));
     let limits = Limits { max_storage_buffer_binding_size: 1 << 20, ..gpus()[0].device.limits() };
-    let small = pollster::block_on(sparse_adam::headless::Gpu::open_with_limits(limits)).unwrap();
+    let small =
+        pollster::block_on(sparse_adam_testkit::headless::Gpu::open_with_limits(limits)).unwrap();
     let on = (&*Box::leak(Box::new(small)), sparse_adam::Tuning::GPU);
     let mut other = Pair::new(on, &shape, &[DEFAULT], &mut Rng(12));
     let values = pair.table(0).param;

@@ -2,10 +2,10 @@
 
 use super::{noop, storage};
 use crate::suite::harness::{Pair, Rng, gpus};
-use sparse_adam::headless::Gpu;
 use sparse_adam::{
     AdamOptions, Duplicates, Error, NonFinite, Param, SparseAdam, SparseGrad, Tuning,
 };
+use sparse_adam_testkit::headless::Gpu;
 use wgpu::Limits;
 
 /// A limit: its name, the least that will do, and how it is set.

@@ -1,7 +1,7 @@
 //! Seeded inputs: the same on every machine.
 
-use crate::AdamOptions;
-use crate::reference::Gradient;
+use sparse_adam::AdamOptions;
+use sparse_adam::reference::Gradient;
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
 pub(super) struct Random(pub u64);

@@ -2,13 +2,16 @@
 
 use super::finding::Finding;
 use super::pair::Setting;
-use crate::Error;
-use crate::step::turns::TURNS;
+use sparse_adam::Error;
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{
     BindGroupDescriptor, BindGroupEntry, Buffer, BufferUsages, ComputePassDescriptor,
     ComputePipelineDescriptor, PipelineCompilationOptions, ShaderModuleDescriptor, ShaderSource,
 };
+
+/// Loop turns that [`Law::Turns`](super::Law::Turns) makes an invocation take: as many as the
+/// library ever plans for one.
+pub const TURNS: u32 = 53_248;
 
 /// Turns of the outer, the inner and the second loop; with the last turn of each, which runs no
 /// body, they are TURNS.

@@ -1,9 +1,9 @@
 //! What a check found.
 
 use super::tuning_name;
-use crate::Tuning;
 use crate::trace::Comparison;
 use serde::Serialize;
+use sparse_adam::Tuning;
 
 /// What a check is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

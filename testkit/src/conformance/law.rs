@@ -4,7 +4,7 @@ use super::finding::{Check, Finding, Kind};
 use super::pair::Setting;
 use super::{bound, kernels, laws, turns, values};
 use crate::headless::Gpu;
-use crate::{Error, Tuning};
+use sparse_adam::{Error, Tuning};
 
 /// Something that holds for every input, checked on a few seeded ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

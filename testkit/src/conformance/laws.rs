@@ -3,8 +3,8 @@
 use super::finding::Finding;
 use super::pair::{Pair, Setting, Shape};
 use super::random::Random;
-use crate::reference::{Gradient, Table};
-use crate::{AdamOptions, Error, IndexDtype, StateDict};
+use sparse_adam::reference::{Gradient, Table};
+use sparse_adam::{AdamOptions, Error, IndexDtype, StateDict};
 use wgpu::CommandEncoderDescriptor;
 
 pub(super) async fn twin(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {

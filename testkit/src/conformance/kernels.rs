@@ -6,9 +6,9 @@
 use super::finding::Finding;
 use super::pair::{Pair, Setting, Shape};
 use super::random::Random;
-use crate::reference::Gradient;
 use crate::trace::{Comparison, Tolerance};
-use crate::{AdamOptions, Duplicates, Error, IndexDtype, NonFinite};
+use sparse_adam::reference::Gradient;
+use sparse_adam::{AdamOptions, Duplicates, Error, IndexDtype, NonFinite};
 
 const ONLY_SUMS: AdamOptions =
     AdamOptions { lr: 1e-3, betas: (0.0, 0.999), eps: 1e-8, maximize: false };

@@ -3,13 +3,13 @@
 use super::finding::Finding;
 use super::random::Random;
 use crate::headless::Gpu;
-use crate::reference::{self, Gradient, Table};
 use crate::trace::{Comparison, Tolerance};
-use crate::{
+use bytemuck::Pod;
+use sparse_adam::reference::{self, Gradient, Table};
+use sparse_adam::{
     AdamOptions, Error, IndexDtype, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
     StateDict, Status, Tuning,
 };
-use bytemuck::Pod;
 
 /// Rows and values a row.
 pub(super) type Shape = (usize, usize);
