@@ -11,7 +11,6 @@ mod suite {
     mod errors;
     mod files;
     mod golden;
-    mod harness;
     mod hooks;
     mod laws;
     mod limits;

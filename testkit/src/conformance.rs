@@ -21,8 +21,7 @@ mod finding;
 mod kernels;
 mod law;
 mod laws;
-mod pair;
-mod random;
+mod setting;
 mod turns;
 mod values;
 
@@ -30,9 +29,10 @@ pub use finding::{Check, Kind};
 pub use law::Law;
 pub use turns::TURNS;
 
+pub(crate) use finding::Finding;
+
 use crate::headless::Gpu;
 use crate::trace::{Tolerance, Trace};
-use finding::Finding;
 use serde::Serialize;
 use sparse_adam::{Form, Tuning};
 use wgpu::{AdapterInfo, DeviceType};

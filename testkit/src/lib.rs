@@ -2,6 +2,19 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[cfg(not(target_arch = "wasm32"))]
+mod adapters;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod campaign;
 pub mod conformance;
 pub mod headless;
+mod pair;
+mod poison;
+mod rng;
 pub mod trace;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use adapters::{assert_tensor, gpus, variants};
+pub use pair::{Pair, Shape};
+pub use poison::{Inspected, Poisoned, encode};
+pub use rng::Rng;

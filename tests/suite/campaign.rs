@@ -3,10 +3,11 @@
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one, `SPARSE_ADAM_CAMPAIGN_SECONDS` goes on for
 //! longer. Every buffer lies between words of a NaN, which must be whole at the end.
 
-use super::harness::{Budget, Pair, Rng, encode, gpus, random_tuning};
 use sparse_adam::reference::{self, Gradient, gather_values};
 use sparse_adam::{Duplicates, IndexDtype, NonFinite, SparseGrad};
+use sparse_adam_testkit::campaign::{Budget, random_tuning};
 use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::{Pair, Rng, encode, gpus};
 
 /// Values that a table may have, and a gradient.
 const MOST_VALUES: usize = 120_000;

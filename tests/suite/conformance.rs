@@ -1,8 +1,8 @@
 //! The conformance module itself: what it finds on every adapter, and that it can find something.
 
-use super::harness::{gpus, variants};
 use sparse_adam_testkit::conformance::{Adapter, Kind, Law, check_trace};
 use sparse_adam_testkit::trace::Trace;
+use sparse_adam_testkit::{gpus, variants};
 
 #[test]
 fn every_law_is_found_to_hold() {

@@ -1,11 +1,11 @@
 //! What an engine needs: gradients born on the GPU, shared value rows, one pool buffer, and a
 //! steady state that makes nothing.
 
-use super::harness::{Pair, Rng, encode, is_exact, variants};
 use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::{
     AdamOptions, Duplicates, IndexDtype, NonFinite, Param, Region, SparseAdam, SparseGrad,
 };
+use sparse_adam_testkit::{Pair, Rng, assert_tensor, encode, variants};
 
 /// Bags of random lengths: an index and a bag number an entry, and a value row a bag.
 fn bags(rng: &mut Rng, rows: usize, dim: usize, bags: usize) -> (Gradient<f32>, Vec<u32>) {
@@ -295,7 +295,7 @@ fn shards_are_one_table() {
         reference::step(&mut twin, &grad, &defaults);
         let read = |buffer| pollster::block_on(gpu.read::<f32>(buffer)).unwrap();
         let found: Vec<f32> = buffers.iter().flat_map(read).collect();
-        super::harness::assert_tensor("shards", &found, &twin.param, is_exact(gpu));
+        assert_tensor(gpu, "shards", &found, &twin.param);
     }
 }
 
@@ -340,7 +340,7 @@ fn one_pool_buffer_holds_everything() {
         let values = reference::gather_values(&grad.values, dim, &map, Some(&weights));
         reference::step(&mut twin, &Gradient { indices: grad.indices, values }, &defaults);
         let found: Vec<f32> = pollster::block_on(gpu.read(slice(0))).unwrap();
-        super::harness::assert_tensor("pool", &found, &twin.param, is_exact(gpu));
+        assert_tensor(gpu, "pool", &found, &twin.param);
     }
 }
 

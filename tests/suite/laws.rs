@@ -1,8 +1,8 @@
 //! Laws that hold for every input, on random seeded ones.
 
-use super::harness::{Pair, Rng, variants};
 use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::{AdamOptions, IndexDtype, TIMED_STAGES, Timestamps};
+use sparse_adam_testkit::{Pair, Rng, variants};
 use wgpu::{BufferDescriptor, BufferUsages, Features, QuerySet, QuerySetDescriptor, QueryType};
 
 #[test]
@@ -340,8 +340,8 @@ fn only_entries_outside_the_table_is_a_step_that_only_counts() {
 
 #[test]
 fn two_axes_are_one_row() {
-    use super::harness::{Poisoned, encode};
     use sparse_adam::{Param, SparseAdam, SparseGrad};
+    use sparse_adam_testkit::{Poisoned, assert_tensor, encode};
     for (gpu, tuning) in variants() {
         let mut rng = Rng(71);
         let (a, b, dim, nnz) = (6, 7, 5, 60);
@@ -371,10 +371,7 @@ fn two_axes_are_one_row() {
         gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
         let mut twin = Table::new(values, dim);
         reference::step(&mut twin, &grad, &defaults);
-        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-        if super::harness::is_exact(gpu) {
-            assert_eq!(bits(&param.read::<f32>(gpu)), bits(&twin.param));
-        }
+        assert_tensor(gpu, "two axes", &param.read::<f32>(gpu), &twin.param);
         assert_eq!(pollster::block_on(optimizer.status(id)).unwrap().out_of_range, 1);
     }
 }

@@ -1,9 +1,9 @@
 //! Sizes at which something changes: levels, grids, windows, the smallest devices.
 
-use super::harness::{Pair, Rng, gpus, variants};
 use sparse_adam::reference::Gradient;
 use sparse_adam::{AdamOptions, Tuning};
 use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::{Pair, Rng, gpus, variants};
 use wgpu::Limits;
 
 #[test]

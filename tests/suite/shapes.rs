@@ -2,10 +2,11 @@
 //!
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one.
 
-use super::harness::{Pair, Rng, fresh_seed, gpus, random_tuning, variants};
 use sparse_adam::reference::Gradient;
 use sparse_adam::{AdamOptions, Tuning};
+use sparse_adam_testkit::campaign::{fresh_seed, random_tuning};
 use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::{Pair, Rng, gpus, variants};
 use wgpu::Limits;
 
 /// Lengths of rows that people use, and those around every width and slice.

@@ -4,8 +4,9 @@
 //! rows and nothing else.
 
 use super::finding::Finding;
-use super::pair::{Pair, Setting, Shape};
-use super::random::Random;
+use super::setting::Setting;
+use crate::Rng;
+use crate::Shape;
 use crate::trace::{Comparison, Tolerance};
 use sparse_adam::reference::Gradient;
 use sparse_adam::{AdamOptions, Duplicates, Error, IndexDtype, NonFinite};
@@ -15,15 +16,15 @@ const ONLY_SUMS: AdamOptions =
 
 pub(super) async fn order(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
     for (case, shape) in [(1, 1), (70, 3), (5000, 4), (70_000, 1)].into_iter().enumerate() {
-        let mut random = on.random(case as u64);
+        let mut rng = on.rng(case as u64);
         let (rows, dim) = shape;
         let grad = Gradient {
-            indices: random.permutation(rows),
+            indices: rng.permutation(rows),
             values: (0..rows * dim).map(|value| value as f32).collect(),
         };
-        let mut pair = Pair::new(on, &[(shape, ONLY_SUMS)], &mut random)?;
-        pair.step(0, &grad)?;
-        let (found, _) = pair.table(0).await?;
+        let mut pair = on.pair(&[(shape, ONLY_SUMS)], &mut rng)?;
+        pair.try_step_table(0, &grad)?;
+        let (found, _) = pair.try_table(0).await?;
         let expected = &pair.twins[0].exp_avg;
         let exact = Tolerance { rtol: 0.0, atol: 0.0 };
         let name = format!("{rows} x {dim}/exp_avg");
@@ -37,25 +38,25 @@ async fn sums(
     on: Setting<'_>,
     shape: Shape,
     grad: &Gradient<f32>,
-    random: &mut Random,
+    rng: &mut Rng,
     finding: &mut Finding,
 ) -> Result<(), Error> {
-    let mut pair = Pair::new(on, &[(shape, ONLY_SUMS)], random)?;
-    pair.step(0, grad)?;
-    let (found, _) = pair.table(0).await?;
+    let mut pair = on.pair(&[(shape, ONLY_SUMS)], rng)?;
+    pair.try_step_table(0, grad)?;
+    let (found, _) = pair.try_table(0).await?;
     let expected = &pair.twins[0].exp_avg;
     let name = format!("{} x {}, {} entries/exp_avg", shape.0, shape.1, grad.indices.len());
-    finding.compare(vec![Comparison::new(name, &found.exp_avg, expected, on.bound)]);
+    finding.tensor(&on.gpu.info, name, &found.exp_avg, expected);
     Ok(())
 }
 
 pub(super) async fn short_sums(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
     for (case, dim) in [1, 4, 7, 64, 132].into_iter().enumerate() {
-        let mut random = on.random(case as u64);
+        let mut rng = on.rng(case as u64);
         let rows = 500;
         let indices = (0..3000).map(|entry| (entry * 7 + case as i64) % rows).collect();
-        let grad = Gradient { indices, values: random.floats(3000 * dim) };
-        sums(on, (rows as usize, dim), &grad, &mut random, finding).await?;
+        let grad = Gradient { indices, values: rng.floats(3000 * dim) };
+        sums(on, (rows as usize, dim), &grad, &mut rng, finding).await?;
     }
     Ok(())
 }
@@ -64,25 +65,25 @@ pub(super) async fn long_sums(on: Setting<'_>, finding: &mut Finding) -> Result<
     // One row of several chunks; many rows about as long as a chunk; chunks of chunks of chunks.
     let cases = [(1, 4, 300), (40, 5, 2600), (3, 8, 12_000), (1, 1, 280_000)];
     for (case, (rows, dim, nnz)) in cases.into_iter().enumerate() {
-        let mut random = on.random(case as u64);
-        let indices = (0..nnz).map(|_| random.below(rows) as i64).collect();
-        let grad = Gradient { indices, values: random.floats(nnz * dim) };
-        sums(on, (rows, dim), &grad, &mut random, finding).await?;
+        let mut rng = on.rng(case as u64);
+        let indices = (0..nnz).map(|_| rng.below(rows) as i64).collect();
+        let grad = Gradient { indices, values: rng.floats(nnz * dim) };
+        sums(on, (rows, dim), &grad, &mut rng, finding).await?;
     }
     Ok(())
 }
 
 pub(super) async fn update(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
     for (case, dim) in [1, 3, 4, 37, 64, 100, 260].into_iter().enumerate() {
-        let mut random = on.random(case as u64);
+        let mut rng = on.rng(case as u64);
         let rows = 300;
-        let options = random.options();
-        let mut pair = Pair::new(on, &[((rows, dim), options)], &mut random)?;
+        let options = rng.options();
+        let mut pair = on.pair(&[((rows, dim), options)], &mut rng)?;
         for _ in 0..8 {
-            let mut indices = random.permutation(rows);
+            let mut indices = rng.permutation(rows);
             indices.truncate(200);
-            let grad = Gradient { indices, values: random.floats(200 * dim) };
-            pair.step(0, &grad)?;
+            let grad = Gradient { indices, values: rng.floats(200 * dim) };
+            pair.try_step_table(0, &grad)?;
         }
         pair.compare(finding).await?;
     }
@@ -91,13 +92,13 @@ pub(super) async fn update(on: Setting<'_>, finding: &mut Finding) -> Result<(),
 
 pub(super) async fn inspect(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
     for (case, dim) in [3, 4, 65].into_iter().enumerate() {
-        let mut random = on.random(case as u64);
-        let mut pair = Pair::single(on, (50, dim), &mut random)?;
-        let mut grad = random.gradient((50, dim), 120);
+        let mut rng = on.rng(case as u64);
+        let mut pair = on.single((50, dim), &mut rng)?;
+        let mut grad = rng.gradient(50, dim, 120);
         for (entry, value) in [(5, f32::NAN), (6, f32::INFINITY), (70, f32::NEG_INFINITY)] {
             grad.values[entry * dim + dim - 1] = value;
         }
-        let set = pair.gradient(&grad, IndexDtype::U32).non_finite(NonFinite::Skipped);
+        let set = pair.sparse_grad(&grad, IndexDtype::U32).non_finite(NonFinite::Skipped);
         let mut same = Gradient::default();
         for (&index, row) in grad.indices.iter().zip(grad.values.chunks(dim)) {
             if row.iter().all(|value| value.is_finite()) {
@@ -105,22 +106,22 @@ pub(super) async fn inspect(on: Setting<'_>, finding: &mut Finding) -> Result<()
                 same.values.extend(row);
             }
         }
-        pair.step_as(0, set, &same)?;
+        pair.try_step_as(0, set, &same)?;
         pair.compare(finding).await?;
-        finding.equal("entries not finite", pair.status(0).await?.non_finite, 3);
+        finding.equal("entries not finite", pair.try_status(0).await?.non_finite, 3);
     }
     Ok(())
 }
 
 pub(super) async fn repeats(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
-    let mut random = on.random(0);
-    let mut pair = Pair::single(on, (50, 4), &mut random)?;
+    let mut rng = on.rng(0);
+    let mut pair = on.single((50, 4), &mut rng)?;
     let indices = vec![4, 9, 4, -1, 7, 9, 4, -1];
-    let grad = Gradient { values: random.floats(4 * indices.len()), indices };
-    let set = pair.gradient(&grad, IndexDtype::I32).duplicates(Duplicates::NoneChecked);
-    pair.step_as(0, set, &grad)?;
+    let grad = Gradient { values: rng.floats(4 * indices.len()), indices };
+    let set = pair.sparse_grad(&grad, IndexDtype::I32).duplicates(Duplicates::NoneChecked);
+    pair.try_step_as(0, set, &grad)?;
     pair.compare(finding).await?;
-    let status = pair.status(0).await?;
+    let status = pair.try_status(0).await?;
     finding.equal("repeated, out of range", (status.repeated, status.out_of_range), (3, 2));
     Ok(())
 }

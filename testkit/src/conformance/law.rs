@@ -1,8 +1,8 @@
 //! The laws by name.
 
 use super::finding::{Check, Finding, Kind};
-use super::pair::Setting;
-use super::{bound, kernels, laws, turns, values};
+use super::setting::Setting;
+use super::{kernels, laws, turns, values};
 use crate::headless::Gpu;
 use sparse_adam::{Error, Tuning};
 
@@ -127,7 +127,7 @@ impl Law {
 
     /// Checks it on inputs that `seed` decides. What the adapter refuses is in the check too.
     pub async fn check(self, gpu: &Gpu, tuning: Tuning, seed: u64) -> Check {
-        let on = Setting { gpu, tuning, bound: bound(&gpu.info), seed };
+        let on = Setting { gpu, tuning, seed };
         let mut finding = Finding::default();
         if let Err(error) = self.find(on, &mut finding).await {
             finding.fail(error.to_string());

@@ -1,11 +1,11 @@
 //! Devices with less than the least, and with sizes that nobody rounds.
 
 use super::{noop, storage};
-use crate::suite::harness::{Pair, Rng, gpus};
 use sparse_adam::{
     AdamOptions, Duplicates, Error, NonFinite, Param, SparseAdam, SparseGrad, Tuning,
 };
 use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::{Pair, Rng, gpus};
 use wgpu::Limits;
 
 /// A limit: its name, the least that will do, and how it is set.
