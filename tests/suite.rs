@@ -5,13 +5,13 @@ mod suite {
     mod bags;
     mod calls;
     mod campaign;
-    mod conformance;
     mod devices;
     mod embedding;
     mod errors;
     mod files;
     mod golden;
     mod hooks;
+    mod kit;
     mod laws;
     mod limits;
     mod places;
@@ -19,4 +19,5 @@ mod suite {
     mod shapes;
     mod state;
     mod status;
+    mod steps;
 }

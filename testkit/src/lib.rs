@@ -8,6 +8,7 @@ mod adapters;
 pub mod campaign;
 pub mod conformance;
 pub mod headless;
+mod named;
 mod pair;
 mod poison;
 mod rng;
@@ -15,6 +16,7 @@ pub mod trace;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use adapters::{assert_tensor, gpus, variants};
+pub use named::Named;
 pub use pair::{Pair, Shape};
 pub use poison::{Inspected, Poisoned, encode};
 pub use rng::Rng;

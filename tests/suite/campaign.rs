@@ -103,10 +103,7 @@ fn counted(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) 
 
 /// No row twice, promised or checked.
 fn promised(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
-    let mut indices: Vec<i64> = (0..rows as i64).collect();
-    for last in (1..rows).rev() {
-        indices.swap(last, rng.below(last + 1));
-    }
+    let mut indices = rng.permutation(rows);
     indices.truncate(nnz);
     let same = Gradient { values: rng.floats(indices.len() * dim), indices };
     let promise = [Duplicates::None, Duplicates::NoneChecked][rng.below(2)];

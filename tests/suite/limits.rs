@@ -23,26 +23,6 @@ fn a_row_named_a_million_times_is_summed() {
 }
 
 #[test]
-fn runs_around_every_level_of_the_tree() {
-    for on in variants() {
-        let mut rng = Rng(91);
-        let lengths = [1, 63, 64, 65, 127, 128, 129, 4095, 4096, 4097, 4160, 8192, 8193];
-        let mut grad = Gradient::default();
-        for (row, length) in lengths.into_iter().enumerate() {
-            grad.indices.extend(vec![row as i64; length]);
-        }
-        // Entries of all rows mixed.
-        for i in (1..grad.indices.len()).rev() {
-            grad.indices.swap(i, rng.below(i + 1));
-        }
-        grad.values = rng.floats(4 * grad.indices.len());
-        let mut pair = Pair::single(on, lengths.len(), 4, &mut rng);
-        pair.step(&[Some(grad)]);
-        pair.assert_equal("levels");
-    }
-}
-
-#[test]
 fn more_workgroups_than_one_axis_holds() {
     for (gpu, _) in variants() {
         let mut rng = Rng(101);

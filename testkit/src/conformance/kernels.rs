@@ -4,10 +4,10 @@
 //! rows and nothing else.
 
 use super::finding::Finding;
+use super::is_exact;
 use super::setting::Setting;
-use crate::Rng;
-use crate::Shape;
 use crate::trace::{Comparison, Tolerance};
+use crate::{Rng, Shape};
 use sparse_adam::reference::Gradient;
 use sparse_adam::{AdamOptions, Duplicates, Error, IndexDtype, NonFinite};
 
@@ -91,26 +91,47 @@ pub(super) async fn update(on: Setting<'_>, finding: &mut Finding) -> Result<(),
 }
 
 pub(super) async fn inspect(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
-    for (case, dim) in [3, 4, 65].into_iter().enumerate() {
+    let cases = [(3, false), (4, false), (4, true), (65, false)];
+    for (case, (dim, weighted)) in cases.into_iter().enumerate() {
         let mut rng = on.rng(case as u64);
         let mut pair = on.single((50, dim), &mut rng)?;
         let mut grad = rng.gradient(50, dim, 120);
-        for (entry, value) in [(5, f32::NAN), (6, f32::INFINITY), (70, f32::NEG_INFINITY)] {
+        // Two entries on rows of their own, one on a shared row.
+        let wrong = [(5, 48, f32::NAN), (6, 49, f32::INFINITY), (70, 0, f32::NEG_INFINITY)];
+        for (entry, row, value) in wrong {
+            grad.indices[entry] = row;
             grad.values[entry * dim + dim - 1] = value;
         }
-        let set = pair.sparse_grad(&grad, IndexDtype::U32).non_finite(NonFinite::Skipped);
-        let mut same = Gradient::default();
-        for (&index, row) in grad.indices.iter().zip(grad.values.chunks(dim)) {
-            if row.iter().all(|value| value.is_finite()) {
-                same.indices.push(index);
-                same.values.extend(row);
-            }
-        }
-        pair.try_step_as(0, set, &same)?;
+        let ones = pair.hold(&[1.0f32; 120]);
+        let set = pair.sparse_grad(&grad, IndexDtype::U32);
+        let set = if weighted { set.weights(ones) } else { set };
+        let skipped = set.clone().non_finite(NonFinite::Skipped);
+        pair.try_step_as(0, skipped, &finite(&grad, dim))?;
         pair.compare(finding).await?;
-        finding.equal("entries not finite", pair.try_status(0).await?.non_finite, 3);
+        finding.equal("entries skipped", pair.try_status(0).await?.non_finite, 3);
+        // What comes of them once they are applied is WGSL's to say only where it is exact.
+        pair.optimizer.set_grad(pair.ids[0], set.non_finite(NonFinite::Counted))?;
+        pair.try_submit_step()?;
+        finding.equal("entries counted too", pair.try_status(0).await?.non_finite, 6);
+        if is_exact(&on.gpu.info) {
+            let (found, _) = pair.try_table(0).await?;
+            let of_infinity = found.param[50 * dim - 1];
+            finding.holds("an applied infinity gives no NaN", of_infinity.is_nan());
+        }
     }
     Ok(())
+}
+
+/// A gradient without the entries that are not finite.
+fn finite(grad: &Gradient<f32>, dim: usize) -> Gradient<f32> {
+    let mut finite = Gradient::default();
+    for (&index, row) in grad.indices.iter().zip(grad.values.chunks(dim)) {
+        if row.iter().all(|value| value.is_finite()) {
+            finite.indices.push(index);
+            finite.values.extend(row);
+        }
+    }
+    finite
 }
 
 pub(super) async fn repeats(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {

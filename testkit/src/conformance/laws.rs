@@ -2,15 +2,14 @@
 
 use super::finding::Finding;
 use super::setting::Setting;
-use crate::Rng;
-use crate::{Pair, Shape};
+use crate::{Named, Pair, Rng, Shape};
 use sparse_adam::reference::{Gradient, Table};
 use sparse_adam::{AdamOptions, Error, IndexDtype, StateDict};
 use wgpu::CommandEncoderDescriptor;
 
 pub(super) async fn twin(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
     let dims = [1, 2, 3, 4, 7, 8, 16, 37, 64, 100, 132, 260];
-    let sizes = [1, 2, 63, 64, 65, 200, 1023, 4097];
+    let sizes = [1, 2, 63, 64, 65, 200, 1023, 1024, 1025, 4097];
     for (case, dim) in dims.into_iter().enumerate() {
         let mut rng = on.rng(case as u64);
         let shape = (1 + rng.below(3000), dim);
@@ -25,28 +24,29 @@ pub(super) async fn twin(on: Setting<'_>, finding: &mut Finding) -> Result<(), E
     Ok(())
 }
 
+/// Lengths of rows that people use, and those around every width and slice.
+const WIDE: [usize; 19] = [
+    255, 256, 257, 300, 301, 512, 513, 601, 768, 1000, 1024, 1536, 2050, 4096, 12_288, 65_535,
+    65_536, 65_537, 99_999,
+];
+
 pub(super) async fn wide_rows(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
-    let dims = [
-        255, 256, 257, 300, 301, 512, 513, 601, 768, 1000, 1024, 1536, 4096, 12_288, 65_535, 65_536,
-    ];
     let mut rng = on.rng(0);
-    let most = |dim: usize| (400_000 / dim).max(2);
-    let tables = dims.map(|dim| ((1 + rng.below(most(dim)), dim), AdamOptions::default()));
+    let most = |dim: usize| (600_000 / dim).max(2);
+    let tables = WIDE.map(|dim| ((1 + rng.below(most(dim)), dim), AdamOptions::default()));
     let mut pair = on.pair(&tables, &mut rng)?;
+    // One table a step, so that small steps are among them.
     for (number, (shape, _)) in tables.into_iter().enumerate() {
-        let nnz = most(shape.1);
-        pair.try_step_table(number, &rng.gradient(shape.0, shape.1, nnz))?;
-        // As padding does: two entries of three name one row.
-        let mut padded = rng.gradient(shape.0, shape.1, nnz);
-        let pads = padded.indices.iter_mut().enumerate().filter(|(entry, _)| entry % 3 > 0);
-        pads.for_each(|(_, index)| *index = 0);
-        pair.try_step_table(number, &padded)?;
+        for _ in 0..2 {
+            let (named, nnz) = (Named::any(&mut rng), 1 + rng.below(most(shape.1)));
+            pair.try_step_table(number, &named.gradient(&mut rng, shape, nnz))?;
+        }
     }
     pair.compare(finding).await
 }
 
 pub(super) async fn many_tables(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
-    for case in 0..2 {
+    for case in 0..4 {
         let mut rng = on.rng(case);
         let mut table = |_| {
             let shape = (1 + rng.below(500), 1 + rng.below(40));
@@ -88,7 +88,9 @@ pub(super) async fn out_of_range(on: Setting<'_>, finding: &mut Finding) -> Resu
         let refused = pair.try_set_as(0, set, &grad)?;
         pair.try_submit_step()?;
         pair.compare(finding).await?;
-        finding.equal("refused", pair.try_status(0).await?, refused);
+        let status = pair.try_status(0).await?;
+        finding.equal("refused", status, refused);
+        finding.equal("out of range", status.out_of_range, 2);
         finding.holds("the other table refused something", pair.try_status(1).await?.is_clean());
     }
     Ok(())
@@ -121,7 +123,7 @@ pub(super) async fn repeatable(on: Setting<'_>, finding: &mut Finding) -> Result
     let shape = (300, 20);
     let grad = on.rng(0).gradient(shape.0, shape.1, 5000);
     let first = after(on, shape, &grad).await?;
-    for _ in 0..3 {
+    for _ in 0..5 {
         finding.holds("other bits the next time", after(on, shape, &grad).await? == first);
     }
     Ok(())
@@ -196,6 +198,12 @@ pub(super) async fn empty(on: Setting<'_>, finding: &mut Finding) -> Result<(), 
     pair.try_step_as(0, set, &nowhere)?;
     pair.compare(finding).await?;
     finding.equal("counted with empty gradients", pair.try_table(0).await?.0.step, 2);
+    // Zeroed to an empty gradient, the next step counts; zeroed to none, it does not.
+    for (to_none, what) in [(false, "zeroed to an empty one"), (true, "zeroed to none")] {
+        pair.optimizer.zero_grad(to_none);
+        pair.try_submit_step()?;
+        finding.equal(what, pair.try_table(0).await?.0.step, 3);
+    }
     Ok(())
 }
 

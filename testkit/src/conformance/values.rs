@@ -87,15 +87,22 @@ pub(super) async fn accumulated(on: Setting<'_>, finding: &mut Finding) -> Resul
         let mut rng = on.rng(case as u64);
         let mut pair = on.single((60, dim), &mut rng)?;
         let mut all = rng.gradient(60, dim, 150);
-        let first = pair.sparse_grad(&all, IndexDtype::I64);
-        pair.optimizer.set_grad(pair.ids[0], first)?;
+        pair.try_set_grad(0, &all)?;
         let (bag, map) = bags(&mut rng, 60, dim, 20);
+        let weights = rng.floats(map.len());
         let indices = pair.hold(&encode(&bag.indices, IndexDtype::U32));
         let (values, value_map) = (pair.hold(&bag.values), pair.hold(&map));
         let second = SparseGrad::new(indices, values, map.len() as u32).value_map(value_map, 20);
+        let second = second.weights(pair.hold(&weights));
         pair.optimizer.accumulate_grad(pair.ids[0], second)?;
-        all.values.extend(gather_values(&bag.values, dim, &map, None));
+        all.values.extend(gather_values(&bag.values, dim, &map, Some(&weights)));
         all.indices.extend(bag.indices);
+        let counted = rng.gradient(60, dim, 90);
+        let count = pair.hold(&[50u32]);
+        let third = pair.sparse_grad(&counted, IndexDtype::I64).count(count);
+        pair.optimizer.accumulate_grad(pair.ids[0], third)?;
+        all.indices.extend(&counted.indices[..50]);
+        all.values.extend(&counted.values[..50 * dim]);
         pair.step_twin(0, &all);
         pair.try_submit_step()?;
         pair.compare(finding).await?;
@@ -119,6 +126,8 @@ pub(super) async fn promise(on: Setting<'_>, finding: &mut Finding) -> Result<()
     let grad = pair.sparse_grad(&promised, IndexDtype::I32).duplicates(Duplicates::None);
     pair.try_step_as(0, grad, &promised)?;
     pair.compare(finding).await?;
+    // Alone, it needs no sort: ingest and update.
+    finding.equal("dispatches", pair.optimizer.dispatches(), 2);
     finding.equal("out of range", pair.try_status(0).await?.out_of_range, 2);
     Ok(())
 }
