@@ -79,6 +79,7 @@ impl Finding {
     }
 
     /// Whether nothing is wrong so far, or what is.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn verdict(&self) -> Result<(), String> {
         if self.wrong.is_empty() { Ok(()) } else { Err(self.wrong.join("; ")) }
     }
