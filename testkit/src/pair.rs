@@ -225,7 +225,7 @@ impl<'a> Pair<'a> {
         Ok((found, param.is_whole))
     }
 
-    /// Compares every table with its twin, and what the optimizer was given to read with what it was.
+    /// Compares every table with its twin, and looks at the poison around it.
     ///
     /// # Errors
     /// As [`Gpu::read`].

@@ -81,11 +81,10 @@ fn sliced_rows_with_values_over_several_bindings_equal_their_twins() {
         ..gpus()[0].device.limits()
     };
     let gpu = pollster::block_on(Gpu::open_with_limits(limits)).unwrap();
-    let gpu: &'static Gpu = Box::leak(Box::new(gpu));
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let mut rng = Rng(77);
         for (dim, nnz) in [(301, 3000), (768, 1500), (10_000, 110), (65_536, 18)] {
-            let mut pair = Pair::single((gpu, tuning), 40, dim, &mut rng);
+            let mut pair = Pair::single((&gpu, tuning), 40, dim, &mut rng);
             let grad = Named::Padding.gradient(&mut rng, (40, dim), nnz);
             pair.step(&[Some(grad)]);
             pair.assert_equal(&format!("{dim} x {nnz}, {:?}", tuning.form));

@@ -135,10 +135,9 @@ fn windows_of_an_odd_limit_equal_their_twin() {
     let limits =
         Limits { max_storage_buffer_binding_size: (1 << 18) + 3, ..gpus()[0].device.limits() };
     let gpu = pollster::block_on(Gpu::open_with_limits(limits)).unwrap();
-    let gpu: &'static Gpu = Box::leak(Box::new(gpu));
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let mut rng = Rng(171);
-        let mut pair = Pair::single((gpu, tuning), 9000, 13, &mut rng);
+        let mut pair = Pair::single((&gpu, tuning), 9000, 13, &mut rng);
         for _ in 0..2 {
             pair.step(&[Some(rng.gradient(9000, 13, 4000))]);
         }
