@@ -6,8 +6,8 @@
 //! `examples/headless_bench` has the full table of cases, checked and put beside torch.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use sparse_adam::headless::Gpu;
 use sparse_adam::{AdamOptions, Error, Param, ParamId, SparseAdam, SparseGrad};
+use sparse_adam_testkit::headless::Gpu;
 use std::time::{Duration, Instant};
 use wgpu::CommandEncoderDescriptor;
 

@@ -8,9 +8,9 @@
 use clap::Parser;
 use serde::Serialize;
 use sparse_adam::Tuning;
-use sparse_adam::conformance::{Adapter, Check, Law, check_trace, tuning_name};
-use sparse_adam::headless::Gpu;
-use sparse_adam::trace::Trace;
+use sparse_adam_testkit::conformance::{Adapter, Check, Law, check_trace, tuning_name};
+use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::trace::Trace;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -5,8 +5,8 @@
 use clap::Parser;
 use serde::Serialize;
 use sparse_adam::StateDict;
-use sparse_adam::headless::Gpu;
-use sparse_adam::trace::{Comparison, Tolerance, Trace};
+use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::trace::{Comparison, Tolerance, Trace};
 use std::path::{Path, PathBuf};
 use std::{error::Error, process::ExitCode};
 

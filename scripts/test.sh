@@ -51,17 +51,17 @@ step "scripts"
 scripts/test-scripts.sh
 
 step "formatting and lints"
-cargo fmt --check
-cargo clippy --release --all-targets -- -D warnings
+cargo fmt --all --check
+cargo clippy --release --workspace --all-targets -- -D warnings
 
 step "building"
 cargo build --release --examples
-cargo test --release --no-run
+cargo test --release --workspace --no-run
 
 step "tests without an adapter, examples, documentation"
-cargo test --release --lib --bins --examples
+cargo test --release --workspace --lib --bins --examples
 cargo test --release --test suite -- "${groups_without_adapter[@]/#/suite::}"
-cargo test --release --doc
+cargo test --release --workspace --doc
 
 step "the suite, on every adapter"
 scripts/matrix.sh ${wanted[@]+"${wanted[@]}"}
@@ -102,5 +102,5 @@ scripts/test-web.sh
 step "burn"
 scripts/test-burn.sh
 
-step "the package"
-cargo package --allow-dirty --no-verify --quiet
+step "the packages"
+cargo package --workspace --allow-dirty --no-verify --quiet

@@ -16,8 +16,6 @@ mod cause;
 #[cfg(feature = "checkpoint")]
 mod checkpoint;
 mod chunk;
-#[cfg(feature = "headless")]
-pub mod conformance;
 mod cut;
 mod device_limits;
 mod entries;
@@ -29,8 +27,6 @@ mod groups;
 mod guard;
 #[cfg(all(doc, not(doctest)))]
 pub mod guide;
-#[cfg(feature = "headless")]
-pub mod headless;
 mod hooks;
 mod ids;
 mod inspect;
@@ -52,11 +48,9 @@ mod state_dict;
 mod status;
 mod step;
 mod table;
-#[cfg(any(feature = "checkpoint", feature = "headless"))]
+#[cfg(feature = "checkpoint")]
 mod tensor_file;
 mod timestamps;
-#[cfg(feature = "headless")]
-pub mod trace;
 mod tuning;
 mod upload;
 
@@ -79,3 +73,11 @@ pub use timestamps::{TIMED_STAGES, Timestamps};
 pub use tuning::{Form, Tuning};
 /// The wgpu that this crate's types are of.
 pub use wgpu;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_test_kit_asks_of_drivers_what_the_planner_does() {
+        assert_eq!(sparse_adam_testkit::conformance::TURNS, crate::step::budget::TURNS);
+    }
+}

@@ -41,22 +41,6 @@ pub(crate) struct Reading {
     submitted: Option<SubmissionIndex>,
 }
 
-/// Copies regions to the host, after everything submitted so far.
-///
-/// # Errors
-/// As [`Reading::start`] and [`Reading::finish`].
-#[cfg(feature = "headless")]
-pub(crate) async fn read(
-    guard: &Guard,
-    regions: &[Region],
-    wait: Wait,
-) -> Result<Vec<Vec<u8>>, Error> {
-    let mut contents = Vec::with_capacity(regions.len());
-    let reading = Reading::start(guard, regions)?;
-    reading.finish(guard, wait, |bytes| contents.push(bytes.to_vec())).await?;
-    Ok(contents)
-}
-
 impl Reading {
     /// Copies `regions` as they are after everything submitted so far, in one submit of its own.
     ///

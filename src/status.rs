@@ -142,6 +142,6 @@ impl SparseAdam {
     }
 }
 
-#[cfg(all(test, feature = "headless"))]
+#[cfg(test)]
 #[path = "status_tests.rs"]
 mod tests;

@@ -1,8 +1,8 @@
 //! Counters near their ends, on every adapter: only here can they be written.
 
 use super::*;
-use crate::headless::Gpu;
 use crate::{AdamOptions, Param, SparseGrad, Tuning};
+use sparse_adam_testkit::headless::Gpu;
 
 const ENTRIES: u32 = 3000;
 
@@ -19,7 +19,9 @@ fn counted(gpu: &Gpu, tuning: Tuning, before: u32) -> (Status, Status) {
     optimizer.set_grad(id, SparseGrad::new(&indices, &values, ENTRIES)).unwrap();
     let status = optimizer.tables[0].status.clone();
     queue.write_buffer(&status, 0, bytemuck::bytes_of(&before));
-    gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
+    let mut encoder = device.create_command_encoder(&Default::default());
+    optimizer.step(&mut encoder).unwrap();
+    queue.submit([encoder.finish()]);
     let raw = pollster::block_on(gpu.read::<Status>(&status)).unwrap();
     (raw[0], pollster::block_on(optimizer.status(id)).unwrap())
 }

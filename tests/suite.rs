@@ -6,14 +6,13 @@ mod suite {
     mod bags;
     mod calls;
     mod campaign;
-    mod conformance;
     mod devices;
     mod embedding;
     mod errors;
     mod files;
     mod golden;
-    mod harness;
     mod hooks;
+    mod kit;
     mod laws;
     mod limits;
     mod links;
@@ -22,4 +21,5 @@ mod suite {
     mod shapes;
     mod state;
     mod status;
+    mod steps;
 }

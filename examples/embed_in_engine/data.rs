@@ -2,6 +2,7 @@
 //! common words that all use. Seeded, so that every run sees the same ones.
 
 use crate::classifier::{BAGS, CLASSES, LONGEST, VOCABULARY};
+use sparse_adam_testkit::Rng;
 
 /// Fewest words a document.
 const SHORTEST: u32 = 8;
@@ -88,26 +89,22 @@ impl Documents {
     }
 }
 
-/// A seeded generator: splitmix64 (Steele, Lea and Flood 2014).
-pub struct Random(pub u64);
+/// Seeded numbers.
+pub struct Random(Rng);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+    pub fn new(seed: u64) -> Self {
+        Self(Rng(seed))
     }
 
     /// Uniform in `[0, 1)`.
     fn uniform(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        self.0.fraction()
     }
 
     /// An integer in `[0, bound)`.
     fn below(&mut self, bound: u32) -> u32 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u32
+        self.0.evenly_below(bound)
     }
 
     /// A weight to start with: uniform in `[-0.1, 0.1)`.

@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("adapter   {}", engine.describe());
     println!("model     {VOCABULARY} words of {DIM}, {CLASSES} classes, {BAGS} bags a frame");
 
-    let mut random = Random(SEED);
+    let mut random = Random::new(SEED);
     let world = data::World::new(&mut random);
     let trained = world.documents(TRAINED, &mut random);
     let held_out = world.documents(HELD_OUT, &mut random);

@@ -2,10 +2,10 @@
 
 use crate::cases::Case;
 use crate::elements::{initial, values};
-use sparse_adam::headless::Gpu;
 use sparse_adam::{
     AdamOptions, Duplicates, Error, Param, ParamId, SparseAdam, SparseGrad, Timestamps,
 };
+use sparse_adam_testkit::headless::Gpu;
 use std::time::{Duration, Instant};
 use wgpu::{Buffer, CommandEncoder, CommandEncoderDescriptor};
 

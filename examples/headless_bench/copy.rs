@@ -1,7 +1,7 @@
 //! The limit: how fast the adapter copies a large buffer.
 
 use sparse_adam::Error;
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use std::time::{Duration, Instant};
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoder, ComputePipeline,

@@ -1,8 +1,8 @@
 //! The GPU's own time of each stage of a step, where the adapter has timestamps.
 
 use sparse_adam::Error;
-use sparse_adam::headless::Gpu;
 use sparse_adam::{TIMED_STAGES, Timestamps};
+use sparse_adam_testkit::headless::Gpu;
 use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, CommandEncoder, Features, QuerySet, QuerySetDescriptor,
     QueryType,

@@ -1,6 +1,7 @@
 //! Seeded ids: the same on every platform.
 
 use clap::ValueEnum;
+use sparse_adam_testkit::Rng;
 use std::fmt::{Display, Formatter};
 
 const ZIPF_EXPONENT: f64 = 1.05;
@@ -60,7 +61,7 @@ fn zipf(random: &mut Random, rows: u32, nnz: u32) -> Vec<u32> {
         .collect();
     let scattered = Random::new(SCATTER_SEED, 0).distinct(rows, rows);
     let id = |_| {
-        let drawn = random.fraction() * total;
+        let drawn = random.0.fraction() * total;
         let rank = weights.partition_point(|&weight| weight <= drawn);
         scattered[rank.min(scattered.len() - 1)]
     };
@@ -75,31 +76,17 @@ fn repeated(random: &mut Random, rows: u32, nnz: u32, times: u32) -> Vec<u32> {
     ids
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
+/// The generator of a case's tables.
+struct Random(Rng);
 
 impl Random {
     /// The generator of a seed and a stream.
     fn new(seed: u64, stream: u64) -> Self {
-        Self(Self(seed).next().wrapping_add(Self(stream).next()))
+        Self(Rng::of_stream(seed, stream))
     }
 
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// An integer in `[0, bound)`, uniform to within 2^-32.
     fn below(&mut self, bound: u32) -> u32 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u32
-    }
-
-    /// A number in [0, 1).
-    fn fraction(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        self.0.evenly_below(bound)
     }
 
     /// Puts a random choice of `count` items, in random order, first.

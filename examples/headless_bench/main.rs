@@ -25,7 +25,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use report::{Report, Sink};
 use run::Plan;
 use scaling::Scaling;
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;

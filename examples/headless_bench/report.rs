@@ -3,7 +3,7 @@
 use crate::cases::Case;
 use crate::run::Measured;
 use serde::Serialize;
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

@@ -6,7 +6,7 @@ use crate::check::{self, Expected};
 use crate::dump::dump;
 use crate::gpu_clock::{GpuClock, STAGES};
 use indicatif::ProgressBar;
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, Instant};

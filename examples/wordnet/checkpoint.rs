@@ -4,7 +4,7 @@ use crate::model::{Model, Shape};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use sparse_adam::SparseAdam;
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -5,8 +5,8 @@ use crate::evaluate::{self, Embedding};
 use crate::model::{Model, Shape};
 use crate::random::{Purpose, Random};
 use crate::sampler::Sampler;
-use sparse_adam::headless::Gpu;
 use sparse_adam::{AdamOptions, SparseAdam};
+use sparse_adam_testkit::headless::Gpu;
 
 #[test]
 fn the_closure_is_whole() {

@@ -4,7 +4,7 @@ use crate::model::Model;
 use crate::sampler::Sampler;
 use indicatif::{ProgressBar, ProgressStyle};
 use sparse_adam::SparseAdam;
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,9 @@
 //! Steps that were refused leave nothing behind that the next ones compute with.
 
 use super::rig;
-use crate::headless::Gpu;
 use crate::{AdamOptions, Error, NonFinite, Param, SparseAdam, SparseGrad, StateDict};
 use pollster::block_on;
+use sparse_adam_testkit::headless::Gpu;
 
 const ROWS: u32 = 300;
 const DIM: u32 = 8;

@@ -7,21 +7,9 @@ use super::rig;
 use super::tests::World;
 use crate::{Error, Param, SparseGrad};
 use pollster::block_on;
-use std::time::{Duration, Instant, SystemTime};
+use sparse_adam_testkit::Rng;
+use sparse_adam_testkit::campaign::Budget;
 use wgpu::Buffer;
-
-/// A seeded generator (splitmix64, Steele et al. 2014).
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-}
 
 /// What a parameter must be like.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,11 +46,11 @@ impl Run {
     }
 
     fn pick(&mut self) -> usize {
-        self.rng.below(self.known.len() as u64) as usize
+        self.rng.below(self.known.len())
     }
 
     fn grad(&mut self) -> (SparseGrad, u64) {
-        let nnz = [0, 1, 3, 70, 3000][self.rng.below(5) as usize];
+        let nnz = [0, 1, 3, 70, 3000][self.rng.below(5)];
         let (bytes, world) = (u64::from(nnz.max(1)), &self.world);
         let mut grad = SparseGrad::new(world.buffer(4 * bytes), world.buffer(16 * bytes), nnz);
         if self.rng.below(3) == 0 {
@@ -209,7 +197,7 @@ impl Run {
         }
         let buffers: Vec<Buffer> =
             self.world.optimizer.tables[at].given().map(|(_, _, it)| it.buffer().clone()).collect();
-        buffers[self.rng.below(buffers.len() as u64) as usize].destroy();
+        buffers[self.rng.below(buffers.len())].destroy();
         let before = self.world.host();
         let called = self.world.step();
         assert!(matches!(called, Err(Error::InvalidBuffer { .. })), "{called:?}");
@@ -247,16 +235,10 @@ impl Drop for Told {
 
 #[test]
 fn campaign_of_refusals() {
-    let setting = |name| std::env::var(name).ok();
-    let seconds = setting("SPARSE_ADAM_CAMPAIGN_SECONDS");
-    let seconds = seconds.map_or(1.0, |seconds| seconds.parse().expect("seconds"));
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let first = setting("SPARSE_ADAM_SEED").map_or(now, |seed| seed.parse().expect("a seed"));
-    eprintln!("SPARSE_ADAM_SEED={first}");
-    let until = Instant::now() + Duration::from_secs_f64(seconds);
+    let budget = Budget::new();
     let mut done = Done::default();
-    while done.runs == 0 || Instant::now() < until {
-        let seed = first.wrapping_add(done.runs);
+    while done.runs == 0 || budget.is_left() {
+        let seed = budget.seed.wrapping_add(done.runs);
         let _told = Told(seed);
         let mut run = Run::new(seed);
         run.done = done;

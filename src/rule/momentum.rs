@@ -2,13 +2,14 @@
 //! file and one WGSL file, and that nothing else knows which it is.
 
 use super::{Rule, Value};
-use crate::headless::Gpu;
 use crate::reference::{self, Gradient};
 use crate::rule::adam::ADAM;
 use crate::state_dict::read::Snapshot;
 use crate::table::State;
 use crate::{AdamOptions, Kit, Param, SparseAdam, SparseGrad, Tuning};
 use pollster::block_on;
+use sparse_adam_testkit::Rng;
+use sparse_adam_testkit::headless::Gpu;
 
 /// `options.lr`, and `options.betas.0` as the momentum (torch/optim/sgd.py).
 static MOMENTUM: Rule = Rule {
@@ -40,19 +41,9 @@ fn gpu() -> Gpu {
 }
 
 /// `nnz` entries, most of few rows.
-fn gradient(seed: u32, nnz: usize) -> Gradient<f32> {
-    let mut state = seed;
-    let mut below = |limit: u32| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) % limit
-    };
-    let index = |below: &mut dyn FnMut(u32) -> u32| match below(3) {
-        0 => below(4),
-        _ => below(ROWS as u32),
-    };
-    let indices = (0..nnz).map(|_| i64::from(index(&mut below))).collect();
-    let values = (0..nnz * DIM).map(|_| below(2000) as f32 / 1000.0 - 1.0).collect();
-    Gradient { indices, values }
+fn gradient(seed: u64, nnz: usize) -> Gradient<f32> {
+    let drawn = Rng(seed).gradient(ROWS, DIM, nnz);
+    Gradient { indices: drawn.indices, values: drawn.values }
 }
 
 /// A step of the twin of any rule: the rows that are named, by the sums of their entries.
@@ -95,12 +86,14 @@ fn another_rule_steps_over_windows_as_its_twin_and_its_state_moves() {
                 optimizer.tables[0].state = Some(State { step: *step, ..made });
             }
             for nnz in [1, 130, 300] {
-                let grad = gradient((nnz + number) as u32, nnz);
+                let grad = gradient((nnz + number) as u64, nnz);
                 let indices: Vec<u32> = grad.indices.iter().map(|&index| index as u32).collect();
                 let held = (gpu.upload("indices", &indices), gpu.upload("values", &grad.values));
                 let set = SparseGrad::new(&held.0, &held.1, nnz as u32);
                 optimizer.set_grad(id, set).unwrap();
-                gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
+                let mut encoder = gpu.device.create_command_encoder(&Default::default());
+                optimizer.step(&mut encoder).unwrap();
+                gpu.queue.submit([encoder.finish()]);
                 let step = optimizer.tables[0].state.as_ref().unwrap().step;
                 twin(rule, &mut param, &mut fields, &grad, step);
             }

@@ -46,11 +46,6 @@ impl Parsed {
         self.tensors.len()
     }
 
-    /// Name and type of every tensor.
-    pub(crate) fn types(&self) -> impl Iterator<Item = (&str, Dtype)> {
-        self.tensors.iter().map(|(name, entry)| (&**name, entry.dtype))
-    }
-
     /// The tensor of a name.
     fn tensor(&self, name: &str) -> Option<&Entry> {
         let found = self.tensors.binary_search_by(|(other, _)| (**other).cmp(name));

@@ -4,9 +4,7 @@
 mod header;
 mod texts;
 
-pub(crate) use header::{Dtype, TensorFile};
-#[cfg(feature = "checkpoint")]
-pub(crate) use header::{LONGEST_HEADER, Parsed};
+pub(crate) use header::{Dtype, LONGEST_HEADER, Parsed, TensorFile};
 
 use crate::cut::cut;
 use crate::{Cause, Error};
@@ -34,7 +32,6 @@ impl Fault {
     }
 
     /// The error to tell of a file that was not written.
-    #[cfg(feature = "checkpoint")]
     pub(crate) fn writing(self, kind: &str, path: Option<&Path>) -> Error {
         self.tell(kind, path, "nothing was written")
     }

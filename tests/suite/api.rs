@@ -1,11 +1,11 @@
 //! What an engine asks of the types, and of what an optimizer tells about its parameters.
 
 use super::errors::Noop;
-use super::harness::{Pair, Rng, variants};
 use sparse_adam::reference::Gradient;
 use sparse_adam::{
     AdamOptions, Error, Param, ParamGroup, Region, SparseAdam, SparseGrad, StateDict, Status, wgpu,
 };
+use sparse_adam_testkit::{Pair, Rng, variants};
 
 /// What Bevy asks of a resource.
 fn is_resource<T: Send + Sync + 'static>(_: &T) {}

@@ -1,12 +1,12 @@
 //! Embedding bags as torch runs them: the backward of `nn.EmbeddingBag(sparse=True)` and
 //! SparseAdam there, a value map and weights here. `tests/golden/embedding_bag.py` recorded them.
 
-use super::harness::{Poisoned, encode, variants};
 use safetensors::SafeTensors;
-use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, Table};
-use sparse_adam::trace::{Comparison, Tolerance};
 use sparse_adam::{AdamOptions, IndexDtype, Param, SparseAdam, SparseGrad, Tuning};
+use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::trace::{Comparison, Tolerance};
+use sparse_adam_testkit::{Poisoned, encode, variants};
 use std::collections::BTreeMap;
 
 /// Metadata key `bags`.

@@ -11,10 +11,11 @@ mod model;
 mod side;
 mod steps;
 
-use super::harness::{Budget, Rng, random_tuning};
 use draw::{Pools, pick};
 use side::Side;
 use sparse_adam::{Error, SparseAdam};
+use sparse_adam_testkit::Rng;
+use sparse_adam_testkit::campaign::{Budget, random_tuning};
 use std::collections::BTreeMap;
 use wgpu::{Device, DeviceDescriptor, Limits, Queue};
 

@@ -3,10 +3,11 @@
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one, `SPARSE_ADAM_CAMPAIGN_SECONDS` goes on for
 //! longer. Every buffer lies between words of a NaN, which must be whole at the end.
 
-use super::harness::{Budget, Pair, Rng, encode, gpus, random_tuning};
-use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, gather_values};
 use sparse_adam::{Duplicates, IndexDtype, NonFinite, SparseGrad};
+use sparse_adam_testkit::campaign::{Budget, random_tuning};
+use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::{Pair, Rng, encode, gpus};
 
 /// Values that a table may have, and a gradient.
 const MOST_VALUES: usize = 120_000;
@@ -102,10 +103,7 @@ fn counted(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) 
 
 /// No row twice, promised or checked.
 fn promised(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
-    let mut indices: Vec<i64> = (0..rows as i64).collect();
-    for last in (1..rows).rev() {
-        indices.swap(last, rng.below(last + 1));
-    }
+    let mut indices = rng.permutation(rows);
     indices.truncate(nnz);
     let same = Gradient { values: rng.floats(indices.len() * dim), indices };
     let promise = [Duplicates::None, Duplicates::NoneChecked][rng.below(2)];

@@ -6,7 +6,7 @@ mod limits;
 mod lost;
 
 use pollster::block_on;
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use wgpu::{
     BackendOptions, Backends, Buffer, BufferDescriptor, BufferUsages, DeviceDescriptor, Instance,
     InstanceDescriptor, Limits, NoopBackendOptions,

@@ -10,8 +10,8 @@ mod torch;
 mod traces;
 mod zips;
 
-use super::harness::Rng;
 use sparse_adam::{AdamOptions, Error, GroupState, ParamState, StateDict};
+use sparse_adam_testkit::Rng;
 use std::path::{Path, PathBuf};
 
 fn golden(name: &str) -> PathBuf {

@@ -1,7 +1,7 @@
 //! Every golden trace, on the twin and on every adapter in every tuning.
 
-use super::harness::variants;
-use sparse_adam::trace::{Comparison, Trace};
+use sparse_adam_testkit::trace::{Comparison, Trace};
+use sparse_adam_testkit::variants;
 use std::path::PathBuf;
 
 fn traces() -> Vec<(PathBuf, Trace)> {

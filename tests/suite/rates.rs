@@ -1,8 +1,8 @@
 //! Learning rates at and about 0, on every way that one takes.
 
-use super::harness::{Pair, Poisoned, Rng, variants};
 use sparse_adam::lr_scheduler::{ReduceOnPlateau, Schedule, cosine, exponential, linear};
 use sparse_adam::{AdamOptions, Param, ParamGroup, SparseAdam, SparseGrad};
+use sparse_adam_testkit::{Pair, Poisoned, Rng, variants};
 use wgpu::{BufferDescriptor, BufferUsages, Device};
 
 fn with_lr(lr: f64) -> AdamOptions {

@@ -2,62 +2,17 @@
 //!
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one.
 
-use super::harness::{Pair, Rng, fresh_seed, gpus, random_tuning, variants};
-use sparse_adam::headless::Gpu;
-use sparse_adam::reference::Gradient;
 use sparse_adam::{AdamOptions, Tuning};
+use sparse_adam_testkit::campaign::{fresh_seed, random_tuning};
+use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::{Named, Pair, Rng, gpus, variants};
 use wgpu::Limits;
 
-/// Lengths of rows that people use, and those around every width and slice.
-const DIMS: [usize; 19] = [
-    255, 256, 257, 300, 301, 512, 513, 601, 768, 1000, 1024, 1536, 2050, 4096, 12_288, 65_535,
-    65_536, 65_537, 99_999,
-];
+/// Lengths of rows that people use, and those around every width.
+const DIMS: [usize; 12] = [255, 256, 257, 300, 301, 512, 513, 601, 768, 1000, 1024, 1536];
 
 /// Values that a case may have in its table, and in its gradient.
 const MOST_VALUES: usize = 600_000;
-
-/// How often rows are named.
-#[derive(Clone, Copy, Debug)]
-enum Named {
-    Once,
-    Anywhere,
-    /// Every entry names one row.
-    Hot,
-    /// Two entries of three name row 0, as padding does.
-    Padding,
-    /// Runs of up to 63 entries beside runs of one: the longest wait in a SIMD group.
-    Ragged,
-}
-
-const NAMED: [Named; 5] = [Named::Once, Named::Anywhere, Named::Hot, Named::Padding, Named::Ragged];
-
-fn indices(rng: &mut Rng, named: Named, rows: usize, nnz: usize) -> Vec<i64> {
-    let mut indices: Vec<i64> = match named {
-        Named::Once => (0..rows.min(nnz) as i64).collect(),
-        Named::Anywhere => (0..nnz).map(|_| rng.below(rows) as i64).collect(),
-        Named::Hot => vec![rng.below(rows) as i64; nnz],
-        Named::Padding => {
-            let index = |rng: &mut Rng| if rng.below(3) > 0 { 0 } else { rng.below(rows) };
-            (0..nnz).map(|_| index(rng) as i64).collect()
-        }
-        Named::Ragged => {
-            let length = |row: usize| if row.is_multiple_of(8) { 63 } else { 1 + row % 2 };
-            let runs = (0..rows).flat_map(|row| std::iter::repeat_n(row as i64, length(row)));
-            runs.take(nnz).collect()
-        }
-    };
-    for last in (1..indices.len()).rev() {
-        indices.swap(last, rng.below(last + 1));
-    }
-    indices
-}
-
-fn gradient(rng: &mut Rng, named: Named, (rows, dim): (usize, usize), nnz: usize) -> Gradient<f32> {
-    let indices = indices(rng, named, rows, nnz);
-    let values = rng.floats(indices.len() * dim);
-    Gradient { indices, values }
-}
 
 /// Two steps of a table of rows of `dim` values, by gradients that `rng` draws.
 fn check(on: (&'static Gpu, Tuning), dim: usize, rng: &mut Rng, what: &str) {
@@ -66,35 +21,12 @@ fn check(on: (&'static Gpu, Tuning), dim: usize, rng: &mut Rng, what: &str) {
     let mut pair = Pair::new(on, &[(rows, dim)], &[AdamOptions::default()], rng);
     let mut said = String::new();
     for _ in 0..2 {
-        let (named, nnz) = (NAMED[rng.below(NAMED.len())], 1 + rng.below(most));
+        let (named, nnz) = (Named::any(rng), 1 + rng.below(most));
         said += &format!(" {named:?} {nnz}");
-        let grad = gradient(rng, named, (rows, dim), nnz);
+        let grad = named.gradient(rng, (rows, dim), nnz);
         pair.step(&[Some(grad)]);
     }
     pair.assert_equal(&format!("{what}: {rows} x {dim},{said}, {:?}", on.1));
-}
-
-#[test]
-fn wide_rows_equal_their_twins() {
-    let seed = fresh_seed();
-    for on in variants() {
-        let mut rng = Rng(seed);
-        let most = |dim: usize| (MOST_VALUES / dim).max(2);
-        let shapes = DIMS.map(|dim| (1 + rng.below(most(dim)), dim));
-        let mut pair = Pair::new(on, &shapes, &[AdamOptions::default(); DIMS.len()], &mut rng);
-        let mut said = String::new();
-        for (table, shape) in shapes.into_iter().enumerate() {
-            // One table per step, so that small steps are among them.
-            for _ in 0..2 {
-                let (named, nnz) = (NAMED[rng.below(NAMED.len())], 1 + rng.below(most(shape.1)));
-                said += &format!(" {shape:?} {named:?} {nnz}");
-                let mut grads = vec![None; DIMS.len()];
-                grads[table] = Some(gradient(&mut rng, named, shape, nnz));
-                pair.step(&grads);
-            }
-        }
-        pair.assert_equal(&format!("seed {seed}, {:?},{said}", on.1.form));
-    }
 }
 
 /// What was once cut short without a word, as it was found.
@@ -120,7 +52,7 @@ fn rows_that_were_once_cut_short() {
         let mut pair = Pair::new(on, &shapes, &options, &mut rng);
         for (table, (rows, dim, named, nnz)) in cases.into_iter().enumerate() {
             let mut grads = vec![None; cases.len()];
-            grads[table] = Some(gradient(&mut rng, named, (rows, dim), nnz));
+            grads[table] = Some(named.gradient(&mut rng, (rows, dim), nnz));
             pair.step(&grads);
         }
         pair.assert_equal(&format!("{:?}", on.1.form));
@@ -134,7 +66,8 @@ fn every_valid_tuning_equals_the_twin() {
         for case in 0..12 {
             let mut rng = Rng(seed ^ case << 32);
             let tuning = random_tuning(&mut rng);
-            let dim = if rng.below(3) == 0 { DIMS[rng.below(12)] } else { 1 + rng.below(280) };
+            let dim =
+                if rng.below(3) == 0 { DIMS[rng.below(DIMS.len())] } else { 1 + rng.below(280) };
             check((gpu, tuning), dim, &mut rng, &format!("seed {seed}, case {case}"));
         }
     }
@@ -148,12 +81,11 @@ fn sliced_rows_with_values_over_several_bindings_equal_their_twins() {
         ..gpus()[0].device.limits()
     };
     let gpu = pollster::block_on(Gpu::open_with_limits(limits)).unwrap();
-    let gpu: &'static Gpu = Box::leak(Box::new(gpu));
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let mut rng = Rng(77);
         for (dim, nnz) in [(301, 3000), (768, 1500), (10_000, 110), (65_536, 18)] {
-            let mut pair = Pair::single((gpu, tuning), 40, dim, &mut rng);
-            let grad = gradient(&mut rng, Named::Padding, (40, dim), nnz);
+            let mut pair = Pair::single((&gpu, tuning), 40, dim, &mut rng);
+            let grad = Named::Padding.gradient(&mut rng, (40, dim), nnz);
             pair.step(&[Some(grad)]);
             pair.assert_equal(&format!("{dim} x {nnz}, {:?}", tuning.form));
         }
@@ -171,7 +103,7 @@ fn small_tiles_long_runs_and_a_table_of_one_entry_equal_their_twins() {
             let mut pair = Pair::new((gpu, tuning), &shapes, &options, &mut rng);
             let nnz = [5000, 1, 4000];
             let grads = [0, 1, 2]
-                .map(|table| Some(gradient(&mut rng, Named::Padding, shapes[table], nnz[table])));
+                .map(|table| Some(Named::Padding.gradient(&mut rng, shapes[table], nnz[table])));
             pair.step(&grads);
             pair.assert_equal(&format!("tiles of {tile}, {:?}", tuning.form));
         }

@@ -1,10 +1,10 @@
 //! What the GPU counts, beside what it writes: both equal the twin's.
 
-use super::harness::{Pair, Rng, encode, variants};
 use sparse_adam::reference::{self, Gradient};
 use sparse_adam::{
     AdamOptions, CHUNK, Duplicates, IndexDtype, NonFinite, Param, SparseAdam, SparseGrad, Status,
 };
+use sparse_adam_testkit::{Pair, Rng, encode, variants};
 use wgpu::CommandEncoderDescriptor;
 
 const FORMATS: [IndexDtype; 3] = [IndexDtype::U32, IndexDtype::I32, IndexDtype::I64];

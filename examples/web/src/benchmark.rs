@@ -6,11 +6,11 @@
 use crate::cases::{Case, Distribution, values};
 use crate::now;
 use serde::Serialize;
-use sparse_adam::conformance::bound;
-use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient, Table};
-use sparse_adam::trace::Comparison;
 use sparse_adam::{AdamOptions, Error, Param, ParamId, SparseAdam, SparseGrad};
+use sparse_adam_testkit::conformance::bound;
+use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::trace::Comparison;
 use wgpu::Buffer;
 
 /// Milliseconds that a batch of steps should take at least.

@@ -25,9 +25,9 @@ mod sampler;
 
 use serde::Serialize;
 use sparse_adam::Tuning;
-use sparse_adam::conformance::{Adapter, Law, check_trace};
-use sparse_adam::headless::Gpu;
-use sparse_adam::trace::Trace;
+use sparse_adam_testkit::conformance::{Adapter, Law, check_trace};
+use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::trace::Trace;
 use wasm_bindgen::prelude::*;
 
 pub use trainer::Trainer;
@@ -56,7 +56,7 @@ pub struct Session {
 /// A law, as the page lists it.
 #[derive(Serialize)]
 struct Listed {
-    kind: sparse_adam::conformance::Kind,
+    kind: sparse_adam_testkit::conformance::Kind,
     name: &'static str,
 }
 

@@ -8,8 +8,8 @@ use crate::random::{Purpose, Random};
 use crate::sampler::{Epoch, Sampler};
 use crate::{Session, json, now};
 use serde::{Deserialize, Serialize};
-use sparse_adam::headless::Gpu;
 use sparse_adam::{AdamOptions, SparseAdam};
+use sparse_adam_testkit::headless::Gpu;
 use std::sync::OnceLock;
 use wasm_bindgen::prelude::*;
 

@@ -1,9 +1,9 @@
 //! Arguments drawn at random: good ones, bad ones, and some at the edge.
 
-use super::super::harness::Rng;
 use sparse_adam::{
     AdamOptions, Duplicates, IndexDtype, NonFinite, Param, ParamGroup, Region, SparseGrad,
 };
+use sparse_adam_testkit::Rng;
 use std::ops::Range;
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device};
 

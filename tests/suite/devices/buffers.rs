@@ -1,10 +1,10 @@
 //! Buffers that were destroyed or belong to another device, queries and regions that do not fit.
 
 use super::{buffer, noop, noops, storage};
-use crate::suite::harness::gpus;
 use pollster::block_on;
-use sparse_adam::headless::Gpu;
 use sparse_adam::{AdamOptions, Error, Param, ParamId, SparseAdam, SparseGrad, Timestamps};
+use sparse_adam_testkit::gpus;
+use sparse_adam_testkit::headless::Gpu;
 use wgpu::{Buffer, BufferUsages, Limits, QuerySet, QuerySetDescriptor, QueryType};
 
 const ROLES: [&str; 6] = ["parameter", "indices", "values", "value map", "weights", "count"];

@@ -1,11 +1,11 @@
 //! Devices with less than the least, and with sizes that nobody rounds.
 
 use super::{noop, storage};
-use crate::suite::harness::{Pair, Rng, gpus};
-use sparse_adam::headless::Gpu;
 use sparse_adam::{
     AdamOptions, Duplicates, Error, NonFinite, Param, SparseAdam, SparseGrad, Tuning,
 };
+use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::{Pair, Rng, gpus};
 use wgpu::Limits;
 
 /// A limit: its name, the least that will do, and how it is set.
@@ -137,10 +137,9 @@ fn windows_of_an_odd_limit_equal_their_twin() {
     let limits =
         Limits { max_storage_buffer_binding_size: (1 << 18) + 3, ..gpus()[0].device.limits() };
     let gpu = pollster::block_on(Gpu::open_with_limits(limits)).unwrap();
-    let gpu: &'static Gpu = Box::leak(Box::new(gpu));
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let mut rng = Rng(171);
-        let mut pair = Pair::single((gpu, tuning), 9000, 13, &mut rng);
+        let mut pair = Pair::single((&gpu, tuning), 9000, 13, &mut rng);
         for _ in 0..2 {
             pair.step(&[Some(rng.gradient(9000, 13, 4000))]);
         }

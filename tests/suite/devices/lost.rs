@@ -2,10 +2,10 @@
 
 use super::{noop, storage};
 use pollster::block_on;
-use sparse_adam::headless::Gpu;
 use sparse_adam::{
     AdamOptions, Error, Param, ParamGroup, ParamId, SparseAdam, SparseGrad, StateDict, Timestamps,
 };
+use sparse_adam_testkit::headless::Gpu;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wgpu::{Buffer, Limits, PollType, QuerySet, QuerySetDescriptor, QueryType};

@@ -1,8 +1,9 @@
 //! A process that saves over and over is killed at any time: one of its states is there, whole.
 
 use super::folder;
-use crate::suite::harness::{Budget, Rng};
 use sparse_adam::{AdamOptions, GroupState, ParamState, StateDict};
+use sparse_adam_testkit::Rng;
+use sparse_adam_testkit::campaign::Budget;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;

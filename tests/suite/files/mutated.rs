@@ -4,9 +4,10 @@
 use super::memory::{assert_bounded, peak};
 use super::zips::correct;
 use super::{dict, golden, refused};
-use crate::suite::harness::{Budget, Rng};
-use sparse_adam::trace::Trace;
 use sparse_adam::{Error, StateDict};
+use sparse_adam_testkit::Rng;
+use sparse_adam_testkit::campaign::Budget;
+use sparse_adam_testkit::trace::Trace;
 
 /// A seeded change of a file: cut, flips, overwritten stretches, numbers blown up, swaps.
 fn mutate(bytes: &[u8], rng: &mut Rng) -> Vec<u8> {

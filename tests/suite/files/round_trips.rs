@@ -1,9 +1,10 @@
 //! What can be written can be read, and is equal; or it is not written.
 
 use super::{dict, folder};
-use crate::suite::harness::{Budget, Rng, gpus};
 use sparse_adam::lr_scheduler::ReduceOnPlateau;
 use sparse_adam::{AdamOptions, Error, GroupState, Param, ParamState, SparseAdam, StateDict};
+use sparse_adam_testkit::campaign::Budget;
+use sparse_adam_testkit::{Rng, gpus};
 
 /// Equal to the last bit: a NaN is not equal to itself otherwise.
 fn same(a: &StateDict, b: &StateDict) -> bool {

@@ -1,9 +1,9 @@
 //! What torch wrote, in every way that people save a state.
 
 use super::golden;
-use crate::suite::harness::gpus;
-use sparse_adam::trace::Trace;
 use sparse_adam::{Error, StateDict};
+use sparse_adam_testkit::gpus;
+use sparse_adam_testkit::trace::Trace;
 
 #[test]
 fn what_torch_saved_continues_as_in_torch() {

@@ -1,9 +1,9 @@
 //! Traces that contradict themselves, and states that do not fit them.
 
 use super::golden;
-use crate::suite::harness::gpus;
-use sparse_adam::trace::Trace;
 use sparse_adam::{Error, StateDict};
+use sparse_adam_testkit::gpus;
+use sparse_adam_testkit::trace::Trace;
 
 fn trace(change: impl Fn(&str) -> String) -> Result<Trace, Error> {
     let bytes = std::fs::read(golden("../two_groups.safetensors")).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::sort::{Sort, encoder};
 use sparse_adam::TIMED_STAGES;
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, Features, QUERY_RESOLVE_BUFFER_ALIGNMENT, QuerySet,

@@ -1,6 +1,6 @@
 //! A device as lampshade likes it.
 
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use wgpu::{AdapterInfo, Backends, DeviceDescriptor, Features, Instance, InstanceDescriptor};
 

@@ -27,7 +27,7 @@ mod theirs;
 use line::Line;
 use ours::Ours;
 use sort::{Timed, measure};
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use theirs::Theirs;
 

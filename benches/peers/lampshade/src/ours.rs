@@ -2,9 +2,9 @@
 
 use crate::pairs::ROWS;
 use crate::sort::{About, Sort};
-use sparse_adam::headless::Gpu;
 use sparse_adam::reference::{self, Gradient};
 use sparse_adam::{AdamOptions, Form, Param, ParamId, SparseAdam, SparseGrad, Timestamps};
+use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use wgpu::{CommandEncoder, QuerySet};
 

@@ -1,7 +1,7 @@
 //! How a sort is timed, ours and theirs alike.
 
 use crate::clock::GpuClock;
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::time::Instant;
 use wgpu::{CommandEncoder, CommandEncoderDescriptor, QuerySet};

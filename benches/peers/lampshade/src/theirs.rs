@@ -3,7 +3,7 @@
 use crate::pairs::KEY_BITS;
 use crate::sort::{About, Sort};
 use lampshade::{KeyValue, KeyValueSorter};
-use sparse_adam::headless::Gpu;
+use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use wgpu::{
     Buffer, CommandEncoder, ComputePassDescriptor, ComputePassTimestampWrites, ErrorFilter,

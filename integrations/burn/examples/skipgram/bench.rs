@@ -59,7 +59,7 @@ pub fn one(
     steps: usize,
 ) -> Result<(), Box<dyn Error>> {
     let gpu = Gpu::open(Device::wgpu_options())?;
-    let mut rng = Rng(1);
+    let mut rng = Rng::new(1);
     let table = (0..rows * dim).map(|_| rng.signed(1.0)).collect();
     let weight = || {
         let data = TensorData::new(table, [rows, dim]);

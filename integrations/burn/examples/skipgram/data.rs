@@ -14,21 +14,17 @@ pub struct Batch {
     pub contexts: Vec<i32>,
 }
 
-/// A seeded generator (splitmix64, Steele et al. 2014).
-pub struct Rng(pub u64);
+/// Seeded numbers.
+pub struct Rng(sparse_adam_testkit::Rng);
 
 impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    pub fn new(seed: u64) -> Self {
+        Self(sparse_adam_testkit::Rng(seed))
     }
 
     /// Uniform in [0, 1).
     fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        self.0.fraction()
     }
 
     pub fn below(&mut self, limit: usize) -> usize {

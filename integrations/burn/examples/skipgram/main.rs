@@ -41,7 +41,7 @@ fn side_by_side() -> Result<(), Box<dyn AnyError>> {
     // moves the rows of the batch, and puts eps on the uncorrected one. Where a batch names
     // every row and eps is negligible, the mathematics is the same.
     println!("\nevery row in every batch, eps 1e-12: the losses agree");
-    let mut rng = Rng(1);
+    let mut rng = Rng::new(1);
     let start = rng.start(512, 32);
     let (mut sparse, mut dense) = (
         SparseRun::new(&gpu, &start, 1e-12)?,

@@ -1,6 +1,8 @@
 //! The embedding in modules, and the training loop around it.
 
-use super::harness::{Rng, Tables, assert_same, gpu, ids, read, single, training, weight};
+use super::harness::{
+    Rng, Tables, assert_same, draw_ids, gpu, ids, read, single, training, weight,
+};
 use burn::module::{Initializer, Module};
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
@@ -235,7 +237,7 @@ fn many_batches_agree_with_the_twin() {
     let mut table = Table::new(weight(&module.tables[0]), 5);
     let mut rng = Rng(10);
     for count in [1, 64, 1000, 3, 257, 1000] {
-        let (names, values) = (rng.ids(300, count), rng.floats(5 * count));
+        let (names, values) = (draw_ids(&mut rng, 300, count), rng.floats(5 * count));
         let mut lookups = Lookups::new();
         let looked_up = module.tables[0].rows(ids(&names), &mut lookups);
         let slope = Tensor::from_inner(super::harness::rows(&values, 5));

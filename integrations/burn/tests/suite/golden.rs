@@ -2,10 +2,10 @@
 
 use super::harness::{Tables, bits, embedding, gpu, ids, rows, training, weight};
 use burn::tensor::{Int, Tensor, TensorData};
-use sparse_adam::headless;
-use sparse_adam::trace::{Comparison, Recipe, SetRecipe, Trace};
 use sparse_adam::{AdamOptions, GroupId, IndexDtype, Param, ParamGroup, SparseAdam, SparseGrad};
 use sparse_adam_burn::{Lookups, SparseGrads};
+use sparse_adam_testkit::headless;
+use sparse_adam_testkit::trace::{Comparison, Recipe, SetRecipe, Trace};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -5,6 +5,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use sparse_adam_burn::{Gpu, SparseAdam, SparseEmbedding};
 use std::sync::OnceLock;
 
+pub use sparse_adam_testkit::Rng;
+
 /// The device, opened once: burn's choice, which `BURN_DEVICE` does not change.
 pub fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
@@ -68,8 +70,7 @@ pub fn bits(values: &[f32]) -> Vec<u32> {
 
 /// Whether the adapter rounds correctly and does not fuse, so that bits can be asked for.
 pub fn is_exact() -> bool {
-    let name = gpu().wgpu().adapter_info().name.to_lowercase();
-    name.contains("llvmpipe") || name.contains("swiftshader")
+    sparse_adam_testkit::conformance::is_exact(&gpu().wgpu().adapter_info())
 }
 
 pub fn assert_same(what: &str, found: &[f32], expected: &[f32]) {
@@ -81,28 +82,7 @@ pub fn assert_same(what: &str, found: &[f32], expected: &[f32]) {
     }
 }
 
-/// A seeded generator (splitmix64, Steele et al. 2014).
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    pub fn floats(&mut self, count: usize) -> Vec<f32> {
-        let signed = |bits: u64| (bits >> 40) as f32 / (1u64 << 23) as f32 - 1.0;
-        (0..count).map(|_| signed(self.next())).collect()
-    }
-
-    pub fn ids(&mut self, rows: usize, count: usize) -> Vec<i32> {
-        (0..count).map(|_| self.below(rows) as i32).collect()
-    }
+/// `count` ids of a table of `rows`.
+pub fn draw_ids(rng: &mut Rng, rows: usize, count: usize) -> Vec<i32> {
+    (0..count).map(|_| rng.below(rows) as i32).collect()
 }

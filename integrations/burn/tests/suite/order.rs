@@ -1,6 +1,6 @@
 //! Order on the queue, threads, and where tensors lie.
 
-use super::harness::{Rng, assert_same, gpu, ids, rows, single, weight};
+use super::harness::{Rng, assert_same, draw_ids, gpu, ids, rows, single, weight};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 use sparse_adam::AdamOptions;
@@ -13,7 +13,7 @@ fn steps_and_burns_work_take_turns_without_waiting() {
     let (mut module, mut optimizer) = single(50, 4, 11);
     let mut table = Table::new(weight(&module.tables[0]), 4);
     let mut rng = Rng(12);
-    let steps: Vec<Vec<i32>> = (0..30).map(|_| rng.ids(50, 20)).collect();
+    let steps: Vec<Vec<i32>> = (0..30).map(|_| draw_ids(&mut rng, 50, 20)).collect();
     for names in &steps {
         let named = ids(names);
         let values = module.tables[0].weight.val().inner();
@@ -43,7 +43,7 @@ fn slices_at_any_offset_are_read_where_they_are() {
     let mut table = Table::new(weight(&module.tables[0]), 4);
     let mut module = module;
     let mut rng = Rng(14);
-    let (all_ids, all_values) = (rng.ids(40, 1024), rng.floats(4 * 1024));
+    let (all_ids, all_values) = (draw_ids(&mut rng, 40, 1024), rng.floats(4 * 1024));
     let (gpu_ids, gpu_values) = (ids(&all_ids), rows(&all_values, 4));
     for (start, end) in [
         (0, 64),
@@ -112,7 +112,7 @@ fn a_weight_that_moved_keeps_its_moments() {
     let mut table = Table::new(weight(&module.tables[0]), 4);
     let mut rng = Rng(17);
     for _ in 0..4 {
-        let (names, values) = (rng.ids(12, 9), rng.floats(36));
+        let (names, values) = (draw_ids(&mut rng, 12, 9), rng.floats(36));
         let mut grads = SparseGrads::new();
         grads.push(&module.tables[0].weight, ids(&names), rows(&values, 4));
         module = optimizer.step_rows(module, grads).unwrap().map(&mut Moved);

@@ -1,6 +1,6 @@
 //! The optimizer's state beside a burn record.
 
-use super::harness::{Rng, Tables, assert_same, ids, rows, single, weight};
+use super::harness::{Rng, Tables, assert_same, draw_ids, ids, rows, single, weight};
 use burn::module::Module;
 use sparse_adam::StateDict;
 use sparse_adam_burn::{Error, SparseAdam, SparseGrads};
@@ -8,7 +8,7 @@ use sparse_adam_burn::{Error, SparseAdam, SparseGrads};
 /// A step by ids and values that only `seed` decides.
 fn step(module: Tables, optimizer: &mut SparseAdam, seed: u64) -> Tables {
     let mut rng = Rng(seed);
-    let (names, values) = (rng.ids(30, 50), rng.floats(50 * 4));
+    let (names, values) = (draw_ids(&mut rng, 30, 50), rng.floats(50 * 4));
     let mut grads = SparseGrads::new();
     grads.push(&module.tables[0].weight, ids(&names), rows(&values, 4));
     optimizer.step_rows(module, grads).unwrap()

@@ -1,106 +1,10 @@
 //! Reading a trace file.
 
-use super::Tolerance;
-use crate::tensor_file::{Dtype, Fault, TensorFile, invalid};
-use crate::{AdamOptions, Error, serde_with};
-use serde::{Deserialize, Serialize};
+use super::recipe::{Recipe, StepRecipe};
+use safetensors::{Dtype, SafeTensors};
+use sparse_adam::Error;
 use std::collections::BTreeMap;
-use std::io::Cursor;
-
-/// What a trace does: the JSON of its metadata key `trace`. An unknown key is an error: it may
-/// ask for what is not done here.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recipe {
-    /// 1.
-    pub version: u32,
-    /// Shape of each parameter.
-    #[serde(deserialize_with = "serde_with::unique")]
-    pub params: BTreeMap<String, Vec<u32>>,
-    /// The parameter groups.
-    pub groups: Vec<GroupRecipe>,
-    /// The steps, in order.
-    pub steps: Vec<StepRecipe>,
-    /// Steps (from 0) after which tensors are compared.
-    pub expect: Vec<usize>,
-    /// How close they must be.
-    pub tolerance: Tolerance,
-    /// Who recorded it, such as `torch 2.15.0 cpu`.
-    #[serde(default)]
-    pub source: String,
-}
-
-/// One parameter group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "GroupKeys")]
-pub struct GroupRecipe {
-    /// Its hyperparameters.
-    #[serde(flatten)]
-    pub options: AdamOptions,
-    /// Its parameters.
-    pub params: Vec<String>,
-}
-
-/// A group as it stands in the file, and no other key.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GroupKeys {
-    lr: f64,
-    betas: (f64, f64),
-    eps: f64,
-    #[serde(default)]
-    maximize: bool,
-    params: Vec<String>,
-}
-
-impl From<GroupKeys> for GroupRecipe {
-    fn from(keys: GroupKeys) -> Self {
-        let GroupKeys { lr, betas, eps, maximize, params } = keys;
-        let options = AdamOptions::new().lr(lr).betas(betas).eps(eps).maximize(maximize);
-        Self { options, params }
-    }
-}
-
-/// One step.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StepRecipe {
-    /// Parameters that have a gradient in it.
-    pub grads: Vec<String>,
-    /// Hyperparameters changed before it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub set: Vec<SetRecipe>,
-}
-
-/// A change of a group's hyperparameters.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SetRecipe {
-    /// Number of the group.
-    pub group: usize,
-    /// New learning rate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lr: Option<f64>,
-    /// New decay rates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub betas: Option<(f64, f64)>,
-    /// New epsilon.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub eps: Option<f64>,
-    /// New direction.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub maximize: Option<bool>,
-}
-
-impl SetRecipe {
-    pub(super) fn apply(&self, options: AdamOptions) -> AdamOptions {
-        options
-            .lr(self.lr.unwrap_or(options.lr))
-            .betas(self.betas.unwrap_or(options.betas))
-            .eps(self.eps.unwrap_or(options.eps))
-            .maximize(self.maximize.unwrap_or(options.maximize))
-    }
-}
+use std::fmt::Display;
 
 /// A trace: what went into an optimizer, and what came out.
 #[derive(Clone, Debug)]
@@ -117,11 +21,11 @@ impl Trace {
     /// # Errors
     /// [`Error::InvalidFile`] naming what is missing or malformed.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        read(bytes).map_err(|fault| fault.reading("trace", None))
+        read(bytes)
     }
 
     /// The recipe makes sense, and the tensors are those that it needs.
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), Error> {
         for (name, shape) in &self.recipe.params {
             let axes = shape.iter();
             let values =
@@ -145,7 +49,7 @@ impl Trace {
     }
 
     /// Each parameter is in one group, and each group has parameters.
-    fn check_groups(&self) -> Result<(), Fault> {
+    fn check_groups(&self) -> Result<(), Error> {
         let mut grouped = BTreeMap::new();
         for (number, group) in self.recipe.groups.iter().enumerate() {
             let wrong = |reason: &str| invalid(format_args!("group {number}"), reason);
@@ -168,7 +72,7 @@ impl Trace {
     }
 
     /// Indices and values of each gradient fit each other and their parameter.
-    fn check_step(&self, k: usize, step: &StepRecipe) -> Result<(), Fault> {
+    fn check_step(&self, k: usize, step: &StepRecipe) -> Result<(), Error> {
         let wrong = |name: &str, reason: &str| invalid(name, format_args!("step {k}: {reason}"));
         for (number, name) in step.grads.iter().enumerate() {
             if !self.recipe.params.contains_key(name) {
@@ -231,14 +135,20 @@ impl Trace {
 }
 
 pub(super) fn missing(name: &str) -> Error {
-    invalid(name, "missing").reading("trace", None)
+    invalid(name, "missing")
 }
 
-fn read(bytes: &[u8]) -> Result<Trace, Fault> {
-    let mut file = TensorFile::open(Cursor::new(bytes))?;
-    let json = file.header.metadata.get("trace");
+/// The error of the part `what` of a trace.
+fn invalid(what: impl Display, reason: impl Display) -> Error {
+    let reason = format!("{reason}; nothing was loaded");
+    Error::InvalidFile { what: format!("trace: {what}"), reason }
+}
+
+fn read(bytes: &[u8]) -> Result<Trace, Error> {
+    let header = |error| invalid("header", error);
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(header)?;
+    let json = metadata.metadata().as_ref().and_then(|metadata| metadata.get("trace"));
     let json = json.ok_or_else(|| invalid("metadata", "no key `trace`"))?;
-    file.budget.take_json("metadata `trace`", json)?;
     let recipe: Recipe =
         serde_json::from_str(json).map_err(|error| invalid("metadata `trace`", error))?;
     if recipe.version != 1 {
@@ -246,19 +156,16 @@ fn read(bytes: &[u8]) -> Result<Trace, Fault> {
         return Err(invalid("metadata `trace`", reason));
     }
     let mut trace = Trace { recipe, floats: BTreeMap::new(), indices: BTreeMap::new() };
-    let types: Vec<_> =
-        file.header.types().map(|(name, dtype)| (name.to_string(), dtype)).collect();
-    for (name, dtype) in types {
-        match dtype {
+    for (name, tensor) in SafeTensors::deserialize(bytes).map_err(header)?.iter() {
+        let (name, data) = (name.to_string(), tensor.data());
+        match tensor.dtype() {
             Dtype::F32 => {
-                let values = file.values(&name, dtype)?.1;
-                trace.floats.insert(name, values);
+                trace.floats.insert(name, bytemuck::pod_collect_to_vec(data));
             }
             Dtype::I64 => {
-                let values = file.values(&name, dtype)?.1;
-                trace.indices.insert(name, values);
+                trace.indices.insert(name, bytemuck::pod_collect_to_vec(data));
             }
-            Dtype::Other => return Err(invalid(&name, "of a type that is neither F32 nor I64")),
+            _ => return Err(invalid(name, "of a type that is neither F32 nor I64")),
         }
     }
     trace.check()?;

@@ -6,7 +6,8 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), sparse_adam::Error> {
-//! use sparse_adam::{Tuning, conformance, headless::Gpu};
+//! use sparse_adam::Tuning;
+//! use sparse_adam_testkit::{conformance, headless::Gpu};
 //! let gpu = Gpu::open().await?;
 //! for law in conformance::Law::ALL {
 //!     let check = law.check(&gpu, Tuning::GPU, 0).await;
@@ -20,19 +21,20 @@ mod finding;
 mod kernels;
 mod law;
 mod laws;
-mod pair;
-mod random;
+mod setting;
 mod turns;
 mod values;
 
 pub use finding::{Check, Kind};
 pub use law::Law;
+pub use turns::TURNS;
+
+pub(crate) use finding::Finding;
 
 use crate::headless::Gpu;
 use crate::trace::{Tolerance, Trace};
-use crate::{Form, Tuning};
-use finding::Finding;
 use serde::Serialize;
+use sparse_adam::{Form, Tuning};
 use wgpu::{AdapterInfo, DeviceType};
 
 /// What an adapter is, and how large a problem it takes.

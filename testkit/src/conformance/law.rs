@@ -1,10 +1,10 @@
 //! The laws by name.
 
 use super::finding::{Check, Finding, Kind};
-use super::pair::Setting;
-use super::{bound, kernels, laws, turns, values};
+use super::setting::Setting;
+use super::{kernels, laws, turns, values};
 use crate::headless::Gpu;
-use crate::{Error, Tuning};
+use sparse_adam::{Error, Tuning};
 
 /// Something that holds for every input, checked on a few seeded ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,7 +127,7 @@ impl Law {
 
     /// Checks it on inputs that `seed` decides. What the adapter refuses is in the check too.
     pub async fn check(self, gpu: &Gpu, tuning: Tuning, seed: u64) -> Check {
-        let on = Setting { gpu, tuning, bound: bound(&gpu.info), seed };
+        let on = Setting { gpu, tuning, seed };
         let mut finding = Finding::default();
         if let Err(error) = self.find(on, &mut finding).await {
             finding.fail(error.to_string());

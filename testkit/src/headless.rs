@@ -1,16 +1,20 @@
 //! A device of one's own: open, upload, submit, read back.
 //!
-//! For tests, examples and benchmarks. The optimizer itself never calls anything here.
+//! The optimizer itself does none of this but for reading back; an engine has a device already.
 
-use crate::guard::{self, Guard};
-use crate::readback::{self, Wait};
-use crate::{Error, Region};
+mod choice;
+mod readback;
+mod scopes;
+
 use bytemuck::Pod;
+use choice::{choose, instance, listed, named, wanted_name};
 use futures::channel::oneshot;
+use scopes::Asked;
+use sparse_adam::{Error, Region};
 use wgpu::{
-    Adapter, AdapterInfo, Backends, Buffer, BufferDescriptor, BufferUsages, COPY_BUFFER_ALIGNMENT,
-    CommandEncoder, CommandEncoderDescriptor, Device, DeviceDescriptor, Features, Instance,
-    InstanceDescriptor, Limits, PollType, PowerPreference, Queue, RequestAdapterOptions,
+    Adapter, AdapterInfo, Buffer, BufferDescriptor, BufferUsages, COPY_BUFFER_ALIGNMENT,
+    CommandEncoder, CommandEncoderDescriptor, Device, DeviceDescriptor, Features, Limits, PollType,
+    Queue,
 };
 
 /// Usages of every buffer made here.
@@ -81,7 +85,7 @@ impl Gpu {
     async fn open_adapter(adapter: Adapter, limits: Limits) -> Result<Self, Error> {
         let info = adapter.get_info();
         let descriptor = DeviceDescriptor {
-            label: Some("sparse_adam::headless"),
+            label: Some("sparse_adam_testkit::headless"),
             // The second lets CPU adapters move rows eight bytes at a time.
             required_features: adapter.features()
                 & (Features::TIMESTAMP_QUERY | Features::SHADER_INT64),
@@ -112,7 +116,8 @@ impl Gpu {
         let mut last = [0; COPY_BUFFER_ALIGNMENT as usize];
         last[..rest.len()].copy_from_slice(rest);
         // On a lost device the buffer is none: whoever uses it is told that the device is lost.
-        let _ = self.guard().make("upload", whole.len() as u64, |_| {
+        let asked = Asked { what: "upload", bytes: whole.len() as u64 };
+        let _ = scopes::make(&self.device, asked, || {
             if !whole.is_empty() {
                 self.queue.write_buffer(&buffer, 0, whole);
             }
@@ -144,9 +149,8 @@ impl Gpu {
         &self,
         record: impl FnOnce(&mut CommandEncoder) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let guard = self.guard();
-        guard.alive()?;
-        let label = Some("sparse_adam::headless");
+        scopes::alive(&self.device)?;
+        let label = Some("sparse_adam_testkit::headless");
         let mut encoder = self.device.create_command_encoder(&CommandEncoderDescriptor { label });
         let recorded = record(&mut encoder);
         if !matches!(recorded, Ok(_) | Err(Error::AfterStep { .. })) {
@@ -157,7 +161,8 @@ impl Gpu {
             // The verdict would come late, and nobody would look at it but the device's handler.
             submit();
         } else {
-            guard.make("the commands that were recorded", 0, |_| submit())?;
+            let asked = Asked { what: "the commands that were recorded", bytes: 0 };
+            scopes::make(&self.device, asked, submit)?;
         }
         recorded
     }
@@ -167,8 +172,8 @@ impl Gpu {
     /// # Errors
     /// [`Error::DeviceLost`].
     pub fn wait(&self) -> Result<(), Error> {
-        self.guard().alive()?;
-        guard::poll(&self.device, PollType::wait_indefinitely())
+        scopes::alive(&self.device)?;
+        scopes::poll(&self.device, PollType::wait_indefinitely())
     }
 
     /// Resolves once the device has done everything submitted so far: what [`Gpu::wait`] cannot
@@ -177,7 +182,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::DeviceLost`].
     pub async fn finished(&self) -> Result<(), Error> {
-        self.guard().alive()?;
+        scopes::alive(&self.device)?;
         let (sender, receiver) = oneshot::channel();
         // The receiver is only gone if this future was dropped: then nobody wants to know.
         self.queue.on_submitted_work_done(move || {
@@ -204,45 +209,6 @@ impl Gpu {
                 remedy: "read bytes (u8), or cut the region to whole values",
             });
         }
-        let read = readback::read(&self.guard(), &[region], Wait::Block).await?;
-        Ok(bytemuck::pod_collect_to_vec(&read[0]))
+        Ok(bytemuck::pod_collect_to_vec(&readback::read(self, &region).await?))
     }
-
-    fn guard(&self) -> Guard {
-        Guard::new(&self.device, &self.queue)
-    }
-}
-
-fn instance() -> Instance {
-    Instance::new(InstanceDescriptor::new_without_display_handle_from_env())
-}
-
-/// The adapters of `WGPU_BACKEND` with `name` in theirs, where they can be listed.
-async fn listed(instance: &Instance, name: &str) -> Vec<Adapter> {
-    let backends = Backends::from_env().unwrap_or(Backends::all());
-    let name = name.to_lowercase();
-    let listed = instance.enumerate_adapters(backends).await;
-    let fits = |adapter: &Adapter| adapter.get_info().name.to_lowercase().contains(&name);
-    listed.into_iter().filter(fits).collect()
-}
-
-async fn named(instance: &Instance, name: &str) -> Result<Adapter, Error> {
-    let reason = format!("none has {name:?} in its name");
-    listed(instance, name).await.into_iter().next().ok_or(Error::NoAdapter { reason })
-}
-
-fn wanted_name() -> Option<String> {
-    std::env::var("WGPU_ADAPTER_NAME").ok()
-}
-
-async fn choose(instance: &Instance) -> Result<Adapter, Error> {
-    if let Some(name) = wanted_name() {
-        return named(instance, &name).await;
-    }
-    let options = RequestAdapterOptions {
-        power_preference: PowerPreference::from_env().unwrap_or(PowerPreference::HighPerformance),
-        ..Default::default()
-    };
-    let chosen = instance.request_adapter(&options).await;
-    chosen.map_err(|error| Error::NoAdapter { reason: error.to_string() })
 }

@@ -6,8 +6,11 @@
 
 mod compare;
 mod file;
+mod judge;
+mod recipe;
 mod replay;
 mod twin;
 
 pub use compare::{Comparison, Tolerance};
-pub use file::{GroupRecipe, Recipe, SetRecipe, StepRecipe, Trace};
+pub use file::Trace;
+pub use recipe::{GroupRecipe, Recipe, SetRecipe, StepRecipe};

@@ -1,9 +1,10 @@
 //! What a check found.
 
-use super::tuning_name;
-use crate::Tuning;
+use super::{bound, is_exact, tuning_name};
 use crate::trace::Comparison;
 use serde::Serialize;
+use sparse_adam::Tuning;
+use wgpu::AdapterInfo;
 
 /// What a check is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,7 +45,7 @@ impl Check {
 
 /// A check under way.
 #[derive(Debug, Default)]
-pub(super) struct Finding {
+pub(crate) struct Finding {
     tensors: Vec<Comparison>,
     wrong: Vec<String>,
 }
@@ -62,6 +63,25 @@ impl Finding {
                 None => self.tensors.push(Comparison { name: kind, ..found }),
             }
         }
+    }
+
+    /// Compares a tensor with the twin's, as the adapter is held to it.
+    pub fn tensor(&mut self, info: &AdapterInfo, name: String, found: &[f32], expected: &[f32]) {
+        if is_exact(info) && found.len() == expected.len() {
+            let mut pairs = found.iter().zip(expected);
+            // A comparison takes 0 for -0, and any NaN for another.
+            if let Some(at) = pairs.position(|(a, b)| a.to_bits() != b.to_bits()) {
+                let (a, b) = (found[at], expected[at]);
+                self.fail(format!("{name}: element {at} is {a:e}, expected the bits of {b:e}"));
+            }
+        }
+        self.compare(vec![Comparison::new(name, found, expected, bound(info))]);
+    }
+
+    /// Whether nothing is wrong so far, or what is.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn verdict(&self) -> Result<(), String> {
+        if self.wrong.is_empty() { Ok(()) } else { Err(self.wrong.join("; ")) }
     }
 
     /// Notes what is wrong; of many, the first few.

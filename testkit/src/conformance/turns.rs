@@ -1,14 +1,17 @@
 //! Whether the driver lets an invocation take the loop turns that the planner relies on.
 
 use super::finding::Finding;
-use super::pair::Setting;
-use crate::Error;
-use crate::step::budget::TURNS;
+use super::setting::Setting;
+use sparse_adam::Error;
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{
     BindGroupDescriptor, BindGroupEntry, Buffer, BufferUsages, ComputePassDescriptor,
     ComputePipelineDescriptor, PipelineCompilationOptions, ShaderModuleDescriptor, ShaderSource,
 };
+
+/// Loop turns that [`Law::Turns`](super::Law::Turns) makes an invocation take: as many as the
+/// library ever plans for one.
+pub const TURNS: u32 = 53_248;
 
 /// Turns of the outer, the inner and the second loop; with the last turn of each, which runs no
 /// body, they are TURNS.
@@ -17,8 +20,8 @@ const INNER: u32 = 200;
 const SECOND: u32 = TURNS - OUTER * (INNER + 2) - 2;
 
 pub(super) async fn turns(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
-    let mut random = on.random(0);
-    let added: Vec<u32> = (0..8).map(|_| random.below(1 << 30) as u32).collect();
+    let mut rng = on.rng(0);
+    let added: Vec<u32> = (0..8).map(|_| rng.below(1 << 30) as u32).collect();
     let words = on.gpu.upload("turns", &[added.clone(), vec![0; 8]].concat());
     dispatch(on, &words)?;
     let found: Vec<u32> = on.gpu.read(&words).await?;

@@ -2,7 +2,7 @@
 
 use super::{Comparison, Tolerance, Trace, twin};
 use crate::headless::Gpu;
-use crate::{
+use sparse_adam::{
     AdamOptions, Error, GroupId, IndexDtype, Param, ParamGroup, ParamState, SparseAdam, SparseGrad,
     StateDict, Tuning,
 };
@@ -110,6 +110,26 @@ impl Trace {
     }
 }
 
+/// Gives an optimizer the groups and parameters of a trace, in buffers that `make` makes of their
+/// names and first values.
+pub(super) fn add_groups(
+    trace: &Trace,
+    optimizer: &mut SparseAdam,
+    mut make: impl FnMut(&str, &[f32]) -> Buffer,
+) -> Result<Vec<GroupId>, Error> {
+    let mut groups = Vec::new();
+    for group in &trace.recipe.groups {
+        let mut params = Vec::new();
+        for name in &group.params {
+            let shape = trace.recipe.params.get(name).cloned().unwrap_or_default();
+            params.push(Param::new(name, &make(name, trace.initial(name)?), shape));
+        }
+        let group = ParamGroup::new(params).options(group.options);
+        groups.push(optimizer.add_param_group(group)?);
+    }
+    Ok(groups)
+}
+
 /// A trace under way on an adapter.
 struct GpuRun<'a> {
     trace: &'a Trace,
@@ -123,18 +143,12 @@ impl<'a> GpuRun<'a> {
     fn new(trace: &'a Trace, gpu: &'a Gpu, tuning: Tuning) -> Result<Self, Error> {
         let defaults = AdamOptions::default();
         let mut optimizer = SparseAdam::with_tuning(&gpu.device, &gpu.queue, defaults, tuning)?;
-        let (mut buffers, mut groups) = (BTreeMap::new(), Vec::new());
-        for group in &trace.recipe.groups {
-            let mut params = Vec::new();
-            for name in &group.params {
-                let shape = trace.recipe.params.get(name).cloned().unwrap_or_default();
-                let buffer = gpu.upload(name, trace.initial(name)?);
-                params.push(Param::new(name, &buffer, shape));
-                buffers.insert(name.clone(), buffer);
-            }
-            let group = ParamGroup::new(params).options(group.options);
-            groups.push(optimizer.add_param_group(group)?);
-        }
+        let mut buffers = BTreeMap::new();
+        let groups = add_groups(trace, &mut optimizer, |name, values| {
+            let buffer = gpu.upload(name, values);
+            buffers.insert(name.to_string(), buffer.clone());
+            buffer
+        })?;
         Ok(Self { trace, gpu, optimizer, groups, buffers })
     }
 

@@ -1,9 +1,9 @@
 //! A trace under way on the CPU twin.
 
-use super::Trace;
 use super::replay::Outcome;
-use crate::reference::{self, Gradient, Table};
-use crate::{AdamOptions, Error, GroupState, ParamState, StateDict};
+use super::{Trace, judge};
+use sparse_adam::reference::{self, Gradient, Table};
+use sparse_adam::{AdamOptions, Error, GroupState, ParamState, StateDict};
 use std::collections::BTreeMap;
 
 /// Tables and options of a trace's parameters.
@@ -34,19 +34,16 @@ impl<'a> Twin<'a> {
         groups.flat_map(|(group, recipe)| recipe.params.iter().map(move |p| (p.as_str(), group)))
     }
 
-    /// Takes over a state as [`SparseAdam::load_state_dict`] does, with the same checks.
-    ///
-    /// [`SparseAdam::load_state_dict`]: crate::SparseAdam::load_state_dict
+    /// Takes over a state as an optimizer does, and refuses what it refuses.
     fn load(&mut self, start: &StateDict) -> Result<(), Error> {
-        let groups: Vec<_> =
-            self.trace.recipe.groups.iter().map(|group| group.params.clone()).collect();
-        let numbers = start.numbers(&groups)?;
-        for ((name, _), number) in self.numbered().zip(&numbers) {
+        judge::load(self.trace, start)?;
+        // Numbers lie in the order of the parameters, through the groups.
+        let numbers = start.param_groups.iter().flat_map(|group| &group.params);
+        for ((name, _), number) in self.numbered().zip(numbers) {
             let (Some(state), Some(table)) = (start.state.get(number), self.tables.get_mut(name))
             else {
                 continue;
             };
-            state.check(name, &self.trace.recipe.params[name], table.param.len())?;
             table.step = state.step;
             table.exp_avg.clone_from(&state.exp_avg);
             table.exp_avg_sq.clone_from(&state.exp_avg_sq);
@@ -95,13 +92,9 @@ impl<'a> Twin<'a> {
             let Some(table) = self.tables.get(name).filter(|table| table.step > 0) else {
                 continue;
             };
-            let state = ParamState {
-                step: table.step,
-                shape: self.trace.recipe.params[name].clone(),
-                exp_avg: table.exp_avg.clone(),
-                exp_avg_sq: table.exp_avg_sq.clone(),
-            };
-            dict.state.insert(number, state);
+            let shape = self.trace.recipe.params[name].clone();
+            let (exp_avg, exp_avg_sq) = (table.exp_avg.clone(), table.exp_avg_sq.clone());
+            dict.state.insert(number, ParamState::new(table.step, shape, exp_avg, exp_avg_sq));
         }
         dict
     }

@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+#[cfg(not(target_arch = "wasm32"))]
+mod adapters;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod campaign;
+pub mod conformance;
+pub mod headless;
+mod named;
+mod pair;
+mod poison;
+mod rng;
+pub mod trace;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use adapters::{assert_tensor, gpus, variants};
+pub use named::Named;
+pub use pair::{Pair, Shape};
+pub use poison::{Inspected, Poisoned, encode};
+pub use rng::Rng;

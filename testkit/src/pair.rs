@@ -1,0 +1,262 @@
+//! Tables on an adapter and their twins on the CPU, stepped together. Nothing in this file waits or
+//! panics, so it also runs in a browser.
+
+#[cfg(not(target_arch = "wasm32"))]
+mod blocking;
+
+use crate::conformance::Finding;
+use crate::headless::Gpu;
+use crate::{Poisoned, Rng, encode};
+use bytemuck::Pod;
+use sparse_adam::reference::{self, Gradient, Table};
+use sparse_adam::{
+    AdamOptions, Error, IndexDtype, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
+    StateDict, Status, Tuning,
+};
+
+/// Rows and values a row.
+pub type Shape = (usize, usize);
+
+/// Tables on an adapter and their twins on the CPU. Every buffer lies between poison.
+///
+/// Methods named `try_` return what goes wrong, and yield where a browser must; those without wait,
+/// and panic, as tests want it.
+#[derive(Debug)]
+pub struct Pair<'a> {
+    /// Where the tables are.
+    pub gpu: &'a Gpu,
+    /// The optimizer over them.
+    pub optimizer: SparseAdam,
+    /// Its ids of the tables.
+    pub ids: Vec<ParamId>,
+    /// The tables' values.
+    pub params: Vec<Poisoned>,
+    /// What the tables should be.
+    pub twins: Vec<Table<f32>>,
+    /// Options of each table.
+    pub options: Vec<AdamOptions>,
+    /// Gradient buffers of all steps stay, so that dirty memory is around.
+    held: Vec<Poisoned>,
+}
+
+impl<'a> Pair<'a> {
+    /// Tables of seeded values, named `p0`, `p1`, ..., each in a group of its own with its own
+    /// options.
+    ///
+    /// # Errors
+    /// Those of the optimizer.
+    pub fn try_new(
+        (gpu, tuning): (&'a Gpu, Tuning),
+        tables: &[(Shape, AdamOptions)],
+        rng: &mut Rng,
+    ) -> Result<Self, Error> {
+        let defaults = AdamOptions::default();
+        let optimizer = SparseAdam::with_tuning(&gpu.device, &gpu.queue, defaults, tuning)?;
+        let mut pair = Self {
+            gpu,
+            optimizer,
+            ids: Vec::new(),
+            params: Vec::new(),
+            twins: Vec::new(),
+            options: Vec::new(),
+            held: Vec::new(),
+        };
+        for &((rows, dim), options) in tables {
+            let values = rng.floats(rows * dim);
+            pair.params.push(Poisoned::new(gpu, &values));
+            pair.twins.push(Table::new(values, dim));
+            pair.options.push(options);
+            let group = ParamGroup::new([pair.param(pair.twins.len() - 1)]);
+            pair.add(group.options(options))?;
+        }
+        Ok(pair)
+    }
+
+    fn param(&self, table: usize) -> Param {
+        let (twin, region) = (&self.twins[table], self.params[table].region.clone());
+        Param::new(format!("p{table}"), region, [twin.rows() as u32, twin.dim as u32])
+    }
+
+    fn add(&mut self, group: ParamGroup) -> Result<(), Error> {
+        let group = self.optimizer.add_param_group(group)?;
+        self.ids.extend(self.optimizer.group_params(group)?);
+        Ok(())
+    }
+
+    /// A new optimizer of any tuning over the same tables, which knows their state and options from
+    /// `dict` alone.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::load_state_dict`].
+    pub fn try_restart(&mut self, tuning: Tuning, dict: &StateDict) -> Result<(), Error> {
+        let (device, queue) = (&self.gpu.device, &self.gpu.queue);
+        self.optimizer = SparseAdam::with_tuning(device, queue, AdamOptions::default(), tuning)?;
+        self.ids.clear();
+        for table in 0..self.twins.len() {
+            let group = ParamGroup::new([self.param(table)]);
+            self.add(group)?;
+        }
+        self.optimizer.load_state_dict(dict)
+    }
+
+    /// A region with poison around it that lives as long as the pair.
+    pub fn hold<T: Pod>(&mut self, contents: &[T]) -> Region {
+        let poisoned = Poisoned::new(self.gpu, contents);
+        let region = poisoned.region.clone();
+        self.held.push(poisoned);
+        region
+    }
+
+    /// A gradient in buffers of its own.
+    pub fn sparse_grad(&mut self, grad: &Gradient<f32>, format: IndexDtype) -> SparseGrad {
+        let indices = self.hold(&encode(&grad.indices, format));
+        let values = self.hold(&grad.values);
+        SparseGrad::new(indices, values, grad.indices.len() as u32).index_dtype(format)
+    }
+
+    /// Sets a table's gradient, in one of the formats; its twin does not know it yet.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::set_grad`].
+    pub fn try_set_grad(&mut self, table: usize, grad: &Gradient<f32>) -> Result<(), Error> {
+        let formats = [IndexDtype::U32, IndexDtype::I32, IndexDtype::I64];
+        let set = self.sparse_grad(grad, formats[grad.indices.len() % 3]);
+        self.optimizer.set_grad(self.ids[table], set)
+    }
+
+    /// Sets a table's gradient and steps its twin. Returns what the twin refuses.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::set_grad`].
+    pub fn try_set(&mut self, table: usize, grad: &Gradient<f32>) -> Result<Status, Error> {
+        self.try_set_grad(table, grad)?;
+        Ok(self.step_twin(table, grad))
+    }
+
+    /// Sets a table's gradient, which its twin knows as `same`, and steps the twin. Returns what the
+    /// twin refuses.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::set_grad`].
+    pub fn try_set_as(
+        &mut self,
+        table: usize,
+        grad: SparseGrad,
+        same: &Gradient<f32>,
+    ) -> Result<Status, Error> {
+        self.optimizer.set_grad(self.ids[table], grad)?;
+        Ok(self.step_twin(table, same))
+    }
+
+    /// Steps a table's twin alone. Returns what it refuses.
+    pub fn step_twin(&mut self, table: usize, grad: &Gradient<f32>) -> Status {
+        reference::step(&mut self.twins[table], grad, &self.options[table])
+    }
+
+    /// A step of the adapter alone, with the gradients that are set.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::step`] and [`Gpu::submit`].
+    pub fn try_submit_step(&mut self) -> Result<(), Error> {
+        let optimizer = &mut self.optimizer;
+        self.gpu.submit(|encoder| optimizer.step(encoder))
+    }
+
+    /// One step on both sides; tables without a gradient are skipped.
+    ///
+    /// # Errors
+    /// As [`Pair::try_set`] and [`Pair::try_submit_step`].
+    pub fn try_step(&mut self, grads: &[Option<Gradient<f32>>]) -> Result<(), Error> {
+        self.optimizer.zero_grad(true);
+        for (table, grad) in grads.iter().enumerate() {
+            if let Some(grad) = grad {
+                self.try_set(table, grad)?;
+            }
+        }
+        self.try_submit_step()
+    }
+
+    /// One step of one table.
+    ///
+    /// # Errors
+    /// As [`Pair::try_step`].
+    pub fn try_step_table(&mut self, table: usize, grad: &Gradient<f32>) -> Result<(), Error> {
+        self.optimizer.zero_grad(true);
+        self.try_set(table, grad)?;
+        self.try_submit_step()
+    }
+
+    /// One step of one table by `grad`, which its twin knows as `same`.
+    ///
+    /// # Errors
+    /// As [`Pair::try_step`].
+    pub fn try_step_as(
+        &mut self,
+        table: usize,
+        grad: SparseGrad,
+        same: &Gradient<f32>,
+    ) -> Result<(), Error> {
+        self.optimizer.zero_grad(true);
+        self.try_set_as(table, grad, same)?;
+        self.try_submit_step()
+    }
+
+    /// What was counted of a table.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::status`].
+    pub async fn try_status(&self, table: usize) -> Result<Status, Error> {
+        self.optimizer.status(self.ids[table]).await
+    }
+
+    /// A table as the adapter has it, and whether the poison around it is whole.
+    ///
+    /// # Errors
+    /// As [`Gpu::read`].
+    pub async fn try_table(&self, table: usize) -> Result<(Table<f32>, bool), Error> {
+        let param = self.params[table].inspect(self.gpu).await?;
+        let mut found = Table::new(param.contents, self.twins[table].dim);
+        if let Some(state) = self.optimizer.state_of(self.ids[table]).await? {
+            found.step = state.step;
+            found.exp_avg = state.exp_avg;
+            found.exp_avg_sq = state.exp_avg_sq;
+        }
+        Ok((found, param.is_whole))
+    }
+
+    /// Compares every table with its twin, and looks at the poison around it.
+    ///
+    /// # Errors
+    /// As [`Gpu::read`].
+    pub(crate) async fn compare(&self, finding: &mut Finding) -> Result<(), Error> {
+        for (number, twin) in self.twins.iter().enumerate() {
+            let (found, is_whole) = self.try_table(number).await?;
+            finding.holds("bytes around a parameter were written", is_whole);
+            finding.equal("steps counted", found.step, twin.step);
+            let tensors = [
+                ("param", &found.param, &twin.param),
+                ("exp_avg", &found.exp_avg, &twin.exp_avg),
+                ("exp_avg_sq", &found.exp_avg_sq, &twin.exp_avg_sq),
+            ];
+            for (tensor, found, expected) in tensors {
+                let name = format!("{} x {}, p{number}/{tensor}", twin.rows(), twin.dim);
+                finding.tensor(&self.gpu.info, name, found, expected);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all that the optimizer was given to read is as it was, and the poison around it too.
+    ///
+    /// # Errors
+    /// As [`Gpu::read`].
+    pub async fn inputs_are_whole(&self) -> Result<bool, Error> {
+        for held in &self.held {
+            let inspected = held.inspect::<u8>(self.gpu).await?;
+            if !inspected.is_whole || !inspected.is_unchanged {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
