@@ -1,6 +1,6 @@
 // heads: lists the run heads of each block of sorted positions; one invocation owns a block.
 //
-// For CPU adapters: what `update_wide` finds out in its workgroup, without barriers.
+// For CPU adapters: what `update_parallel` finds out in its workgroup, without barriers.
 
 override WORKGROUP: u32 = 8u;
 

@@ -15,7 +15,7 @@ use wgpu::{Device, PipelineCache, Queue};
 pub struct Kit {
     pub(crate) device: Device,
     pub(crate) queue: Queue,
-    pub(crate) tuning: Tuning,
+    tuning: Tuning,
     pipelines: Arc<Mutex<Pipelines>>,
 }
 
@@ -50,6 +50,12 @@ impl Kit {
     pub fn pipeline_cache(self, cache: PipelineCache) -> Self {
         self.pipelines().cache = Some(cache);
         self
+    }
+
+    /// The sizes that it was made with.
+    #[must_use]
+    pub fn tuning(&self) -> &Tuning {
+        &self.tuning
     }
 
     pub(crate) fn pipelines(&self) -> MutexGuard<'_, Pipelines> {

@@ -294,7 +294,7 @@ impl SparseAdam {
 
     /// The sizes in use.
     pub fn tuning(&self) -> &Tuning {
-        &self.recorder.kit.tuning
+        self.recorder.kit.tuning()
     }
 
     pub(crate) fn table(&self, param: ParamId) -> Result<&Table, Error> {

@@ -12,7 +12,7 @@ pub enum Form {
     Serial,
     /// Workgroups share their work, and neighbouring invocations take neighbouring bytes: for
     /// GPUs.
-    Wide,
+    Parallel,
 }
 
 /// How work is cut up. [`Tuning::for_adapter`] chooses; everything else takes the numbers.
@@ -21,7 +21,7 @@ pub enum Form {
 pub struct Tuning {
     /// Form of the stages.
     pub form: Form,
-    /// Most key bits a sort pass handles: up to 8 for [`Form::Wide`], 12 for [`Form::Serial`].
+    /// Most key bits a sort pass handles: up to 8 for [`Form::Parallel`], 12 for [`Form::Serial`].
     pub digit_bits: u32,
     /// Most lanes of invocations that share one row; a power of two. 1 for [`Form::Serial`].
     pub max_lanes: u32,
@@ -31,20 +31,20 @@ pub struct Tuning {
     pub workgroup: u32,
     /// Neighbouring entries that an invocation of ingest takes, at most 1,024.
     pub ingest_strip: u32,
-    /// Sorted positions a workgroup of update: at most 256 for [`Form::Wide`]; at most 4,096 for
+    /// Sorted positions a workgroup of update: at most 256 for [`Form::Parallel`]; at most 4,096 for
     /// [`Form::Serial`], which takes fewer where a step is small.
     pub update_tile: u32,
     /// Stretches that the tiles of partial and of [`Form::Serial`]'s update are dealt out to in
     /// turn, so that neighbouring tiles go to different threads.
-    pub spread: u32,
+    pub interleave: u32,
     /// Columns that an invocation of partial sums at once, at most 8.
     pub sums_at_once: u32,
     /// Most entries of a step of one gradient that is ingested and sorted in one dispatch: up to
-    /// 1,024 for [`Form::Wide`], 4,096 for [`Form::Serial`].
+    /// 1,024 for [`Form::Parallel`], 4,096 for [`Form::Serial`].
     pub small: u32,
     /// Whether rows are moved as 64-bit numbers where eight f32 divide a row and the device has
     /// `Features::SHADER_INT64`.
-    pub wide_words: bool,
+    pub u64_rows: bool,
 }
 
 impl Tuning {
@@ -56,24 +56,24 @@ impl Tuning {
         workgroup: 8,
         ingest_strip: 32,
         update_tile: 1024,
-        spread: 4,
+        interleave: 4,
         sums_at_once: 8,
         small: 2048,
-        wide_words: true,
+        u64_rows: true,
     };
 
     /// For GPUs.
     pub const GPU: Self = Self {
-        form: Form::Wide,
+        form: Form::Parallel,
         digit_bits: 8,
         max_lanes: 32,
         workgroup: 256,
         ingest_strip: 1,
         update_tile: 64,
-        spread: 1,
+        interleave: 1,
         sums_at_once: 1,
         small: 1024,
-        wide_words: false,
+        u64_rows: false,
     };
 
     /// Largest tile of [`Form::Serial`]'s update.
@@ -93,7 +93,7 @@ impl Tuning {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let [digit_bits, lanes, tile, small] = match self.form {
             Form::Serial => [12, 1, Self::MOST_TILE, 4096],
-            Form::Wide => [8, self.workgroup, 256, 1024],
+            Form::Parallel => [8, self.workgroup, 256, 1024],
         };
         let checks = [
             ("tuning.digit_bits", self.digit_bits, digit_bits),
@@ -101,7 +101,7 @@ impl Tuning {
             ("tuning.workgroup", self.workgroup, 256),
             ("tuning.ingest_strip", self.ingest_strip, 1024),
             ("tuning.update_tile", self.update_tile, tile),
-            ("tuning.spread", self.spread, 1024),
+            ("tuning.interleave", self.interleave, 1024),
             ("tuning.sums_at_once", self.sums_at_once, 8),
             ("tuning.small", self.small, small),
         ];

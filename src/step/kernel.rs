@@ -60,7 +60,7 @@ impl Kernel {
             Override::Lanes => ("LANES", f64::from(self.access.lanes)),
             Override::Weighted => ("WEIGHTED", number(self.access.weighted)),
             Override::Plain => ("PLAIN", number(self.plain)),
-            Override::Interleave => ("INTERLEAVE", f64::from(tuning.spread)),
+            Override::Interleave => ("INTERLEAVE", f64::from(tuning.interleave)),
             Override::OfEntries => ("OF_ENTRIES", number(self.of_entries)),
             Override::AtOnce => ("AT_ONCE", f64::from(tuning.sums_at_once)),
             Override::Tile => ("TILE", f64::from(tuning.update_tile)),

@@ -13,14 +13,14 @@ use std::mem::offset_of;
 const SIMPLE: [Stage; 12] = [
     Stage::Ingest,
     Stage::IngestSmallSerial,
-    Stage::IngestSmallWide,
+    Stage::IngestSmallParallel,
     Stage::Weigh,
     Stage::SortSerialHistogram,
     Stage::SortSerialScan,
     Stage::SortSerialScatter,
-    Stage::SortWideHistogram,
-    Stage::SortWideScan,
-    Stage::SortWideScatter,
+    Stage::SortParallelHistogram,
+    Stage::SortParallelScan,
+    Stage::SortParallelScatter,
     Stage::Heads,
     Stage::Repeats,
 ];
@@ -34,13 +34,13 @@ fn kernels() -> Vec<(Kernel, Tuning)> {
                 let access = RowAccess { width, values, lanes, weighted };
                 kernels.push(Kernel::inspect(access));
                 kernels.push(Kernel::update(Stage::UpdateSerial, access, &ADAM));
-                kernels.push(Kernel::update(Stage::UpdateWide, access, &ADAM));
+                kernels.push(Kernel::update(Stage::UpdateParallel, access, &ADAM));
                 kernels.push(Kernel::partial(access, true));
                 kernels.push(Kernel::partial(access, false));
             }
         }
     }
-    for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallWide] {
+    for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallParallel] {
         kernels.push(Kernel::ingest(stage, true));
     }
     let tunings = [Tuning::CPU, Tuning::GPU];
@@ -285,7 +285,7 @@ fn host_structs_lie_as_the_shaders_read_them() {
 
 #[test]
 fn a_rule_has_as_many_words_as_its_uniform_and_as_many_fields_as_its_state() {
-    for stage in [Stage::UpdateSerial, Stage::UpdateWide] {
+    for stage in [Stage::UpdateSerial, Stage::UpdateParallel] {
         let (_, span) = members(simplest(stage), "Rule");
         assert_eq!(span as usize, size_of::<crate::rule::Words>());
         assert_eq!(constant(simplest(stage), "FIELDS") as usize, ADAM.state.len());
@@ -331,10 +331,10 @@ fn constant(kernel: Kernel, name: &str) -> u32 {
 
 #[test]
 fn shared_constants_agree() {
-    let value = |name| constant(simplest(Stage::UpdateWide), name);
+    let value = |name| constant(simplest(Stage::UpdateParallel), name);
     assert_eq!(value("CHUNK"), CHUNK);
     assert!(Tuning::GPU.update_tile <= value("MAX_TILE"));
-    assert!(Tuning::GPU.small <= constant(Kernel::of(Stage::IngestSmallWide), "SMALL"));
+    assert!(Tuning::GPU.small <= constant(Kernel::of(Stage::IngestSmallParallel), "SMALL"));
     let serial = |name| constant(simplest(Stage::UpdateSerial), name);
     assert!(CHUNK < 1 << serial("ENTRIES_BITS"));
     // Of the largest block, every position may be a run of one entry, every other of several.

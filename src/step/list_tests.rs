@@ -60,7 +60,7 @@ fn a_small_step_is_an_ingest_and_an_update() {
     let list = listed(&small, &Tuning::CPU);
     assert_eq!(stages(&list), [Stage::IngestSmallSerial, Stage::UpdateSerial]);
     let list = listed(&small, &Tuning::GPU);
-    assert_eq!(stages(&list), [Stage::IngestSmallWide, Stage::Partial, Stage::UpdateWide]);
+    assert_eq!(stages(&list), [Stage::IngestSmallParallel, Stage::Partial, Stage::UpdateParallel]);
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn what_is_read_was_written_by_an_earlier_dispatch() {
     for dispatch in &list {
         match dispatch.kernel.stage {
             Stage::Ingest => at = dispatch.bound[2].unwrap(),
-            Stage::SortWideHistogram => assert_eq!(dispatch.bound[0], Some(at)),
-            Stage::SortWideScatter => {
+            Stage::SortParallelHistogram => assert_eq!(dispatch.bound[0], Some(at)),
+            Stage::SortParallelScatter => {
                 assert_eq!(dispatch.bound[0], Some(at));
                 at = dispatch.bound[1].unwrap();
             }

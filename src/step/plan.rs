@@ -149,7 +149,7 @@ fn is_sorted(step: &TableDemand, tuning: &Tuning) -> bool {
 
 /// The lists of heads over `sorted` positions; takes their `words`.
 fn heads(sorted: u32, words: &mut u64, device: DeviceShape, tuning: &Tuning) -> Option<HeadsPlan> {
-    if tuning.form == Form::Wide {
+    if tuning.form == Form::Parallel {
         return None;
     }
     let block = (sorted / BLOCKS).next_power_of_two().max(SMALLEST_BLOCK).min(tuning.update_tile);
@@ -180,7 +180,7 @@ fn update(
     let runs = Runs { nnz: step.nnz, levels: levels as u32, first_wins: step.first_wins };
     let turns = match heads {
         Some(heads) => turns::update_serial(heads.lists.block, runs),
-        None => turns::update_wide(tuning.update_tile, tuning.lanes(columns), runs),
+        None => turns::update_parallel(tuning.update_tile, tuning.lanes(columns), runs),
     };
     let slice = turns.slice(columns);
     let workgroups = update_workgroups(first, step.nnz, heads, tuning);
@@ -195,7 +195,7 @@ fn update_workgroups(first: u32, nnz: u32, heads: Option<HeadsPlan>, tuning: &Tu
         None => nnz.div_ceil(tuning.update_tile),
         Some(HeadsPlan { lists: HeadLists { block, .. }, .. }) => {
             let blocks = (first + nnz).div_ceil(block) - first / block;
-            blocks.next_multiple_of(tuning.spread)
+            blocks.next_multiple_of(tuning.interleave)
         }
     }
 }
@@ -226,7 +226,7 @@ fn levels(
     while stride < step.nnz && !step.first_wins {
         let blocks = step.nnz.div_ceil(stride);
         let groups = tuning.workgroup / lanes;
-        let workgroups = blocks.div_ceil(groups).next_multiple_of(tuning.spread);
+        let workgroups = blocks.div_ceil(groups).next_multiple_of(tuning.interleave);
         let turns = turns::partial(stride == CHUNK, width, lanes, tuning.sums_at_once);
         let slice = turns.slice(columns);
         let grid = Grid::of_slices(workgroups, columns.div_ceil(slice), device)?;

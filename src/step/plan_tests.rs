@@ -182,8 +182,8 @@ fn update_has_a_workgroup_for_every_tile_of_every_stretch() {
             let plan = plan(&[step(10, 1, nnz)], DEVICE, &tuning).unwrap();
             let workgroups = plan.tables[0].update.grid.x * plan.tables[0].update.grid.y;
             let tile = plan.heads.map_or(tuning.update_tile, |heads| heads.lists.block);
-            let stretch = nnz.div_ceil(tile).div_ceil(tuning.spread);
-            assert!(workgroups >= stretch * tuning.spread);
+            let stretch = nnz.div_ceil(tile).div_ceil(tuning.interleave);
+            assert!(workgroups >= stretch * tuning.interleave);
         }
     }
 }

@@ -137,8 +137,8 @@ impl Recorder {
     fn list_next(&mut self) -> Result<ScratchBytes, Error> {
         self.listed = None;
         std::mem::swap(&mut self.demand, &mut self.next);
-        let plan = plan(&self.demand.tables, self.shape, &self.kit.tuning)?;
-        let on = (self.shape, &self.kit.tuning);
+        let plan = plan(&self.demand.tables, self.shape, self.kit.tuning())?;
+        let on = (self.shape, self.kit.tuning());
         list(&self.demand, &plan, on, self.rule, &mut self.list);
         let need = ScratchBytes {
             // Pairs that are sorted as they come in, or not at all, are never elsewhere.

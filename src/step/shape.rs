@@ -40,7 +40,7 @@ impl DeviceShape {
 
     /// How rows of `dim` f32 are handled.
     pub fn width(&self, dim: u32, tuning: &Tuning) -> Width {
-        Width::of(dim, tuning.wide_words && self.u64_rows)
+        Width::of(dim, tuning.u64_rows && self.u64_rows)
     }
 }
 

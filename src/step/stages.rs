@@ -7,20 +7,20 @@ use crate::Form;
 pub enum Stage {
     Ingest,
     IngestSmallSerial,
-    IngestSmallWide,
+    IngestSmallParallel,
     Weigh,
     Inspect,
     SortSerialHistogram,
     SortSerialScan,
     SortSerialScatter,
-    SortWideHistogram,
-    SortWideScan,
-    SortWideScatter,
+    SortParallelHistogram,
+    SortParallelScan,
+    SortParallelScatter,
     Heads,
     Repeats,
     Partial,
     UpdateSerial,
-    UpdateWide,
+    UpdateParallel,
 }
 
 /// What a stage binds. Buffers of the caller's are always `ReadWrite`: an engine may hand out
@@ -95,7 +95,7 @@ impl Stage {
         match (small, form) {
             (false, _) => Self::Ingest,
             (true, Form::Serial) => Self::IngestSmallSerial,
-            (true, Form::Wide) => Self::IngestSmallWide,
+            (true, Form::Parallel) => Self::IngestSmallParallel,
         }
     }
 
@@ -105,14 +105,14 @@ impl Stage {
             Form::Serial => {
                 [Self::SortSerialHistogram, Self::SortSerialScan, Self::SortSerialScatter]
             }
-            Form::Wide => [Self::SortWideHistogram, Self::SortWideScan, Self::SortWideScatter],
+            Form::Parallel => [Self::SortParallelHistogram, Self::SortParallelScan, Self::SortParallelScatter],
         }
     }
 
     pub fn update(form: Form) -> Self {
         match form {
             Form::Serial => Self::UpdateSerial,
-            Form::Wide => Self::UpdateWide,
+            Form::Parallel => Self::UpdateParallel,
         }
     }
 }
@@ -180,9 +180,9 @@ static STAGES: [Spec; 16] = [
         bound: INGEST,
         overrides: &[Plain],
         ..plain_spec(
-            Stage::IngestSmallWide,
-            "sparse_adam::ingest_small_wide",
-            file!("ingest_small_wide"),
+            Stage::IngestSmallParallel,
+            "sparse_adam::ingest_small_parallel",
+            file!("ingest_small_parallel"),
         )
     },
     Spec {
@@ -232,23 +232,23 @@ static STAGES: [Spec; 16] = [
         fragments: &[GRID, SORT],
         bound: HISTOGRAM,
         ..plain_spec(
-            Stage::SortWideHistogram,
-            "sparse_adam::sort_wide_histogram",
-            file!("sort_wide_histogram"),
+            Stage::SortParallelHistogram,
+            "sparse_adam::sort_parallel_histogram",
+            file!("sort_parallel_histogram"),
         )
     },
     Spec {
         fragments: &[SORT, SCAN],
         bound: &[Uniform, ReadWrite],
-        ..plain_spec(Stage::SortWideScan, "sparse_adam::sort_wide_scan", file!("sort_wide_scan"))
+        ..plain_spec(Stage::SortParallelScan, "sparse_adam::sort_parallel_scan", file!("sort_parallel_scan"))
     },
     Spec {
         fragments: &[GRID, SORT, SCAN],
         bound: SCATTER,
         ..plain_spec(
-            Stage::SortWideScatter,
-            "sparse_adam::sort_wide_scatter",
-            file!("sort_wide_scatter"),
+            Stage::SortParallelScatter,
+            "sparse_adam::sort_parallel_scatter",
+            file!("sort_parallel_scatter"),
         )
     },
     Spec {
@@ -287,7 +287,7 @@ static STAGES: [Spec; 16] = [
         bound: UPDATE,
         reads_values: true,
         overrides: &[Workgroup, Lanes, Weighted, Tile],
-        ..plain_spec(Stage::UpdateWide, "sparse_adam::update_wide", file!("update_wide"))
+        ..plain_spec(Stage::UpdateParallel, "sparse_adam::update_parallel", file!("update_parallel"))
     },
 ];
 

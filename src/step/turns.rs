@@ -77,11 +77,11 @@ pub fn update_serial(block: u32, runs: Runs) -> Turns {
     Turns { fixed, each: full + last.iter().sum::<u32>(), unit: 1 }
 }
 
-/// `update_wide` over a tile of sorted positions, `lanes` invocations a row.
+/// `update_parallel` over a tile of sorted positions, `lanes` invocations a row.
 ///
 /// A group takes the heads of its tile one after another at worst; their entries are those of
 /// the tile, but for the last run, which may go on behind it.
-pub fn update_wide(tile: u32, lanes: u32, runs: Runs) -> Turns {
+pub fn update_parallel(tile: u32, lanes: u32, runs: Runs) -> Turns {
     let positions = tile.min(runs.nnz);
     let entries = if runs.first_wins { positions } else { positions + CHUNK };
     // Of a run of chunks that ends in the tile, each level's few items are counted and summed.
@@ -128,8 +128,8 @@ pub fn ingest_small_serial(capacity: u32, key_bits: u32, block: u32) -> u32 {
     (strip + 1) + (key_bits.div_ceil(7) * pass + 1) + (lists * (1 + heads(block)) + 1)
 }
 
-/// `ingest_small_wide`: a bitonic sort by 256 invocations.
-pub fn ingest_small_wide(capacity: u32) -> u32 {
+/// `ingest_small_parallel`: a bitonic sort by 256 invocations.
+pub fn ingest_small_parallel(capacity: u32) -> u32 {
     let bits = capacity.next_power_of_two().ilog2();
     let places = (1u32 << bits).div_ceil(256);
     let rounds = bits * (bits + 1) / 2;
@@ -146,15 +146,15 @@ pub fn sort_serial_scan(tiles: u32) -> u32 {
     tiles + 1
 }
 
-/// `sort_wide_histogram` and `sort_wide_scatter` of a tile, by 256 invocations: of each round
+/// `sort_parallel_histogram` and `sort_parallel_scatter` of a tile, by 256 invocations: of each round
 /// eight masks are cleared and eight are read.
-pub fn sort_wide(tile: u32) -> u32 {
+pub fn sort_parallel(tile: u32) -> u32 {
     let scan = 8 + 1;
     scan + tile.div_ceil(256) * (1 + 2 * (8 + 1)) + 1
 }
 
-/// `sort_wide_scan` of a digit: a prefix sum for every 256 tiles.
-pub fn sort_wide_scan(tiles: u32) -> u32 {
+/// `sort_parallel_scan` of a digit: a prefix sum for every 256 tiles.
+pub fn sort_parallel_scan(tiles: u32) -> u32 {
     tiles.div_ceil(256) * (1 + 8 + 1) + 1
 }
 
@@ -195,7 +195,7 @@ mod tests {
                     assert!(update_serial(block, runs).of(1) <= TURNS);
                 }
                 for tile in [1, 64, wide] {
-                    assert!(update_wide(tile, 1, runs).of(1) <= TURNS);
+                    assert!(update_parallel(tile, 1, runs).of(1) <= TURNS);
                 }
             }
         }
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(inspect(MOST_COLUMNS), TURNS - 1);
         assert!(ingest_small_serial(4096, 32, 16) <= TURNS);
         assert!(ingest_small_serial(4096, 32, serial) <= TURNS);
-        assert!(ingest_small_wide(1024) <= TURNS);
+        assert!(ingest_small_parallel(1024) <= TURNS);
         assert!(heads(serial) <= TURNS && ingest(1024) <= TURNS);
     }
 

@@ -65,9 +65,9 @@ pub fn random_tuning(rng: &mut Rng) -> Tuning {
     tuning.max_lanes = if serial { 1 } else { (1 << rng.below(9)).min(tuning.workgroup) };
     tuning.ingest_strip = 1 + rng.below(1024) as u32;
     tuning.update_tile = 1 + rng.below(if serial { 4096 } else { 256 }) as u32;
-    tuning.spread = 1 + rng.below(9) as u32;
+    tuning.interleave = 1 + rng.below(9) as u32;
     tuning.sums_at_once = 1 + rng.below(8) as u32;
     tuning.small = 1 + rng.below(if serial { 4096 } else { 1024 }) as u32;
-    tuning.wide_words = rng.below(2) == 0;
+    tuning.u64_rows = rng.below(2) == 0;
     tuning
 }

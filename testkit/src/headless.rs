@@ -3,14 +3,16 @@
 //! The optimizer itself does none of this but for reading back; an engine has a device already.
 
 mod choice;
+mod kits;
 mod readback;
 mod scopes;
 
 use bytemuck::Pod;
 use choice::{choose, instance, listed, named, wanted_name};
 use futures::channel::oneshot;
+use kits::Kits;
 use scopes::Asked;
-use sparse_adam::{Error, Region};
+use sparse_adam::{AdamOptions, Error, Region, SparseAdam, Tuning};
 use wgpu::{
     Adapter, AdapterInfo, Buffer, BufferDescriptor, BufferUsages, COPY_BUFFER_ALIGNMENT,
     CommandEncoder, CommandEncoderDescriptor, Device, DeviceDescriptor, Features, Limits, PollType,
@@ -30,9 +32,24 @@ pub struct Gpu {
     pub device: Device,
     /// Its queue.
     pub queue: Queue,
+    kits: Kits,
 }
 
 impl Gpu {
+    /// A device that is open already.
+    #[must_use]
+    pub fn new(device: Device, queue: Queue) -> Self {
+        Self { info: device.adapter_info(), device, queue, kits: Kits::default() }
+    }
+
+    /// An optimizer on the device, with the pipelines of earlier ones of its tuning.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::with_tuning`].
+    pub fn optimizer(&self, defaults: AdamOptions, tuning: Tuning) -> Result<SparseAdam, Error> {
+        SparseAdam::with_kit(&self.kits.get(&self.device, &self.queue, tuning)?, defaults)
+    }
+
     /// Opens the adapter that `WGPU_BACKEND`, `WGPU_ADAPTER_NAME` (a part of the name) and
     /// `WGPU_POWER_PREF` choose, with all its limits.
     ///
@@ -93,7 +110,7 @@ impl Gpu {
             ..Default::default()
         };
         match adapter.request_device(&descriptor).await {
-            Ok((device, queue)) => Ok(Self { info, device, queue }),
+            Ok((device, queue)) => Ok(Self { info, ..Self::new(device, queue) }),
             Err(error) => {
                 Err(Error::DeviceLost { reason: format!("opening {}: {error}", info.name) })
             }

@@ -51,7 +51,7 @@ impl<'a> Pair<'a> {
         rng: &mut Rng,
     ) -> Result<Self, Error> {
         let defaults = AdamOptions::default();
-        let optimizer = SparseAdam::with_tuning(&gpu.device, &gpu.queue, defaults, tuning)?;
+        let optimizer = gpu.optimizer(defaults, tuning)?;
         let mut pair = Self {
             gpu,
             optimizer,
@@ -89,8 +89,7 @@ impl<'a> Pair<'a> {
     /// # Errors
     /// Those of [`SparseAdam::load_state_dict`].
     pub fn try_restart(&mut self, tuning: Tuning, dict: &StateDict) -> Result<(), Error> {
-        let (device, queue) = (&self.gpu.device, &self.gpu.queue);
-        self.optimizer = SparseAdam::with_tuning(device, queue, AdamOptions::default(), tuning)?;
+        self.optimizer = self.gpu.optimizer(AdamOptions::default(), tuning)?;
         self.ids.clear();
         for table in 0..self.twins.len() {
             let group = ParamGroup::new([self.param(table)]);

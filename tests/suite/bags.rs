@@ -3,7 +3,7 @@
 
 use safetensors::SafeTensors;
 use sparse_adam::reference::{self, Gradient, Table};
-use sparse_adam::{AdamOptions, IndexDtype, Param, SparseAdam, SparseGrad, Tuning};
+use sparse_adam::{AdamOptions, IndexDtype, Param, SparseGrad, Tuning};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::{Comparison, Tolerance};
 use sparse_adam_testkit::{Poisoned, encode, variants};
@@ -91,8 +91,7 @@ impl Recording {
     fn replay(&self, gpu: &Gpu, tuning: Tuning) -> Vec<Comparison> {
         let &Recipe { rows, dim, bags, weighted, options, .. } = &self.recipe;
         let param = Poisoned::new(gpu, &self.initial);
-        let mut optimizer =
-            SparseAdam::with_tuning(&gpu.device, &gpu.queue, options, tuning).unwrap();
+        let mut optimizer = gpu.optimizer(options, tuning).unwrap();
         let words = Param::new("words", param.region.clone(), [rows, dim]);
         let words = optimizer.add_param(words).unwrap();
         let mut comparisons = Vec::new();

@@ -2,7 +2,7 @@
 //! steady state that makes nothing.
 
 use sparse_adam::reference::{self, Gradient, Table};
-use sparse_adam::{AdamOptions, IndexDtype, Param, Region, SparseAdam, SparseGrad};
+use sparse_adam::{AdamOptions, IndexDtype, Param, Region, SparseGrad};
 use sparse_adam_testkit::{Pair, Rng, assert_tensor, encode, variants};
 
 /// Bags of random lengths: an index and a bag number an entry, and a value row a bag.
@@ -93,8 +93,7 @@ fn parts_are_one_table() {
         let buffers: Vec<_> = values.iter().map(|values| gpu.upload("part", values)).collect();
         let parts = buffers.iter().map(Region::from).zip(sizes);
         let defaults = AdamOptions::default();
-        let mut optimizer =
-            SparseAdam::with_tuning(&gpu.device, &gpu.queue, defaults, tuning).unwrap();
+        let mut optimizer = gpu.optimizer(defaults, tuning).unwrap();
         let id = optimizer.add_param(Param::in_parts("p", parts, [200, dim as u32])).unwrap();
         let grad = rng.gradient(200, dim, 400);
         let indices = gpu.upload("indices", &encode(&grad.indices, IndexDtype::U32));
@@ -138,8 +137,7 @@ fn one_pool_buffer_holds_everything() {
         let pool = gpu.upload("pool", &pool);
         let slice = |part: usize| pool.slice(ranges[part].clone());
         let defaults = AdamOptions::default();
-        let mut optimizer =
-            SparseAdam::with_tuning(&gpu.device, &gpu.queue, defaults, tuning).unwrap();
+        let mut optimizer = gpu.optimizer(defaults, tuning).unwrap();
         let shape = [rows as u32, dim as u32];
         let id = optimizer.add_param(Param::new("p", slice(0), shape)).unwrap();
         let set = SparseGrad::new(slice(1), slice(2), nnz as u32);

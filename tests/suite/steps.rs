@@ -1,9 +1,7 @@
 //! Whole steps: runs around every border, the GPU's clock, several axes, few dispatches; and the twin itself.
 
 use sparse_adam::reference::{self, Gradient, Table};
-use sparse_adam::{
-    AdamOptions, IndexDtype, Param, SparseAdam, SparseGrad, TIMED_STAGES, Timestamps, Tuning,
-};
+use sparse_adam::{AdamOptions, IndexDtype, Param, SparseGrad, TIMED_STAGES, Timestamps, Tuning};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Poisoned, Rng, assert_tensor, encode, variants};
 use wgpu::{BufferDescriptor, BufferUsages, Features, QuerySet, QuerySetDescriptor, QueryType};
@@ -166,8 +164,7 @@ fn two_axes_are_one_row() {
         let values = rng.floats(a * b * dim);
         let param = Poisoned::new(gpu, &values);
         let defaults = AdamOptions::default();
-        let mut optimizer =
-            SparseAdam::with_tuning(&gpu.device, &gpu.queue, defaults, tuning).unwrap();
+        let mut optimizer = gpu.optimizer(defaults, tuning).unwrap();
         let shape = [a as u32, b as u32, dim as u32];
         let id = optimizer
             .add_param(Param::new("p", param.region.clone(), shape).sparse_dim(2))

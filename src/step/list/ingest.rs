@@ -38,7 +38,7 @@ impl List<'_> {
             (true, Form::Serial) => {
                 (1, turns::ingest_small_serial(segment.nnz, config.key_bits, config.block))
             }
-            (true, Form::Wide) => (1, turns::ingest_small_wide(segment.nnz)),
+            (true, Form::Parallel) => (1, turns::ingest_small_parallel(segment.nnz)),
         };
         let launch = Launch { grid: Grid::over(workgroups, self.device), turns };
         let kernel = Kernel::ingest(Stage::ingest(form, self.plan.small), segment.plain);

@@ -6,7 +6,7 @@ use crate::step::turns;
 use crate::{Form, Tuning};
 
 /// Pairs of a tile of the wide sort.
-const WIDE_TILE: u32 = 2048;
+const PARALLEL_TILE: u32 = 2048;
 /// Most pairs of a tile of the serial sort, such that a walk over them and over the digits, of 12
 /// bits at most, is within the turns of an invocation.
 const SERIAL_TILE: u32 = TURNS - (1 << 12) - 2;
@@ -41,7 +41,7 @@ pub(crate) struct Pass {
 
 pub(super) fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) -> SortPlan {
     let tile_size = match tuning.form {
-        Form::Wide => WIDE_TILE,
+        Form::Parallel => PARALLEL_TILE,
         Form::Serial => {
             let tiles = (count / FULL_TILE).clamp(FEWEST_TILES, MOST_TILES);
             count.div_ceil(tiles).clamp(1, SERIAL_TILE)
@@ -93,9 +93,9 @@ fn pass(
 ) -> Pass {
     let launch = |workgroups, turns| Launch { grid: Grid::over(workgroups, device), turns };
     let (tiles, scan) = match tuning.form {
-        Form::Wide => (
-            launch(tiles, turns::sort_wide(tile_size)),
-            launch(radix, turns::sort_wide_scan(tiles)),
+        Form::Parallel => (
+            launch(tiles, turns::sort_parallel(tile_size)),
+            launch(radix, turns::sort_parallel_scan(tiles)),
         ),
         Form::Serial => (
             launch(tiles.div_ceil(tuning.workgroup), turns::sort_serial(radix, tile_size)),

@@ -142,7 +142,7 @@ struct GpuRun<'a> {
 impl<'a> GpuRun<'a> {
     fn new(trace: &'a Trace, gpu: &'a Gpu, tuning: Tuning) -> Result<Self, Error> {
         let defaults = AdamOptions::default();
-        let mut optimizer = SparseAdam::with_tuning(&gpu.device, &gpu.queue, defaults, tuning)?;
+        let mut optimizer = gpu.optimizer(defaults, tuning)?;
         let mut buffers = BTreeMap::new();
         let groups = add_groups(trace, &mut optimizer, |name, values| {
             let buffer = gpu.upload(name, values);

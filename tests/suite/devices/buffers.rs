@@ -159,7 +159,7 @@ fn timestamps_that_cannot_be_written_stop_the_step() {
     assert_eq!(timed(&good, 4), Ok(()));
     assert_eq!(optimizer.step_count(id), Ok(1));
     let plain = wgpu::Device::noop(&Default::default());
-    let plain = Gpu { info: plain.0.adapter_info(), device: plain.0, queue: plain.1 };
+    let plain = Gpu::new(plain.0, plain.1);
     let mut optimizer = self::optimizer(&plain);
     let called =
         plain.submit(|encoder| optimizer.step_with_timestamps(encoder, Timestamps::new(&good, 0)));

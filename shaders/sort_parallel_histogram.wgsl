@@ -1,4 +1,4 @@
-// sort_wide_histogram: counts each tile's digits; one workgroup owns one tile.
+// sort_parallel_histogram: counts each tile's digits; one workgroup owns one tile.
 
 override WORKGROUP: u32 = 256u;
 

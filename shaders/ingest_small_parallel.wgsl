@@ -1,4 +1,4 @@
-// ingest_small_wide: ingest and sort in one, for a step of one gradient of at most SMALL entries.
+// ingest_small_parallel: ingest and sort in one, for a step of one gradient of at most SMALL entries.
 //
 // The form for GPUs. One workgroup. A bitonic sort (Batcher 1968) of the keys with the entry as the lower half of
 // the order, so equal keys keep the order of their entries as in a stable sort.

@@ -1,4 +1,4 @@
-// sort_wide_scan: turns each digit's tile counts into an exclusive prefix over tiles and
+// sort_parallel_scan: turns each digit's tile counts into an exclusive prefix over tiles and
 // writes the digit's total; one workgroup owns one digit.
 
 override WORKGROUP: u32 = 256u;

@@ -1,4 +1,4 @@
-// sort_wide_scatter: moves each pair to its place; one workgroup owns one tile.
+// sort_parallel_scatter: moves each pair to its place; one workgroup owns one tile.
 //
 // A round ranks 256 pairs at once: every invocation sets its bit in its digit's 256-bit
 // mask, and the bits below its own are the equal digits before it. So the sort is stable

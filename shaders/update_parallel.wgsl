@@ -1,4 +1,4 @@
-// update_wide: sums the value rows of each run and applies a rule to the row it names, in place.
+// update_parallel: sums the value rows of each run and applies a rule to the row it names, in place.
 //
 // The form for GPUs. A workgroup owns TILE sorted positions and a slice of their
 // columns. It first lists the run heads among them whose row lies in the window, then deals them out
