@@ -19,6 +19,7 @@ mod suite {
     mod places;
     mod rates;
     mod shapes;
+    mod sharing;
     mod state;
     mod status;
     mod steps;

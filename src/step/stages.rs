@@ -105,7 +105,9 @@ impl Stage {
             Form::Serial => {
                 [Self::SortSerialHistogram, Self::SortSerialScan, Self::SortSerialScatter]
             }
-            Form::Parallel => [Self::SortParallelHistogram, Self::SortParallelScan, Self::SortParallelScatter],
+            Form::Parallel => {
+                [Self::SortParallelHistogram, Self::SortParallelScan, Self::SortParallelScatter]
+            }
         }
     }
 
@@ -240,7 +242,11 @@ static STAGES: [Spec; 16] = [
     Spec {
         fragments: &[SORT, SCAN],
         bound: &[Uniform, ReadWrite],
-        ..plain_spec(Stage::SortParallelScan, "sparse_adam::sort_parallel_scan", file!("sort_parallel_scan"))
+        ..plain_spec(
+            Stage::SortParallelScan,
+            "sparse_adam::sort_parallel_scan",
+            file!("sort_parallel_scan"),
+        )
     },
     Spec {
         fragments: &[GRID, SORT, SCAN],
@@ -287,7 +293,11 @@ static STAGES: [Spec; 16] = [
         bound: UPDATE,
         reads_values: true,
         overrides: &[Workgroup, Lanes, Weighted, Tile],
-        ..plain_spec(Stage::UpdateParallel, "sparse_adam::update_parallel", file!("update_parallel"))
+        ..plain_spec(
+            Stage::UpdateParallel,
+            "sparse_adam::update_parallel",
+            file!("update_parallel"),
+        )
     },
 ];
 
