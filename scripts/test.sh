@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Sets up what the tests need and runs all of them. Fails where something cannot run. Tells at its
 # end how long each step took.
+#
+#   scripts/test.sh
+#   scripts/test.sh --quick    # lints, unit tests, and the suite on one adapter
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
 cd "$repo"
@@ -33,8 +36,31 @@ report() {
     if [ "$status" = 0 ]; then echo "all tests passed"; fi
 }
 
+quick=""
+case "$*" in
+    "") ;;
+    --quick) quick=1 ;;
+    *) die "expected nothing or --quick; found '$*'" ;;
+esac
 need_cargo
 trap report EXIT
+
+# --- The quick ones -------------------------------------------------------------------------------
+
+if [ -n "$quick" ]; then
+    step "formatting and lints"
+    use_drivers
+    cargo fmt --all --check
+    cargo clippy --release --workspace --all-targets -- -D warnings
+    step "unit tests"
+    cargo test --release --workspace --lib
+    step "the suite, on one adapter"
+    cargo build --release --quiet --example conformance
+    IFS=$'\t' read -r backend name _ < <("$target/release/examples/conformance" --list)
+    WGPU_BACKEND="$backend" WGPU_ADAPTER_NAME="$name" cargo test --release --test suite
+    step
+    exit
+fi
 
 # --- The tests ------------------------------------------------------------------------------------
 

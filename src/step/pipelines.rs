@@ -19,21 +19,15 @@ pub struct Pipelines {
     tuning: Tuning,
     /// Where the driver keeps what it compiles, if the caller has such a place.
     pub cache: Option<PipelineCache>,
-    /// By what is bound, and how many bindings of values follow.
-    layouts: Vec<(&'static [Bound], usize, Layout)>,
-    layouts_made: usize,
+    layouts: Layouts,
+    /// Each with the place of its layout.
     made: HashMap<Kernel, (ComputePipeline, usize)>,
 }
 
 impl Pipelines {
     pub fn new(tuning: &Tuning) -> Self {
-        Self {
-            tuning: *tuning,
-            cache: None,
-            layouts: Vec::new(),
-            layouts_made: 0,
-            made: HashMap::default(),
-        }
+        let (layouts, made) = (Layouts::default(), HashMap::default());
+        Self { tuning: *tuning, cache: None, layouts, made }
     }
 
     /// A kernel's pipeline and layout; built if they are not there.
@@ -45,23 +39,23 @@ impl Pipelines {
         guard: &Guard,
         kernel: Kernel,
     ) -> Result<(&ComputePipeline, &Layout), Error> {
-        let Self { tuning, cache, layouts, layouts_made, made } = self;
+        let Self { tuning, cache, layouts, made } = self;
         let (pipeline, at) = match made.entry(kernel) {
             Entry::Occupied(made) => made.into_mut(),
             Entry::Vacant(free) => {
-                let at = layout_of((layouts, layouts_made), guard, kernel)?;
-                let pipeline = create(guard, (tuning, cache.as_ref()), kernel, &layouts[at].2)?;
+                let at = layouts.place_of(guard, kernel)?;
+                let layout = &layouts.held[at].layout;
+                let pipeline = create(guard, (tuning, cache.as_ref()), kernel, layout)?;
                 free.insert((pipeline, at))
             }
         };
-        Ok((pipeline, &layouts[*at].2))
+        Ok((pipeline, &layouts.held[*at].layout))
     }
 
-    /// Forgets all, because some may have been refused since. Layouts get other numbers, so that no
-    /// bind group of the old ones is taken for one of the new.
+    /// Forgets all, because some may have been refused since.
     pub fn forget(&mut self) {
         self.made.clear();
-        self.layouts.clear();
+        self.layouts.held.clear();
     }
 
     /// Pipelines built so far.
@@ -70,20 +64,35 @@ impl Pipelines {
     }
 }
 
-/// The place of a kernel's layout, which stages that bind alike share.
-fn layout_of(
-    (layouts, made): (&mut Vec<(&'static [Bound], usize, Layout)>, &mut usize),
-    guard: &Guard,
-    kernel: Kernel,
-) -> Result<usize, Error> {
-    let (bound, values) = (kernel.stage.spec().bound, kernel.value_bindings());
-    let known = layouts.iter().position(|held| (held.0, held.1) == (bound, values));
-    if let Some(place) = known {
-        return Ok(place);
+#[derive(Debug, Default)]
+struct Layouts {
+    held: Vec<Held>,
+    /// Numbers given so far. None is given twice, so that no bind group of a layout that was forgotten
+    /// is taken for one of another.
+    numbers: usize,
+}
+
+/// A layout, what it binds, and how many bindings of values follow.
+#[derive(Debug)]
+struct Held {
+    bound: &'static [Bound],
+    values: usize,
+    layout: Layout,
+}
+
+impl Layouts {
+    /// The place of a kernel's layout, which stages that bind alike share.
+    fn place_of(&mut self, guard: &Guard, kernel: Kernel) -> Result<usize, Error> {
+        let (bound, values) = (kernel.stage.spec().bound, kernel.value_bindings());
+        let known = self.held.iter().position(|held| (held.bound, held.values) == (bound, values));
+        if let Some(place) = known {
+            return Ok(place);
+        }
+        let layout = create_layout(guard, kernel, self.numbers)?;
+        self.numbers += 1;
+        self.held.push(Held { bound, values, layout });
+        Ok(self.held.len() - 1)
     }
-    layouts.push((bound, values, create_layout(guard, kernel, *made)?));
-    *made += 1;
-    Ok(layouts.len() - 1)
 }
 
 fn create_layout(guard: &Guard, kernel: Kernel, number: usize) -> Result<Layout, Error> {

@@ -122,7 +122,7 @@ pub(super) fn add_groups(
         let mut params = Vec::new();
         for name in &group.params {
             let shape = trace.recipe.params.get(name).cloned().unwrap_or_default();
-            params.push(Param::new(name, &make(name, trace.initial(name)?), shape));
+            params.push(Param::new(name, make(name, trace.initial(name)?), shape));
         }
         let group = ParamGroup::new(params).options(group.options);
         groups.push(optimizer.add_param_group(group)?);
