@@ -1,13 +1,64 @@
 //! The entries of a gradient: what a caller gave, and its checks.
 
 use crate::format::RowBytes;
-use crate::grad::{Duplicates, IndexDtype, NonFinite};
 use crate::param::Geometry;
 use crate::region::check_disjoint;
 use crate::step::shape::{DeviceShape, rows_per_window};
 use crate::{Error, Region};
 use std::fmt::Display;
 use wgpu::BufferUsages;
+
+/// How indices lie in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IndexDtype {
+    /// Unsigned, 4 bytes.
+    #[default]
+    U32,
+    /// Signed, 4 bytes; a negative index is out of range.
+    I32,
+    /// Signed, 8 bytes, little-endian, as torch keeps them.
+    I64,
+}
+
+impl IndexDtype {
+    pub(crate) fn bytes(self) -> u64 {
+        if self == Self::I64 { 8 } else { 4 }
+    }
+}
+
+/// Whether a gradient may name a row more than once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Duplicates {
+    /// It may: the entries of a row are summed.
+    #[default]
+    Summed,
+    /// The caller promises that it does not, which saves GPUs the sort. If the promise is broken,
+    /// the row gets one of its updates or a mixture of several, which one is not defined; no
+    /// other row is touched.
+    None,
+    /// The promise is made but checked: entries of a row named before are summed and counted in
+    /// [`Status::repeated`](crate::Status::repeated). As fast as [`Duplicates::Summed`].
+    NoneChecked,
+}
+
+/// What becomes of entries whose value row holds an infinity or a NaN.
+///
+/// What is looked at is each entry by itself. Finite entries of one row may have a sum that is not
+/// finite, and finite values a product with a weight: both are applied, as torch does, and counted
+/// nowhere. Clip what goes in where that can be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NonFinite {
+    /// They are applied, as torch does.
+    #[default]
+    Applied,
+    /// They are applied, and counted in [`Status::non_finite`](crate::Status::non_finite).
+    Counted,
+    /// They are left out as if they were not there, and counted.
+    Skipped,
+}
 
 /// Where an entry's values are.
 #[derive(Clone, Debug)]

@@ -1,62 +1,10 @@
 //! A sparse gradient in GPU buffers.
 
-use crate::entries::{Entries, ValueSource};
+use crate::entries::{Duplicates, Entries, IndexDtype, NonFinite, ValueSource};
 use crate::format::RowBytes;
 use crate::param::Geometry;
 use crate::step::shape::DeviceShape;
 use crate::{Error, Region};
-
-/// How indices lie in memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum IndexDtype {
-    /// Unsigned, 4 bytes.
-    #[default]
-    U32,
-    /// Signed, 4 bytes; a negative index is out of range.
-    I32,
-    /// Signed, 8 bytes, little-endian, as torch keeps them.
-    I64,
-}
-
-impl IndexDtype {
-    pub(crate) fn bytes(self) -> u64 {
-        if self == Self::I64 { 8 } else { 4 }
-    }
-}
-
-/// Whether a gradient may name a row more than once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Duplicates {
-    /// It may: the entries of a row are summed.
-    #[default]
-    Summed,
-    /// The caller promises that it does not, which saves GPUs the sort. If the promise is broken,
-    /// the row gets one of its updates or a mixture of several, which one is not defined; no
-    /// other row is touched.
-    None,
-    /// The promise is made but checked: entries of a row named before are summed and counted in
-    /// [`Status::repeated`](crate::Status::repeated). As fast as [`Duplicates::Summed`].
-    NoneChecked,
-}
-
-/// What becomes of entries whose value row holds an infinity or a NaN.
-///
-/// What is looked at is each entry by itself. Finite entries of one row may have a sum that is not
-/// finite, and finite values a product with a weight: both are applied, as torch does, and counted
-/// nowhere. Clip what goes in where that can be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NonFinite {
-    /// They are applied, as torch does.
-    #[default]
-    Applied,
-    /// They are applied, and counted in [`Status::non_finite`](crate::Status::non_finite).
-    Counted,
-    /// They are left out as if they were not there, and counted.
-    Skipped,
-}
 
 /// A sparse gradient in coordinate form (COO), in buffers that the caller owns.
 ///

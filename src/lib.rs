@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod before;
 mod cause;
 #[cfg(feature = "checkpoint")]
 mod checkpoint;
@@ -22,14 +23,11 @@ mod entries;
 mod error;
 mod format;
 mod grad;
-mod gradients;
-mod groups;
 mod guard;
 #[cfg(all(doc, not(doctest)))]
 pub mod guide;
 mod hooks;
 mod ids;
-mod inspect;
 mod kit;
 pub mod lr_scheduler;
 mod optimizer;
@@ -37,13 +35,10 @@ mod options;
 mod param;
 mod places;
 mod readback;
-mod recording;
 pub mod reference;
 mod region;
-mod resources;
 mod rule;
 mod serde_with;
-mod settle;
 mod state_dict;
 mod status;
 mod step;
@@ -56,17 +51,16 @@ mod upload;
 
 pub use cause::Cause;
 pub use chunk::CHUNK;
+pub use entries::{Duplicates, IndexDtype, NonFinite};
 pub use error::Error;
-pub use grad::{Duplicates, IndexDtype, NonFinite, SparseGrad};
+pub use grad::SparseGrad;
 pub use hooks::HookId;
 pub use ids::{GroupId, ParamId};
-pub use inspect::RowWindow;
 pub use kit::Kit;
-pub use optimizer::SparseAdam;
+pub use optimizer::{Resources, RowWindow, SparseAdam};
 pub use options::{AdamOptions, ParamGroup};
 pub use param::Param;
 pub use region::Region;
-pub use resources::Resources;
 pub use state_dict::{GroupState, ParamState, StateDict};
 pub use status::Status;
 pub use timestamps::{TIMED_STAGES, Timestamps};

@@ -1,13 +1,24 @@
 //! The optimizer: groups, parameters, gradients, the step.
 
+mod gradients;
+mod groups;
+mod hooking;
+mod inspect;
+mod placing;
+mod recording;
+mod resources;
+mod settle;
+mod statuses;
+
+use crate::before::Before;
 use crate::entries::Entries;
 use crate::guard::Guard;
 use crate::hooks::Hooks;
 use crate::ids::next_optimizer;
+use crate::options::Group;
 use crate::places::{Places, overlap};
 use crate::rule::Rule;
 use crate::rule::adam::ADAM;
-use crate::settle::Before;
 use crate::step::record::Recorder;
 use crate::table::Table;
 use crate::{
@@ -15,14 +26,6 @@ use crate::{
 };
 use std::sync::Arc;
 use wgpu::{CommandEncoder, Device, Queue};
-
-/// Hyperparameters of a group of tables. Which tables are its members, the tables know.
-#[derive(Clone, Debug)]
-pub(crate) struct Group {
-    pub options: AdamOptions,
-    /// Kept for torch's schedulers, where a loaded state has it.
-    pub initial_lr: Option<f64>,
-}
 
 /// SparseAdam over parameters in GPU buffers that the caller owns.
 ///
@@ -48,8 +51,8 @@ pub struct SparseAdam {
     pub(crate) before: Option<Before>,
     /// An empty list that gradients are exchanged with.
     pub(crate) spare_grads: Vec<Entries>,
-    pub(crate) pre_hooks: Hooks,
-    pub(crate) post_hooks: Hooks,
+    pub(crate) pre_hooks: Hooks<Self>,
+    pub(crate) post_hooks: Hooks<Self>,
     pub(crate) hooks_made: u64,
 }
 
@@ -303,3 +306,6 @@ impl SparseAdam {
         table.ok_or(Error::UnknownParam { expected, found })
     }
 }
+
+pub use inspect::RowWindow;
+pub use resources::Resources;

@@ -180,6 +180,14 @@ fn decay(field: &'static str, found: f64) -> Result<(), Error> {
     Err(Error::InvalidOption { field, expected: "a number in [0, 1)", found })
 }
 
+/// Hyperparameters of a group of tables. Which tables are its members, the tables know.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub options: AdamOptions,
+    /// Kept for torch's schedulers, where a loaded state has it.
+    pub initial_lr: Option<f64>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

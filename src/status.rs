@@ -1,19 +1,16 @@
 //! What the GPU refused.
 
-use crate::readback::{Reading, Wait};
-use crate::{Error, ParamId, Region, SparseAdam};
-use std::sync::Arc;
-use wgpu::{CommandEncoder, WasmNotSend};
+use crate::Error;
 
 /// Entries of one parameter's gradients that the GPU refused or remarked on, since it was added
-/// or [`SparseAdam::reset_status`] was last called.
+/// or [`SparseAdam::reset_status`](crate::SparseAdam::reset_status) was last called.
 ///
 /// The counterpart of FBGEMM's bounds-check modes: nothing is ever written outside a table, a
 /// bad entry is left out and counted, and the caller decides what to do about it.
 ///
 /// A counter goes up to 3 * 2^30 and stops there; it then reads `u32::MAX`.
 ///
-/// On the GPU ([`SparseAdam::status_region`]) it is [`Status::BYTES`] bytes: a little-endian u32 each,
+/// On the GPU ([`SparseAdam::status_region`](crate::SparseAdam::status_region)) it is [`Status::BYTES`] bytes: a little-endian u32 each,
 /// in the order of the fields below, then some that are reserved and 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -46,7 +43,7 @@ impl Status {
     /// Its size on the GPU in bytes.
     pub const BYTES: u64 = size_of::<Self>() as u64;
 
-    /// From the bytes of a [`SparseAdam::status_region`] that the caller has read back.
+    /// From the bytes of a [`SparseAdam::status_region`](crate::SparseAdam::status_region) that the caller has read back.
     ///
     /// # Errors
     /// [`Error::BufferTooSmall`] for fewer than [`Status::BYTES`].
@@ -70,78 +67,3 @@ impl Status {
         bytemuck::cast(words.map(shown))
     }
 }
-
-impl SparseAdam {
-    /// Reads what the GPU refused of a parameter's gradients, in the steps submitted before this call.
-    ///
-    /// The call itself submits a copy of 32 bytes; the future does not borrow the optimizer, and is
-    /// ready once the device has done that and all that was submitted before. A poll of it looks
-    /// whether the bytes have arrived and returns at once, so neither queue nor host is held up. Who
-    /// blocks on it waits for the device.
-    ///
-    /// # Errors
-    /// [`Error::UnknownParam`], [`Error::DeviceLost`], [`Error::OutOfMemory`].
-    pub fn status(
-        &self,
-        param: ParamId,
-    ) -> impl Future<Output = Result<Status, Error>> + WasmNotSend + use<> {
-        let read = self.status_region(param).map(|region| self.statuses(&[region]));
-        async move { Ok(read?.await?.into_iter().next().unwrap_or_default()) }
-    }
-
-    /// As [`SparseAdam::status`], of all parameters, in the order of [`SparseAdam::params`], with one
-    /// submit.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`], [`Error::OutOfMemory`].
-    pub fn status_all(
-        &self,
-    ) -> impl Future<Output = Result<Vec<(ParamId, Status)>, Error>> + WasmNotSend + use<> {
-        let regions: Vec<_> = self.tables.iter().map(|table| Region::from(&table.status)).collect();
-        let (params, read) = (self.params(), self.statuses(&regions));
-        async move { Ok(params.zip(read.await?).collect()) }
-    }
-
-    /// Where the GPU counts, for who reads back in a way of his own: [`Status::BYTES`] bytes with
-    /// usages `STORAGE`, `COPY_SRC` and `COPY_DST`, to be read with [`Status::from_bytes`]. They may
-    /// be copied in the encoder of a step, behind it. It stays the same while no call has failed with
-    /// [`Error::OutOfMemory`] in a browser.
-    ///
-    /// # Errors
-    /// [`Error::UnknownParam`].
-    pub fn status_region(&self, param: ParamId) -> Result<Region, Error> {
-        Ok(Region::from(&self.table(param)?.status))
-    }
-
-    fn statuses(
-        &self,
-        regions: &[Region],
-    ) -> impl Future<Output = Result<Vec<Status>, Error>> + WasmNotSend + use<> {
-        let guard = Arc::clone(&self.recorder.guard);
-        let times = guard.times_forgotten();
-        let reading = Reading::start(&guard, regions);
-        async move {
-            let mut statuses = Vec::new();
-            let take = |bytes: &[u8]| statuses.push(Status::from_bytes(bytes));
-            reading?.finish(&guard, Wait::Yield, take).await?;
-            guard.refused_since(times)?;
-            statuses.into_iter().collect()
-        }
-    }
-
-    /// Records that a parameter's counters start anew, at this place among the encoder's commands:
-    /// steps recorded before still count towards the old numbers, steps recorded after towards new
-    /// ones. Between looks of [`SparseAdam::status`], it tells one epoch's entries from the next's.
-    ///
-    /// # Errors
-    /// [`Error::UnknownParam`], [`Error::DeviceLost`].
-    pub fn reset_status(&self, param: ParamId, encoder: &mut CommandEncoder) -> Result<(), Error> {
-        self.recorder.guard.alive()?;
-        encoder.clear_buffer(&self.table(param)?.status, 0, None);
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-#[path = "status_tests.rs"]
-mod tests;

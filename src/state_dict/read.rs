@@ -53,7 +53,7 @@ impl SparseAdam {
     /// The groups, with parameters numbered as torch does.
     fn group_states(&self) -> Vec<GroupState> {
         let mut next = 0;
-        let state = |(group, held): (usize, &crate::optimizer::Group)| {
+        let state = |(group, held): (usize, &crate::options::Group)| {
             let names = self.names(group);
             let params = (next..next + names.len()).collect();
             next += names.len();

@@ -2,16 +2,21 @@
 //! makes nothing.
 
 use super::opcodes::{Op, Ops};
-use super::pickle::{Name, Node, Value};
+use super::pickle::{Name, Node, Pickle, Value};
 use crate::tensor_file::{Budget, Fault, invalid};
 use std::collections::{BTreeMap, BTreeSet};
 
+impl<'a> Pickle<'a> {
+    /// Parses the pickle at the beginning of `bytes`.
+    pub fn parse(bytes: &'a [u8], budget: &mut Budget) -> Result<Self, Fault> {
+        let (nodes, root, length) = run(bytes, budget)?;
+        Ok(Self { nodes, root, length })
+    }
+}
+
 /// Runs the pickle at the beginning of `bytes`. Returns its nodes, the value that it leaves, and
 /// its length in bytes.
-pub(super) fn run<'a>(
-    bytes: &'a [u8],
-    budget: &mut Budget,
-) -> Result<(Vec<Node<'a>>, Value, usize), Fault> {
+fn run<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<(Vec<Node<'a>>, Value, usize), Fault> {
     let Counted { nodes, recalled } = Counted::of(bytes, budget)?;
     budget.take("pickle", (nodes * size_of::<Node<'_>>()) as u64)?;
     let mut machine = Machine {

@@ -11,6 +11,7 @@ mod opcodes;
 mod pickle;
 mod state;
 mod storage;
+mod tensors;
 mod zip;
 
 use super::KIND;
@@ -21,7 +22,7 @@ use pickle::Pickle;
 use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
-use storage::Source;
+use tensors::Source;
 
 impl StateDict {
     /// Loads the state of a `torch.optim.SparseAdam` that `torch.save` wrote: a state dict by

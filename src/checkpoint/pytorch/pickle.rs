@@ -4,9 +4,6 @@
 //! Values lie in an arena and point at each other by number, so that nothing recurses, whatever
 //! is nested in what. Every allocation is charged to the file's budget first.
 
-use super::machine;
-use crate::tensor_file::{Budget, Fault};
-
 /// A value, small; or the number of a node.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value {
@@ -60,12 +57,6 @@ pub(super) struct Pickle<'a> {
 }
 
 impl<'a> Pickle<'a> {
-    /// Parses the pickle at the beginning of `bytes`.
-    pub fn parse(bytes: &'a [u8], budget: &mut Budget) -> Result<Self, Fault> {
-        let (nodes, root, length) = machine::run(bytes, budget)?;
-        Ok(Self { nodes, root, length })
-    }
-
     pub fn node(&self, value: Value) -> Option<&Node<'a>> {
         match value {
             Value::Node(number) => self.nodes.get(number as usize),

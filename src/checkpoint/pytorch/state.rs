@@ -2,7 +2,7 @@
 
 use super::find::{MOST_KEYS, kind};
 use super::pickle::{Node, Value};
-use super::storage::Source;
+use super::tensors::Source;
 use crate::cut::cut;
 use crate::state_dict::MOST_STEPS;
 use crate::tensor_file::{Fault, invalid};

@@ -5,20 +5,11 @@
 //! later that it had no memory. What was recorded since then was refused by the device, with all
 //! else that is in the same command buffers, so the host's state goes back to before it.
 
-use crate::optimizer::Group;
+use crate::before::Before;
 use crate::step::record::Recorder;
-use crate::table::{Extras, State};
+use crate::table::Extras;
 use crate::{Error, SparseAdam, Status};
 use std::sync::Arc;
-
-/// The host's state before the first call that used what may turn out not to be there.
-#[derive(Debug)]
-pub(crate) struct Before {
-    /// Of each table that there was.
-    states: Vec<Option<State>>,
-    /// The groups' options, where a state dict has been loaded since.
-    groups: Option<Vec<Group>>,
-}
 
 impl SparseAdam {
     /// To be called first by every call that changes something.
