@@ -74,8 +74,8 @@ impl StateDict {
     }
 
     /// Loads the state from a safetensors file. It is read piece by piece into place: this
-    /// takes the state once, and some KB for each parameter's names and numbers; never more
-    /// than three times the file's size, or 3 MiB.
+    /// takes the state once, and some hundred bytes for each parameter's names and numbers;
+    /// never more than three times the file's size, or 3 MiB.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::InvalidFile`] naming what is wrong.
@@ -129,11 +129,12 @@ impl StateDict {
             ));
         }
         let mut budget = Budget::of_file(8 + length + self.bytes());
-        budget.take("header", 4 * length)?;
+        budget.take("header", length)?;
         let parsed = Parsed::new(header.as_bytes(), self.bytes(), &mut budget)?;
-        budget.give_back(4 * length);
+        budget.give_back(length);
         stated(&parsed, &mut budget)?;
-        budget.take("tensors", self.bytes())?;
+        let axes: usize = self.state.values().map(|state| 2 * state.shape.len()).sum();
+        budget.take("tensors", self.bytes() + 4 * axes as u64)?;
         Ok(header)
     }
 
@@ -172,7 +173,7 @@ fn json(what: &str, value: &(impl Serialize + ?Sized)) -> Result<String, Fault> 
 fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
     let mut file = TensorFile::open(file)?;
     let (version, counts, param_groups) = stated(&file.header, &mut file.budget)?;
-    let (expected, found) = (2 * counts.0.len(), file.header.tensors.len());
+    let (expected, found) = (2 * counts.0.len(), file.header.len());
     if found != expected {
         return Err(invalid("tensors", format_args!("{found}, expected {expected}")));
     }
@@ -211,9 +212,16 @@ fn stated(header: &Parsed, budget: &mut Budget) -> Result<(u32, Counts, Vec<Grou
             return Err(invalid("format_version", reason));
         }
     };
-    let counts: Counts = parse(header, "state", budget)?;
-    budget.take("state", 128 * counts.0.len() as u64)?;
-    Ok((version, counts, parse(header, "param_groups", budget)?))
+    // No lists are in it: what it becomes is its B-tree, whose nodes may be half empty, and
+    // that of the state.
+    let counts = text(header, "state")?;
+    let most = counts.bytes().filter(|&byte| byte == b'{').count().saturating_sub(1);
+    let each = 2 * size_of::<(usize, Counted)>() + 2 * size_of::<(usize, ParamState)>() + 32;
+    budget.take("state", (most * each) as u64)?;
+    let counts = parse(counts, "state")?;
+    let groups = text(header, "param_groups")?;
+    budget.take_json("param_groups", groups)?;
+    Ok((version, counts, parse(groups, "param_groups")?))
 }
 
 fn text<'a>(header: &'a Parsed, key: &str) -> Result<&'a str, Fault> {
@@ -221,13 +229,7 @@ fn text<'a>(header: &'a Parsed, key: &str) -> Result<&'a str, Fault> {
     text.ok_or_else(|| invalid(key, "missing from the metadata"))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(
-    header: &Parsed,
-    key: &str,
-    budget: &mut Budget,
-) -> Result<T, Fault> {
-    let text = text(header, key)?;
-    budget.take_json(key, text)?;
+fn parse<T: serde::de::DeserializeOwned>(text: &str, key: &str) -> Result<T, Fault> {
     serde_json::from_str(text).map_err(|error| invalid(key, error))
 }
 

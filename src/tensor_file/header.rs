@@ -1,5 +1,6 @@
 //! The safetensors container: eight bytes of length, a JSON header, tensors end to end.
 
+use super::texts::{self, Texts, charge};
 use super::{Budget, Fault, invalid};
 use bytemuck::Pod;
 use serde::Deserialize;
@@ -24,8 +25,8 @@ pub(crate) enum Dtype {
 /// What the header tells of a tensor.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub dtype: Dtype,
-    pub shape: Vec<u32>,
+    dtype: Dtype,
+    shape: Box<[u32]>,
     /// Bytes from the end of the header.
     begin: u64,
     end: u64,
@@ -35,7 +36,21 @@ pub(crate) struct Entry {
 #[derive(Default)]
 pub(crate) struct Parsed {
     pub metadata: BTreeMap<String, String>,
-    pub tensors: BTreeMap<String, Entry>,
+    tensors: Vec<(Box<str>, Entry)>,
+}
+
+impl Parsed {
+    /// How many tensors there are.
+    #[cfg(feature = "checkpoint")]
+    pub(crate) fn len(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// The tensor of a name.
+    fn tensor(&self, name: &str) -> Option<&Entry> {
+        let found = self.tensors.binary_search_by(|(other, _)| (**other).cmp(name));
+        found.ok().map(|found| &self.tensors[found].1)
+    }
 }
 
 /// A safetensors file whose tensors are read when asked for.
@@ -62,12 +77,11 @@ impl<R: Read + Seek> TensorFile<R> {
         if length > LONGEST_HEADER.min(size - 8) {
             return Err(invalid("header", format_args!("{length} bytes, in a file of {size}")));
         }
-        // Its bytes; of a text with escapes, the parser's own copy, while that grows; the text.
-        budget.take("header", 4 * length)?;
+        budget.take("header", length)?;
         let mut bytes = vec![0; length as usize];
         read.read_exact(&mut bytes)?;
         let header = Parsed::new(&bytes, size - 8 - length, &mut budget)?;
-        budget.give_back(4 * length);
+        budget.give_back(length);
         Ok(Self { read, start: 8 + length, header, budget })
     }
 
@@ -77,29 +91,38 @@ impl<R: Read + Seek> TensorFile<R> {
         name: &str,
         dtype: Dtype,
     ) -> Result<(Vec<u32>, Vec<T>), Fault> {
-        let entry = self.header.tensors.get(name).ok_or_else(|| invalid(name, "missing"))?;
+        let entry = self.header.tensor(name).ok_or_else(|| invalid(name, "missing"))?;
         if entry.dtype != dtype {
             return Err(invalid(name, format_args!("not of type {dtype:?}")));
         }
         let bytes = entry.end - entry.begin;
-        self.budget.take(name, bytes)?;
+        self.budget.take(name, bytes + 4 * entry.shape.len() as u64)?;
         let mut values = vec![T::zeroed(); bytes as usize / size_of::<T>()];
         self.read.seek(SeekFrom::Start(self.start + entry.begin))?;
         self.read.read_exact(bytemuck::cast_slice_mut(&mut values))?;
-        Ok((entry.shape.clone(), values))
+        Ok((entry.shape.to_vec(), values))
     }
 }
 
 impl Parsed {
     /// Parses a header with `data` bytes of tensors behind it.
     pub(crate) fn new(bytes: &[u8], data: u64, budget: &mut Budget) -> Result<Self, Fault> {
+        let copies = texts::copies(bytes);
+        budget.take("header", copies)?;
         let mut json = serde_json::Deserializer::from_slice(bytes);
-        let parsed = Header(budget).deserialize(&mut json);
-        let parsed = parsed.map_err(|error| invalid("header", error))?;
+        let parsed = Header { budget, most: texts::most_tensors(bytes) }.deserialize(&mut json);
+        let mut parsed = parsed.map_err(|error| invalid("header", error))?;
         json.end().map_err(|error| invalid("header", error))?;
-        budget.take("header", 16 * parsed.tensors.len() as u64)?;
+        drop(json);
+        budget.give_back(copies);
+        parsed.tensors.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        if parsed.tensors.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(invalid("header", "a tensor's name twice"));
+        }
+        let places_bytes = 16 * parsed.tensors.len() as u64;
+        budget.take("header", places_bytes)?;
         let mut places: Vec<_> =
-            parsed.tensors.values().map(|tensor| (tensor.begin, tensor.end)).collect();
+            parsed.tensors.iter().map(|(_, tensor)| (tensor.begin, tensor.end)).collect();
         places.sort_unstable();
         let mut end = 0;
         for place in places {
@@ -111,6 +134,7 @@ impl Parsed {
         if end != data {
             return Err(invalid("header", format_args!("{end} bytes of tensors, {data} there")));
         }
+        budget.give_back(places_bytes);
         Ok(parsed)
     }
 }
@@ -149,7 +173,7 @@ impl Info {
 
     fn kept(self) -> Entry {
         let (begin, end) = self.data_offsets;
-        Entry { dtype: self.dtype, shape: self.shape.0, begin, end }
+        Entry { dtype: self.dtype, shape: self.shape.0.into(), begin, end }
     }
 }
 
@@ -221,7 +245,11 @@ impl<'de> Visitor<'de> for AxesVisitor {
 }
 
 /// Reads a header, charging what it keeps.
-struct Header<'a>(&'a mut Budget);
+struct Header<'a> {
+    budget: &'a mut Budget,
+    /// The most tensors in it.
+    most: usize,
+}
 
 impl<'de> DeserializeSeed<'de> for Header<'_> {
     type Value = Parsed;
@@ -240,58 +268,25 @@ impl<'de> Visitor<'de> for Header<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed, A::Error> {
         let mut parsed = Parsed::default();
-        let mut charge = |bytes: usize| {
-            self.0.take("header", bytes as u64).map_err(|_| A::Error::custom("too many tensors"))
-        };
+        let Self { budget, most } = self;
+        charge(budget, most * size_of::<(Box<str>, Entry)>())?;
+        parsed.tensors.reserve_exact(most);
         while let Some(name) = map.next_key::<String>()? {
             if name == "__metadata__" {
                 if !parsed.metadata.is_empty() {
                     return Err(A::Error::custom("metadata twice"));
                 }
-                parsed.metadata = map.next_value::<Texts>()?.0;
-                let length = |(key, text): (&String, &String)| key.len() + text.len();
-                charge(parsed.metadata.iter().map(length).sum())?;
+                parsed.metadata = map.next_value_seed(Texts(&mut *budget))?;
                 continue;
             }
             let entry = map.next_value::<Info>()?.entry();
             let entry = entry.ok_or_else(|| A::Error::custom("a shape does not fit its bytes"))?;
-            // A B-tree's nodes may be half empty.
-            charge(
-                2 * size_of::<(String, Entry)>() + name.len() + 16 + 4 * entry.shape.capacity(),
-            )?;
-            if parsed.tensors.insert(name, entry).is_some() {
-                return Err(A::Error::custom("a tensor's name twice"));
+            charge(budget, name.len() + 4 * entry.shape.len())?;
+            if parsed.tensors.len() == most {
+                return Err(A::Error::custom("a tensor whose data_offsets are named with escapes"));
             }
+            parsed.tensors.push((name.into(), entry));
         }
         Ok(parsed)
-    }
-}
-
-/// The metadata: few keys, each once.
-struct Texts(BTreeMap<String, String>);
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: serde::Deserializer<'de>>(read: D) -> Result<Self, D::Error> {
-        read.deserialize_map(TextsVisitor)
-    }
-}
-
-struct TextsVisitor;
-
-impl<'de> Visitor<'de> for TextsVisitor {
-    type Value = Texts;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("at most 64 texts under keys of their own")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
-        let mut texts = BTreeMap::new();
-        while let Some((key, text)) = map.next_entry::<String, String>()? {
-            if texts.len() == 64 || texts.insert(key, text).is_some() {
-                return Err(A::Error::custom("more than 64 keys in the metadata, or one twice"));
-            }
-        }
-        Ok(Texts(texts))
     }
 }

@@ -128,6 +128,19 @@ fn not_finite(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usiz
     (grad, same)
 }
 
+/// One in four with a row that is padding, often one that is named.
+fn padded((grad, mut same): Drawn, rng: &mut Rng, rows: usize, dim: usize) -> Drawn {
+    if rng.below(4) > 0 {
+        return (grad, same);
+    }
+    let padding = if rng.below(2) == 0 { 0 } else { rng.below(rows) };
+    let named = std::mem::take(&mut same.indices);
+    let kept = |&(&index, _): &(&i64, _)| index != padding as i64;
+    let kept = named.iter().zip(same.values.chunks(dim)).filter(kept);
+    let (indices, values): (Vec<i64>, Vec<&[f32]>) = kept.unzip();
+    (grad.padding_idx(padding as u32), Gradient { indices, values: values.concat() })
+}
+
 /// Sets a drawn gradient of a table, or several that are accumulated. Returns the twin's.
 fn set(pair: &mut Pair, table: usize, rng: &mut Rng) -> Gradient<f32> {
     let (rows, dim) = (pair.twins[table].rows(), pair.twins[table].dim);
@@ -142,10 +155,12 @@ fn set(pair: &mut Pair, table: usize, rng: &mut Rng) -> Gradient<f32> {
             Gradient::default()
         }
         1 => {
-            let (grad, mut all) = several[rng.below(2)](pair, rng, rows, dim, nnz.div_ceil(3));
+            let drawn = several[rng.below(2)](pair, rng, rows, dim, nnz.div_ceil(3));
+            let (grad, mut all) = padded(drawn, rng, rows, dim);
             pair.optimizer.set_grad(id, grad).unwrap();
             for _ in 0..rng.below(3) {
-                let (grad, same) = several[rng.below(2)](pair, rng, rows, dim, nnz.div_ceil(3));
+                let drawn = several[rng.below(2)](pair, rng, rows, dim, nnz.div_ceil(3));
+                let (grad, same) = padded(drawn, rng, rows, dim);
                 pair.optimizer.accumulate_grad(id, grad).unwrap();
                 all.indices.extend(same.indices);
                 all.values.extend(same.values);
@@ -153,12 +168,14 @@ fn set(pair: &mut Pair, table: usize, rng: &mut Rng) -> Gradient<f32> {
             all
         }
         2..5 => {
-            let (grad, same) = several[rng.below(2)](pair, rng, rows, dim, nnz);
+            let drawn = several[rng.below(2)](pair, rng, rows, dim, nnz);
+            let (grad, same) = padded(drawn, rng, rows, dim);
             pair.optimizer.set_grad(id, grad).unwrap();
             same
         }
         _ => {
-            let (grad, same) = kinds[rng.below(4)](pair, rng, rows, dim, nnz);
+            let drawn = kinds[rng.below(4)](pair, rng, rows, dim, nnz);
+            let (grad, same) = padded(drawn, rng, rows, dim);
             pair.optimizer.set_grad(id, grad).unwrap();
             same
         }

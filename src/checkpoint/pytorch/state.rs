@@ -1,6 +1,6 @@
 //! The state of a `torch.optim.SparseAdam`, out of a pickle's values.
 
-use super::find::kind;
+use super::find::{MOST_KEYS, kind};
 use super::pickle::{Node, Value};
 use super::storage::Source;
 use crate::cut::cut;
@@ -207,8 +207,8 @@ impl<'a, R: Read + Seek> Source<'a, R> {
     /// A small dict whose keys are texts.
     fn fields(&self, what: &str, value: Value) -> Result<Fields<'a>, Fault> {
         let dict = self.dict(what, value)?;
-        if dict.len() > 64 {
-            return Err(invalid(what, format_args!("{} keys, at most 64", dict.len())));
+        if dict.len() > MOST_KEYS {
+            return Err(invalid(what, format_args!("{} keys, at most {MOST_KEYS}", dict.len())));
         }
         let mut fields = Fields::new();
         for &(key, value) in dict {

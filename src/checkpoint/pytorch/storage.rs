@@ -173,6 +173,7 @@ impl<R: Read + Seek> Source<'_, R> {
             return Err(invalid(what, reason));
         }
         let layout = Layout::of(what, self.pickle, view, storage.length)?;
+        self.budget.take(what, 4 * layout.axes.len() as u64)?;
         let shape = layout.axes.iter().map(|axis| axis.0 as u32).collect();
         let span = self.numbers::<f32>(what, &storage, layout.offset, layout.span)?;
         // Where numbers fill the span in order, it is the tensor.

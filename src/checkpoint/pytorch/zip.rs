@@ -21,14 +21,15 @@ struct Entry {
     length: u64,
     /// Of the record's own header.
     header: u64,
+    /// Where the next record's header is, or the directory: no two records share a byte, so
+    /// reading each once takes no more than the file's length.
+    end: u64,
 }
 
 /// All records of a zip file, by name.
 pub(super) struct Directory {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
-    /// Where the directory begins: every record lies before it.
-    start: u64,
 }
 
 fn broken(reason: &str) -> Fault {
@@ -73,7 +74,7 @@ impl Directory {
         let count = count.min(length / 46) as usize;
         budget.take("zip", length + (count * size_of::<Entry>()) as u64)?;
         let bytes = at(read, start, length as usize)?;
-        let mut directory = Self { bytes, entries: Vec::with_capacity(count), start };
+        let mut directory = Self { bytes, entries: Vec::with_capacity(count) };
         let mut next = 0;
         for _ in 0..count {
             let (entry, length) = entry(&directory.bytes, next)?;
@@ -83,7 +84,13 @@ impl Directory {
         if next != directory.bytes.len() {
             return Err(broken("its directory has another length than it says"));
         }
-        let Self { bytes, entries, .. } = &mut directory;
+        let Self { bytes, entries } = &mut directory;
+        entries.sort_unstable_by_key(|entry| entry.header);
+        let mut end = start;
+        for entry in entries.iter_mut().rev() {
+            entry.end = end;
+            end = entry.header;
+        }
         entries.sort_unstable_by(|a, b| name(bytes, a).cmp(name(bytes, b)));
         match entries.windows(2).any(|pair| name(bytes, &pair[0]) == name(bytes, &pair[1])) {
             true => Err(broken("two records of one name")),
@@ -119,8 +126,8 @@ impl Directory {
             return Err(invalid(format_args!("zip: {wanted}"), remedy));
         }
         let inside = |end: u64| {
-            let fits = end <= self.start;
-            fits.then_some(()).ok_or_else(|| broken("a record reaches beyond the directory"))
+            let fits = end <= entry.end;
+            fits.then_some(()).ok_or_else(|| broken("a record reaches into the next one"))
         };
         inside(entry.header.saturating_add(30))?;
         let header = at(read, entry.header, 30)?;
@@ -206,7 +213,8 @@ fn entry(bytes: &[u8], from: usize) -> Result<(Entry, usize), Fault> {
     }
     let start = u32::try_from(from + 46).map_err(|_| broken("its directory is too long"))?;
     let crc = fields.number(16, 4)? as u32;
-    Ok((Entry { name: (start, named as u16), method, crc, length: unpacked, header }, length))
+    let name = (start, named as u16);
+    Ok((Entry { name, method, crc, length: unpacked, header, end: 0 }, length))
 }
 
 /// The part of an extra field that holds 64-bit numbers.

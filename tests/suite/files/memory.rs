@@ -43,6 +43,14 @@ fn small_pickles_that_would_become_large_are_refused() {
     let many: Vec<_> = (1..200_000).map(|number| (int(number), b"h\x00".to_vec())).collect();
     let value = state_dict(&[&[first][..], &many].concat(), &[group(&[0], &[])]);
     refused("a state 200,000 times", &zips::file(&value), "more than a file of this size");
+    // One moment of many axes under many numbers.
+    let (size, stride) = (&[1; 64], &[1; 64]);
+    let axes = Tensor { class: "FloatStorage", key: "0", length: 6, offset: 0, size, stride };
+    let state = param(int(7), [&axes.pickled()[..], b"q\x01"].concat(), b"h\x01".to_vec());
+    let first = (int(0), [&state[..], b"q\x00"].concat());
+    let many: Vec<_> = (1..8_000).map(|number| (int(number), b"h\x00".to_vec())).collect();
+    let value = state_dict(&[&[first][..], &many].concat(), &[group(&[0], &[])]);
+    refused("64 axes 8,000 times", &zips::file(&value), "more than a file of this size");
 }
 
 #[test]
@@ -98,6 +106,29 @@ fn many_records_take_no_more_than_few() {
     let pickles = pickles.map(|pickle| [b"\x80\x02", &pickle[..], b"."].concat()).concat();
     let file = [&pickles[..], &vec![0; 8 * 50_000]].concat();
     refused("many storages", &file, "more than a file of this size may hold");
+}
+
+#[test]
+fn looking_for_a_state_takes_little_time_and_memory() {
+    // A hundred long keys of a dict of a hundred long keys: ten thousand long paths.
+    let key = |number: usize| text(&format!("{number:0>400}"));
+    let pairs: Vec<_> = (0..100).map(|number| (key(number), b"N".to_vec())).collect();
+    let inner = [&dict(&pairs)[..], b"q\x000"].concat();
+    let pairs: Vec<_> = (0..100).map(|number| (key(number), b"h\x00".to_vec())).collect();
+    refused("long paths", &zips::file(&[inner, dict(&pairs)].concat()), "a dict [\"0000");
+    // Ten thousand times the same dict of a million pairs, whose keys have no text, or a text.
+    for pair in [&b"NN"[..], b"h\x01N"] {
+        let pairs = pair.repeat(1_000_000);
+        let inner = [&text("x")[..], b"q\x010}(", &pairs, b"uq\x000"].concat();
+        let pickle =
+            [b"\x80\x02", &inner[..], &list(&vec![b"h\x00".to_vec(); 10_000]), b"."].concat();
+        let room = vec![0; 64 << 20];
+        let file = zip(&[("a/data.pkl", &pickle), ("a/room", &room)]);
+        let start = std::time::Instant::now();
+        refused("one dict again and again", &file, "no optimizer's state");
+        let took = start.elapsed();
+        assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+    }
 }
 
 /// A safetensors file with this JSON for a header and `data` bytes behind it.
@@ -189,6 +220,32 @@ fn a_large_state_is_held_once() {
     eprintln!("a file of {size} bytes: saving takes {saving} beside the state, loading {loading}");
     assert!(saving < (1 << 20) + (1 << 16), "{saving}");
     assert!(loading < size + (1 << 16), "{loading}");
+}
+
+#[test]
+fn ten_thousand_small_parameters_load_as_they_were_saved() {
+    for (what, shape, values) in
+        [("one value", vec![1], 1), ("a scalar", vec![], 1), ("no value", vec![0], 0)]
+    {
+        let state = |step: usize| {
+            let moment = vec![step as f32; values];
+            let (exp_avg, exp_avg_sq) = (moment.clone(), moment);
+            ParamState { step: step as u64, shape: shape.clone(), exp_avg, exp_avg_sq }
+        };
+        let numbers = 0..10_000;
+        let group = GroupState::new(AdamOptions::default(), numbers.clone().collect());
+        let state = numbers.map(|number| (number, state(number))).collect();
+        let mut dict = StateDict { state, param_groups: vec![group] };
+        for named in [false, true] {
+            let names = || (0..10_000).map(|number| format!("tables.{number}.weight")).collect();
+            dict.param_groups[0].param_names = named.then(names);
+            let bytes = dict.to_safetensors().unwrap();
+            let (loaded, peak) = peak(|| StateDict::from_safetensors(&bytes));
+            assert!(loaded.unwrap() == dict, "{what}");
+            eprintln!("{what}, 10,000 times: {} bytes, loading takes {peak}", bytes.len());
+            assert_bounded(what, bytes.len(), peak);
+        }
+    }
 }
 
 #[test]

@@ -260,6 +260,25 @@ fn a_zip_file_is_what_its_directory_says() {
     refused(&altered, "it was altered");
     correct(&mut altered);
     assert!(StateDict::from_pytorch(&altered, &[]).is_ok());
+    // A storage that goes on through the next record: 22 numbers of 24, 40 and 24 bytes.
+    let view = Tensor {
+        class: "FloatStorage",
+        key: "0",
+        length: 22,
+        offset: 0,
+        size: &[3, 2],
+        stride: &[2, 1],
+    };
+    let value =
+        state_dict(&[(int(0), param(int(7), view.pickled(), moment("1")))], &[group(&[0], &[])]);
+    let pickle = [b"\x80\x02", &value[..], b"."].concat();
+    let names = ["abc/data.pkl", "abc/data/0", "abc/data/1"];
+    let mut file = zip(&[(names[0], &pickle[..]), (names[1], &first), (names[2], &second)]);
+    let named = |window: &[u8]| window == names[1].as_bytes();
+    let at = file.windows(10).rposition(named).unwrap() - 46;
+    file[at + 20..at + 28].copy_from_slice(&[88, 0, 0, 0, 88, 0, 0, 0]);
+    correct(&mut file);
+    refused(&file, "reaches into the next one");
     let whole = zip(&good);
     for length in 0..whole.len() {
         assert!(StateDict::from_pytorch(&whole[..length], &[]).is_err(), "cut at {length}");
