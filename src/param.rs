@@ -8,7 +8,7 @@ use crate::{Error, Region};
 /// Its shape is `[rows, ...]`: the first axis is the sparse one (or the first few, see
 /// [`Param::sparse_dim`]), the others are flattened into `dim` values a row, row-major without
 /// padding. A vector `[rows]` has `dim = 1`. The buffer needs `BufferUsages::STORAGE`;
-/// reading it back with the `headless` helpers also needs `COPY_SRC`.
+/// reading it back also needs `COPY_SRC`.
 #[derive(Clone, Debug)]
 #[must_use = "a parameter does nothing before it is added to an optimizer"]
 pub struct Param {
