@@ -1,6 +1,6 @@
 // inspect: counts entries whose value row holds an infinity or a NaN, and may refuse them.
 //
-// One invocation an entry, after ingest and before the sort. Runs only where asked for.
+// One invocation per entry, after ingest and before the sort. Runs only where asked for.
 
 override WORKGROUP: u32 = 64u;
 

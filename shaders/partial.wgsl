@@ -1,4 +1,4 @@
-// partial: sums of the chunks of long runs, one level of the tree a dispatch.
+// partial: sums of the chunks of long runs, one level of the tree per dispatch.
 //
 // A group of LANES invocations owns one block of `stride` sorted positions, and a slice of
 // the columns. A run's chunks lie `stride` apart and its first chunk is left to the stage above, so at
@@ -19,7 +19,7 @@ const MOST_AT_ONCE: u32 = 8u;
 struct PartialConfig {
     keys: Keys,
     values: ValueLayout,
-    /// Blocks to look at, and positions a block: CHUNK^level.
+    /// Blocks to look at, and positions per block: CHUNK^level.
     blocks: u32,
     stride: u32,
     /// Where this level's sums go, and where those of the level below lie, in words.

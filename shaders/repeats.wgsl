@@ -1,6 +1,6 @@
 // repeats: counts entries of a row named before, where the caller promised that none is.
 //
-// One invocation a sorted position. Runs only where the promise is to be checked.
+// One invocation per sorted position. Runs only where the promise is to be checked.
 
 override WORKGROUP: u32 = 64u;
 

@@ -8,7 +8,7 @@
 override WORKGROUP: u32 = 64u;
 /// Invocations that share one row; a power of two, at most WORKGROUP.
 override LANES: u32 = 1u;
-/// Sorted positions a workgroup, at most MAX_TILE.
+/// Sorted positions per workgroup, at most MAX_TILE.
 override TILE: u32 = 64u;
 
 const MAX_TILE: u32 = 256u;

@@ -1,6 +1,6 @@
 // weigh: writes where each entry of a weighted gradient finds its values, and their weight.
 //
-// One invocation an entry. `[entries, 2]` words: the value row, and the bits of the weight.
+// One invocation per entry. `[entries, 2]` words: the value row, and the bits of the weight.
 
 override WORKGROUP: u32 = 64u;
 

@@ -112,7 +112,7 @@ impl Entries {
         }
     }
 
-    /// Whether its index list is the common one: 32 bits, one axis, a value row an entry.
+    /// Whether its index list is the common one: 32 bits, one axis, a value row per entry.
     pub fn is_plain(&self, table: Geometry) -> bool {
         // As u32, a negative index must be out of range.
         let fits = match self.format {

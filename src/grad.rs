@@ -10,7 +10,7 @@ use crate::{Error, Region};
 ///
 /// - `indices`: `[sparse_dim, nnz]`, in any order, repeats allowed (they are summed). An index
 ///   outside the table writes nothing and is counted in the status.
-/// - `values`: f32 `[nnz, dim]`, row-major: one row an entry.
+/// - `values`: f32 `[nnz, dim]`, row-major: one row per entry.
 ///
 /// Both need `BufferUsages::STORAGE`. They are read by the GPU when the recorded step runs,
 /// so they may be written by commands recorded before it.

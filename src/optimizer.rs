@@ -33,7 +33,7 @@ use wgpu::{CommandEncoder, Device, Queue};
 /// gradient names, of the parameter and of both moments, and leaves every other row's bits.
 /// It is recorded into the caller's encoder; nothing is submitted, waited for or read back.
 ///
-/// Moments are kept in buffers of the library's own, 8 bytes a parameter value, made at a
+/// Moments are kept in buffers of the library's own, 8 bytes per parameter value, made at a
 /// parameter's first gradient.
 #[derive(Debug)]
 pub struct SparseAdam {
@@ -264,7 +264,7 @@ impl SparseAdam {
         Ok(value)
     }
 
-    /// As [`SparseAdam::step`], in a compute pass a stage, with the GPU's clock written before
+    /// As [`SparseAdam::step`], in a compute pass per stage, with the GPU's clock written before
     /// and after each. The results are the same; the step is slower by what the passes cost.
     ///
     /// # Errors

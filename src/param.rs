@@ -6,7 +6,7 @@ use crate::{Error, Region};
 /// A dense f32 parameter in a buffer that the caller owns.
 ///
 /// Its shape is `[rows, ...]`: the first axis is the sparse one (or the first few, see
-/// [`Param::sparse_dim`]), the others are flattened into `dim` values a row, row-major without
+/// [`Param::sparse_dim`]), the others are flattened into `dim` values per row, row-major without
 /// padding. A vector `[rows]` has `dim = 1`. The buffer needs `BufferUsages::STORAGE`;
 /// reading it back also needs `COPY_SRC`.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// One table with its state, in numbers of type `T`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<T> {
-    /// Values a row.
+    /// Values per row.
     pub dim: usize,
     /// Steps counted.
     pub step: u64,
@@ -106,7 +106,7 @@ fn runs(
     named.map(move |run| (run[0].0 as usize, partial(run, &grad.values, dim)))
 }
 
-/// Stage `ingest`: a (key, entry) pair an entry; the sentinel key is `rows`.
+/// Stage `ingest`: a (key, entry) pair per entry; the sentinel key is `rows`.
 fn ingest(indices: &[i64], rows: usize, padding: Option<u32>) -> (Vec<(u32, u32)>, Status) {
     let mut status = Status::default();
     let pairs = indices.iter().zip(0..).map(|(&index, entry)| {

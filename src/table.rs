@@ -16,7 +16,7 @@ use wgpu::{Buffer, BufferUsages};
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub step: u64,
-    /// A window each: `[rows, fields, dim]`, the fields of the rule's state in their order.
+    /// Per window: `[rows, fields, dim]`, the fields of the rule's state in their order.
     pub windows: Vec<Buffer>,
 }
 

@@ -31,7 +31,7 @@ pub struct Tuning {
     pub workgroup: u32,
     /// Neighbouring entries that an invocation of ingest takes, at most 1,024.
     pub ingest_strip: u32,
-    /// Sorted positions a workgroup of update: at most 256 for [`Form::Parallel`]; at most 4,096 for
+    /// Sorted positions per workgroup of update: at most 256 for [`Form::Parallel`]; at most 4,096 for
     /// [`Form::Serial`], which takes fewer where a step is small.
     pub update_tile: u32,
     /// Stretches that the tiles of partial and of [`Form::Serial`]'s update are dealt out to in

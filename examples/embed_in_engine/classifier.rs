@@ -9,7 +9,7 @@ use wgpu::{BufferSlice, CommandEncoder, ComputePass, Queue, ShaderModuleDescript
 
 /// Rows of the embedding.
 pub const VOCABULARY: u32 = 8192;
-/// Values a row.
+/// Values per row.
 pub const DIM: u32 = 32;
 pub const CLASSES: u32 = 6;
 /// Bags (documents) a frame.

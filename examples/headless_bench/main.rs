@@ -36,7 +36,7 @@ struct Options {
     /// Rows of each table [default: 1000000]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rows: Option<u32>,
-    /// Values a row [default: 64]
+    /// Values per row [default: 64]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     dim: Option<u32>,
     /// Entries of a step, shared out evenly over the tables [default: 65536]

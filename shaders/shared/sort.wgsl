@@ -7,7 +7,7 @@ struct SortConfig {
     shift: u32,
     /// Number of digit values, a power of two.
     radix: u32,
-    /// Tiles the pairs are cut into, and pairs a tile (the last may hold fewer).
+    /// Tiles the pairs are cut into, and pairs per tile (the last may hold fewer).
     tiles: u32,
     tile_size: u32,
     pad0: u32,

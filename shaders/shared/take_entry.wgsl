@@ -14,7 +14,7 @@ struct EntryCount {
     pad2: u32,
 }
 
-/// Whether the index list is the common one: 32 bits, one axis, a value row an entry. Where it is
+/// Whether the index list is the common one: 32 bits, one axis, a value row per entry. Where it is
 /// signed, the table has at most 2^31 rows.
 override PLAIN: bool = false;
 

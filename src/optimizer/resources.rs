@@ -9,9 +9,9 @@ use crate::SparseAdam;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resources {
-    /// Bytes of moments: `8 * rows * dim` a parameter that has had a gradient.
+    /// Bytes of moments: `8 * rows * dim` per parameter that has had a gradient.
     pub state_bytes: u64,
-    /// Bytes of scratch, which grows in powers of two to what the largest step needs: `16` an
+    /// Bytes of scratch, which grows in powers of two to what the largest step needs: `16` per
     /// entry, `4 * dim / 63` more an entry for long runs, `8` more where there are weights, `4`
     /// more on CPU adapters,
     /// the sort's histogram, and the value rows of accumulated gradients.

@@ -11,7 +11,7 @@
 /// rows of up to 37 columns, as measured, need no slices whatever a block holds.
 pub const TURNS: u32 = 53_248;
 
-/// Most columns of a row: `inspect` alone walks whole rows, some columns a turn.
+/// Most columns of a row: `inspect` alone walks whole rows, some columns per turn.
 pub const MOST_COLUMNS: u32 = INSPECTED_AT_ONCE * (TURNS - 2);
 
 /// Columns that a turn of `inspect` looks at.

@@ -15,7 +15,7 @@ const MOST_ENTRIES: u32 = 1 << 30;
 /// Most entries of a run whose chunks the serial update sums itself: two levels of the tree,
 /// and still a loop that ends soon.
 const INLINE: u32 = 1024;
-/// Sorted positions a list of heads at least, and lists of a step to aim for: enough for every
+/// Sorted positions per list of heads at least, and lists of a step to aim for: enough for every
 /// thread, and long enough to fill SIMD groups.
 const SMALLEST_BLOCK: u32 = 16;
 const BLOCKS: u32 = 16;

@@ -47,7 +47,7 @@ fn tables_own_disjoint_keys_and_positions() {
         .map(|t| (t.keys.first, t.keys.end, t.keys.base, t.keys.sentinel))
         .collect();
     assert_eq!(ranges, [(0, 5, 0, 10), (5, 7, 11, 18), (7, 16, 19, 20)]);
-    // Two words a pair, and one block of heads.
+    // Two words per pair, and one block of heads.
     assert_eq!((plan.sort.count, plan.sorted_words), (16, 32 + 18));
 }
 

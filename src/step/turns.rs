@@ -65,7 +65,7 @@ impl Runs {
 ///
 /// Its three lists of heads are taken group by group. A group of runs of several entries waits
 /// for the longest, at worst 63 turns a column for the 77 positions of one run of 63 and seven of
-/// two, and 2 for its loops over columns: under 7 / 8 a position, and no other full group takes
+/// two, and 2 for its loops over columns: under 7 / 8 per position, and no other full group takes
 /// as many. The last group of each list may hold one run alone.
 pub fn update_serial(block: u32, runs: Runs) -> Turns {
     let positions = block.min(runs.nnz);

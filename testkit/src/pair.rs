@@ -14,7 +14,7 @@ use sparse_adam::{
     StateDict, Status, Tuning,
 };
 
-/// Rows and values a row.
+/// Rows, and values per row.
 pub type Shape = (usize, usize);
 
 /// Tables on an adapter and their twins on the CPU. Every buffer lies between poison.

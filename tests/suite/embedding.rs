@@ -6,7 +6,7 @@ use sparse_adam::{AdamOptions, IndexDtype, Param, Region, SparseGrad};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Rng, assert_tensor, encode, variants};
 
-/// Bags of random lengths: an index and a bag number an entry, and a value row a bag.
+/// Bags of random lengths: an index and a bag number per entry, and a value row per bag.
 fn bags(rng: &mut Rng, rows: usize, dim: usize, bags: usize) -> (Gradient<f32>, Vec<u32>) {
     let (mut indices, mut map) = (Vec::new(), Vec::new());
     for bag in 0..bags {
@@ -170,7 +170,7 @@ fn a_steady_state_makes_nothing() {
             pair.submit_step();
         }
         assert_eq!(pair.optimizer.resources(), warm);
-        // Moments are two f32 a value; nothing else grows with the tables.
+        // Moments are two f32 per value; nothing else grows with the tables.
         assert_eq!(warm.state_bytes, 8 * (500 * 16 + 300 * 3));
     }
 }

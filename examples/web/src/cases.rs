@@ -22,7 +22,7 @@ pub enum Distribution {
 pub struct Case {
     /// Rows of the table.
     pub rows: u32,
-    /// Values a row.
+    /// Values per row.
     pub dim: u32,
     /// Entries of the gradient.
     pub nnz: u32,

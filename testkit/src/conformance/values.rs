@@ -1,4 +1,4 @@
-//! Laws of gradients whose values are found in other ways than one row an entry.
+//! Laws of gradients whose values are found in other ways than one row per entry.
 
 use super::finding::Finding;
 use super::setting::Setting;
@@ -6,7 +6,7 @@ use crate::{Rng, encode};
 use sparse_adam::reference::{Gradient, gather_values};
 use sparse_adam::{AdamOptions, Duplicates, Error, IndexDtype, SparseGrad};
 
-/// Bags of random lengths: an index and a bag's number an entry, and a value row a bag.
+/// Bags of random lengths: an index and a bag's number per entry, and a value row per bag.
 fn bags(rng: &mut Rng, rows: usize, dim: usize, bags: usize) -> (Gradient<f32>, Vec<u32>) {
     let (mut indices, mut map) = (Vec::new(), Vec::new());
     for bag in 0..bags {
