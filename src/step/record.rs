@@ -220,9 +220,13 @@ impl Recorder {
             }
         };
         let uniforms = 1 + usize::from(second.is_some());
-        let storage = dispatch.bound.iter().map_while(|&bind| Some(self.resolve(bind?, tables)));
-        let mut all = std::iter::once(config).chain(second).chain(storage);
-        let bound: Bindings = std::array::from_fn(|_| all.next());
+        let mut bound = Bindings::default();
+        let storage = dispatch.bound.iter().map_while(|&bind| bind);
+        let (first, rest) = bound.split_at_mut(uniforms);
+        first.iter_mut().zip([Some(config), second]).for_each(|(place, given)| *place = given);
+        for (place, bind) in rest.iter_mut().zip(storage) {
+            *place = Some(self.resolve(bind, tables)?);
+        }
         let (pipeline, layout) = pipelines.get(guard, dispatch.kernel)?;
         let group = self.bind_groups.get(&guard.device, layout, bound);
         self.ready.push(Ready {
@@ -236,15 +240,20 @@ impl Recorder {
         Ok(())
     }
 
-    /// The bytes that are bound.
-    fn resolve(&self, bind: Bind, tables: &impl Tables) -> Region {
-        match bind {
+    /// The bytes that are bound. A list that names what no table has would be a mistake of ours, and
+    /// must not write anything.
+    fn resolve(&self, bind: Bind, tables: &impl Tables) -> Result<Region, Error> {
+        Ok(match bind {
             Bind::Pairs => Region::from(&self.scratch.pairs),
             Bind::Sorted => Region::from(&self.scratch.sorted),
             Bind::Histogram => Region::from(&self.scratch.histogram),
             Bind::Placeholder(number) => self.placeholder(number),
-            of_table => tables.bytes_of(of_table).unwrap_or_else(|| self.placeholder(0)),
-        }
+            of_table => tables.bytes_of(of_table).ok_or_else(|| Error::Refused {
+                what: format!("{of_table:?}"),
+                reason: "no table has it".into(),
+                source: None,
+            })?,
+        })
     }
 
     fn placeholder(&self, number: u32) -> Region {
