@@ -9,6 +9,9 @@ use wgpu::{Device, PipelineCache, Queue};
 /// optimizers that are made with it ([`SparseAdam::with_kit`](crate::SparseAdam::with_kit)): a second
 /// one compiles nothing.
 ///
+/// In a browser, where a device refuses only later, a pipeline that is refused is told to the optimizer
+/// that built it, and not to others that use it: give each a kit of its own there.
+///
 /// A clone is another handle to the same pipelines. Scratch, uniforms and bind groups are each
 /// optimizer's own, so that one that fails, rests or is dropped leaves the others what they have.
 #[derive(Clone, Debug)]
