@@ -80,27 +80,3 @@ impl SparseAdam {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::guard::tests::World;
-
-    #[test]
-    fn a_step_like_the_last_is_neither_planned_nor_listed_anew() {
-        let mut world = World::new();
-        let grad = world.grad(300);
-        world.optimizer.set_grad(world.first, grad).unwrap();
-        // Two, because what a step is asked for is held twice, to be compared.
-        (0..2).for_each(|_| world.step().unwrap());
-        let recorder = &mut world.optimizer.recorder;
-        let same =
-            allocation_counter::measure(|| recorder.prepare(&world.optimizer.tables).unwrap());
-        assert_eq!(same.count_total, 0);
-        let other = world.grad(301);
-        world.optimizer.set_grad(world.first, other).unwrap();
-        let recorder = &mut world.optimizer.recorder;
-        let anew =
-            allocation_counter::measure(|| recorder.prepare(&world.optimizer.tables).unwrap());
-        assert!(anew.count_total > 0);
-    }
-}

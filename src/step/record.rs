@@ -310,3 +310,7 @@ impl Ready {
 fn placeholder_stride(shape: DeviceShape) -> u64 {
     PLACEHOLDER_BYTES.next_multiple_of(shape.alignment)
 }
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;
