@@ -17,13 +17,13 @@ impl Cause {
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn of_device(error: wgpu::Error) -> Option<Self> {
-        Some(Self::new(error))
+    pub(crate) fn of_device(error: Arc<wgpu::Error>) -> Option<Self> {
+        Some(Self(error))
     }
 
     /// None: in a browser wgpu's errors cannot be sent, and ours can.
     #[cfg(target_arch = "wasm32")]
-    pub(crate) fn of_device(_: wgpu::Error) -> Option<Self> {
+    pub(crate) fn of_device(_: Arc<wgpu::Error>) -> Option<Self> {
         None
     }
 }

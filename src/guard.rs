@@ -23,8 +23,7 @@ use crate::{Cause, Error};
 use futures::FutureExt;
 use pulse::Pulse;
 use scopes::{Heard, Scopes, Verdict};
-use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, Device, ErrorFilter, PollError, PollType, Queue,
@@ -42,22 +41,26 @@ pub(crate) struct Guard {
     pulse: Pulse,
 }
 
-/// A verdict that its asker awaits, and what it is about.
-pub(crate) struct Asked(Pin<Box<dyn Verdict>>, Made);
+/// A verdict that was not there at once, and what it is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked(Verdict, Made);
 
-/// A verdict that was not there at once.
-enum Late {
-    Open(Pin<Box<dyn Verdict>>, Made),
-    Refused(Error),
-}
-
-impl std::fmt::Debug for Late {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Open(_, made) => formatter.debug_tuple("Open").field(made).finish(),
-            Self::Refused(error) => formatter.debug_tuple("Refused").field(error).finish(),
+impl Asked {
+    /// Whether it was refused; None while nobody has heard.
+    pub fn is_refused(&self) -> Option<bool> {
+        let mut context = Context::from_waker(Waker::noop());
+        match self.0.clone().poll_unpin(&mut context) {
+            Poll::Pending => None,
+            Poll::Ready(refused) => Some(refused.is_some()),
         }
     }
+}
+
+/// A verdict that was not there at once.
+#[derive(Debug)]
+enum Late {
+    Open(Asked),
+    Refused(Error),
 }
 
 /// What was asked of the device, for errors.
@@ -92,10 +95,13 @@ impl Guard {
     ) -> Result<T, Error> {
         let mut asked = Vec::new();
         let value = self.make_asking(what, bytes, &mut asked, make)?;
-        if let Some(Asked(verdict, made)) = asked.pop() {
-            self.late().push(Late::Open(verdict, made));
-        }
+        asked.into_iter().for_each(|asked| self.hear_late(asked));
         Ok(value)
+    }
+
+    /// Makes a verdict one of those that [`Guard::refused`] looks at.
+    pub fn hear_late(&self, asked: Asked) {
+        self.late().push(Late::Open(asked));
     }
 
     /// As [`Guard::make`], but the verdict, where it comes late, is the caller's to await: it is put
@@ -190,8 +196,8 @@ impl Guard {
     pub fn refused(&self) -> Result<(), Error> {
         let mut late = self.late();
         late.retain_mut(|entry| {
-            if let Late::Open(verdict, made) = entry {
-                match verdict.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            if let Late::Open(Asked(verdict, made)) = entry {
+                match verdict.poll_unpin(&mut Context::from_waker(Waker::noop())) {
                     Poll::Pending => return true,
                     Poll::Ready(None) => return false,
                     Poll::Ready(Some(error)) => *entry = Late::Refused(self.named(error, *made)),
@@ -240,9 +246,9 @@ impl Guard {
         locked(&self.late)
     }
 
-    fn named(&self, error: wgpu::Error, Made { what, bytes }: Made) -> Error {
+    fn named(&self, error: Arc<wgpu::Error>, Made { what, bytes }: Made) -> Error {
         let (what, reason) = (what.to_string(), reason(&error));
-        let out_of_memory = matches!(error, wgpu::Error::OutOfMemory { .. });
+        let out_of_memory = matches!(*error, wgpu::Error::OutOfMemory { .. });
         let source = Cause::of_device(error);
         match out_of_memory {
             true => Error::OutOfMemory { what, bytes, reason, source },

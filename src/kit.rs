@@ -9,9 +9,6 @@ use wgpu::{Device, PipelineCache, Queue};
 /// optimizers that are made with it ([`SparseAdam::with_kit`](crate::SparseAdam::with_kit)): a second
 /// one compiles nothing.
 ///
-/// In a browser, where a device refuses only later, a pipeline that is refused is told to the optimizer
-/// that built it, and not to others that use it: give each a kit of its own there.
-///
 /// A clone is another handle to the same pipelines. Scratch, uniforms and bind groups are each
 /// optimizer's own, so that one that fails, rests or is dropped leaves the others what they have.
 #[derive(Clone, Debug)]
@@ -64,5 +61,60 @@ impl Kit {
     pub(crate) fn pipelines(&self) -> MutexGuard<'_, Pipelines> {
         // A panic while a pipeline is built leaves those that are.
         self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::rig;
+    use crate::guard::tests::buffer;
+    use crate::{AdamOptions, Param, ParamId, SparseAdam, SparseGrad};
+
+    /// An optimizer of `kit` with a gradient that is set.
+    fn ready(kit: &Kit) -> (SparseAdam, ParamId) {
+        let mut optimizer = SparseAdam::with_kit(kit, AdamOptions::default()).unwrap();
+        let bytes = |size| buffer(&kit.device, size);
+        let id = optimizer.add_param(Param::new("p", bytes(640), [40, 4])).unwrap();
+        optimizer.set_grad(id, SparseGrad::new(bytes(12), bytes(48), 3)).unwrap();
+        (optimizer, id)
+    }
+
+    fn step(kit: &Kit, optimizer: &mut SparseAdam) -> Result<(), Error> {
+        let mut encoder = kit.device.create_command_encoder(&Default::default());
+        optimizer.step(&mut encoder)?;
+        kit.queue.submit([encoder.finish()]);
+        Ok(())
+    }
+
+    /// Whoever uses a pipeline hears that it was refused, whoever built it and whether he is still there.
+    #[test]
+    fn a_shared_pipeline_that_is_refused_late_is_told_to_all_who_use_it() {
+        for builder_stays in [true, false] {
+            let (device, queue) = rig::open();
+            let kit = Kit::with_tuning(&device, &queue, Tuning::CPU).unwrap();
+            let (mut builder, _) = ready(&kit);
+            let (mut user, id) = ready(&kit);
+            let late = rig::hold_back();
+            // The scratch is there already, so the first thing that is asked for is a layout, then a pipeline.
+            rig::refuse_after(1);
+            builder.prepare().unwrap();
+            assert!(!rig::spare(), "a pipeline was refused");
+            if !builder_stays {
+                drop(builder);
+            }
+            step(&kit, &mut user).unwrap();
+            assert_eq!(user.step_count(id), Ok(1));
+            late.arrive();
+            let heard = step(&kit, &mut user);
+            assert!(matches!(heard, Err(Error::OutOfMemory { .. })), "{heard:?}");
+            assert_eq!(user.step_count(id), Ok(0), "the step that did nothing is taken back");
+            drop(late);
+            step(&kit, &mut user).unwrap();
+            assert_eq!(user.step_count(id), Ok(1));
+            let (mut third, id) = ready(&kit);
+            step(&kit, &mut third).unwrap();
+            assert_eq!(third.step_count(id), Ok(1));
+        }
     }
 }

@@ -1,14 +1,19 @@
 //! Error scopes around a request, and what they hear, at once or late.
 
 use futures::FutureExt;
+use futures::future::Shared;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use wgpu::{Device, ErrorFilter, ErrorScopeGuard, WasmNotSend};
 
-/// What an error scope will have heard.
-pub trait Verdict: Future<Output = Option<wgpu::Error>> + WasmNotSend {}
+/// What an error scope will have heard; several may wait for it.
+pub type Verdict = Shared<Pin<Box<dyn Hearing>>>;
 
-impl<T: Future<Output = Option<wgpu::Error>> + WasmNotSend> Verdict for T {}
+/// An error scope that is still listening.
+pub trait Hearing: Future<Output = Option<Arc<wgpu::Error>>> + WasmNotSend {}
+
+impl<T: Future<Output = Option<Arc<wgpu::Error>>> + WasmNotSend> Hearing for T {}
 
 /// Scopes for every kind of error.
 #[must_use]
@@ -21,8 +26,8 @@ pub struct Scopes {
 
 /// What scopes heard, or will have heard.
 pub enum Heard {
-    Now(Option<wgpu::Error>),
-    Later(Pin<Box<dyn Verdict>>),
+    Now(Option<Arc<wgpu::Error>>),
+    Later(Verdict),
 }
 
 impl Scopes {
@@ -37,15 +42,17 @@ impl Scopes {
         let (memory, internal, validation) =
             (self.memory.pop(), self.internal.pop(), self.validation.pop());
         if defers() {
-            let first = async move { memory.await.or(internal.await).or(validation.await) };
+            let first =
+                async move { memory.await.or(internal.await).or(validation.await).map(Arc::new) };
             #[cfg(test)]
             let first = super::rig::delayed(first);
-            return Heard::Later(Box::pin(first));
+            let first: Pin<Box<dyn Hearing>> = Box::pin(first);
+            return Heard::Later(first.shared());
         }
         let memory = memory.now_or_never().flatten();
         let internal = internal.now_or_never().flatten();
         let validation = validation.now_or_never().flatten();
-        Heard::Now(memory.or(internal).or(validation))
+        Heard::Now(memory.or(internal).or(validation).map(Arc::new))
     }
 }
 

@@ -91,7 +91,7 @@ impl World {
     }
 }
 
-fn buffer(device: &Device, size: u64) -> Buffer {
+pub fn buffer(device: &Device, size: u64) -> Buffer {
     let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
     let descriptor = BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
     device.create_buffer(&descriptor)

@@ -3,7 +3,7 @@
 use super::bind::Layout;
 use super::kernel::Kernel;
 use super::stages::{Bound, FIRST_VALUES};
-use crate::guard::Guard;
+use crate::guard::{Asked, Guard};
 use crate::{Error, Tuning};
 use foldhash::HashMap;
 use std::collections::hash_map::Entry;
@@ -20,8 +20,7 @@ pub struct Pipelines {
     /// Where the driver keeps what it compiles, if the caller has such a place.
     pub cache: Option<PipelineCache>,
     layouts: Layouts,
-    /// Each with the place of its layout.
-    made: HashMap<Kernel, (ComputePipeline, usize)>,
+    made: HashMap<Kernel, Made>,
 }
 
 impl Pipelines {
@@ -30,7 +29,8 @@ impl Pipelines {
         Self { tuning: *tuning, cache: None, layouts, made }
     }
 
-    /// A kernel's pipeline and layout; built if they are not there.
+    /// A kernel's pipeline and layout; built if they are not there. While the device has not said
+    /// whether it made a pipeline, `guard` waits for the verdict too, whoever asked for it.
     ///
     /// # Errors
     /// As [`Guard::make`].
@@ -39,17 +39,22 @@ impl Pipelines {
         guard: &Guard,
         kernel: Kernel,
     ) -> Result<(&ComputePipeline, &Layout), Error> {
+        if self.made.get_mut(&kernel).is_some_and(Made::was_refused) {
+            self.forget();
+        }
         let Self { tuning, cache, layouts, made } = self;
-        let (pipeline, at) = match made.entry(kernel) {
+        let Made { pipeline, layout, open } = match made.entry(kernel) {
             Entry::Occupied(made) => made.into_mut(),
             Entry::Vacant(free) => {
                 let at = layouts.place_of(guard, kernel)?;
-                let layout = &layouts.held[at].layout;
-                let pipeline = create(guard, (tuning, cache.as_ref()), kernel, layout)?;
-                free.insert((pipeline, at))
+                let held = &layouts.held[at].layout;
+                free.insert(create(guard, (tuning, cache.as_ref()), kernel, (at, held))?)
             }
         };
-        Ok((pipeline, &layouts.held[*at].layout))
+        if let Some(open) = open {
+            guard.hear_late(open.clone());
+        }
+        Ok((pipeline, &layouts.held[*layout].layout))
     }
 
     /// Forgets all, because some may have been refused since.
@@ -61,6 +66,24 @@ impl Pipelines {
     /// Pipelines built so far.
     pub fn created(&self) -> usize {
         self.made.len()
+    }
+}
+
+#[derive(Debug)]
+struct Made {
+    pipeline: ComputePipeline,
+    /// The place of its layout.
+    layout: usize,
+    /// What the device has still to say of it.
+    open: Option<Asked>,
+}
+
+impl Made {
+    /// Whether the device has refused it since.
+    fn was_refused(&mut self) -> bool {
+        let refused = self.open.as_ref().and_then(Asked::is_refused);
+        self.open.take_if(|_| refused == Some(false));
+        refused == Some(true)
     }
 }
 
@@ -125,8 +148,8 @@ fn create(
     guard: &Guard,
     (tuning, cache): (&Tuning, Option<&PipelineCache>),
     kernel: Kernel,
-    layout: &Layout,
-) -> Result<ComputePipeline, Error> {
+    (place, layout): (usize, &Layout),
+) -> Result<Made, Error> {
     let name = kernel.stage.spec().label;
     let label = Some(name);
     let build = |device: &Device| {
@@ -152,5 +175,7 @@ fn create(
             cache,
         })
     };
-    guard.make(name, 0, build)
+    let mut asked = Vec::new();
+    let pipeline = guard.make_asking(name, 0, &mut asked, build)?;
+    Ok(Made { pipeline, layout: place, open: asked.pop() })
 }
