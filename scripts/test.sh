@@ -36,6 +36,12 @@ report() {
     if [ "$status" = 0 ]; then echo "all tests passed"; fi
 }
 
+lints() {
+    step "formatting and lints"
+    cargo fmt --all --check
+    cargo clippy --release --workspace --all-targets -- -D warnings
+}
+
 quick=""
 case "$*" in
     "") ;;
@@ -48,10 +54,8 @@ trap report EXIT
 # --- The quick ones -------------------------------------------------------------------------------
 
 if [ -n "$quick" ]; then
-    step "formatting and lints"
     use_drivers
-    cargo fmt --all --check
-    cargo clippy --release --workspace --all-targets -- -D warnings
+    lints
     step "unit tests"
     cargo test --release --workspace --lib
     step "the suite, on one adapter"
@@ -76,9 +80,7 @@ fi
 step "scripts"
 scripts/test-scripts.sh
 
-step "formatting and lints"
-cargo fmt --all --check
-cargo clippy --release --workspace --all-targets -- -D warnings
+lints
 
 step "building"
 cargo build --release --examples

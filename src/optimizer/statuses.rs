@@ -14,7 +14,7 @@ impl SparseAdam {
     /// blocks on it waits for the device.
     ///
     /// # Errors
-    /// [`Error::UnknownParam`], [`Error::DeviceLost`], [`Error::OutOfMemory`].
+    /// [`Error::UnknownParam`], [`Error::DeviceLost`], [`Error::OutOfMemory`], [`Error::Refused`].
     pub fn status(
         &self,
         param: ParamId,
@@ -27,7 +27,7 @@ impl SparseAdam {
     /// submit.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`], [`Error::OutOfMemory`].
+    /// [`Error::DeviceLost`], [`Error::OutOfMemory`], [`Error::Refused`].
     pub fn status_all(
         &self,
     ) -> impl Future<Output = Result<Vec<(ParamId, Status)>, Error>> + WasmNotSend + use<> {

@@ -21,7 +21,7 @@ impl SparseAdam {
     /// host's copy grows; where that is too much, read with [`SparseAdam::state_of`].
     ///
     /// # Errors
-    /// [`Error::DeviceLost`], [`Error::OutOfMemory`].
+    /// [`Error::DeviceLost`], [`Error::OutOfMemory`], [`Error::Refused`].
     pub fn state_dict(
         &self,
     ) -> impl Future<Output = Result<StateDict, Error>> + WasmNotSend + use<> {
@@ -39,7 +39,7 @@ impl SparseAdam {
     /// none: before its first gradient.
     ///
     /// # Errors
-    /// [`Error::UnknownParam`], [`Error::DeviceLost`], [`Error::OutOfMemory`].
+    /// [`Error::UnknownParam`], [`Error::DeviceLost`], [`Error::OutOfMemory`], [`Error::Refused`].
     pub fn state_of(
         &self,
         param: ParamId,

@@ -52,7 +52,7 @@ impl Kernel {
         if self.stage.spec().reads_values { self.access.values.bindings() } else { 0 }
     }
 
-    /// The stage's overrides. The wide sorts' sizes are fixed in their files.
+    /// The stage's overrides. The parallel sorts' sizes are fixed in their files.
     pub fn constants(self, tuning: &Tuning) -> Vec<(&'static str, f64)> {
         let number = |flag: bool| f64::from(u8::from(flag));
         let constant = |held: &Override| match held {

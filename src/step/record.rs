@@ -171,9 +171,10 @@ impl Recorder {
     ) -> Result<(), Error> {
         self.ready.clear();
         self.bind_groups.begin_step();
-        let list = std::mem::take(&mut self.list);
+        let (list, listed) = (std::mem::take(&mut self.list), self.listed.take());
         let made = self.bind_all(&list, tables, words);
-        self.list = list;
+        // Not where it panics: an empty list would be taken for the step's.
+        (self.list, self.listed) = (list, listed);
         if made.is_err() {
             self.ready.clear();
             self.bind_groups.undo_step();

@@ -11,7 +11,7 @@ use wgpu::Buffer;
 pub struct Scratch {
     /// Pairs on their way: `[pairs, 2]` u32.
     pub pairs: Buffer,
-    /// Sorted pairs `[pairs, 2]` u32, then what a plan finds room for: lists of heads, sources,
+    /// Sorted pairs `[pairs, 2]` u32, then what a plan finds room for: lists of heads, terms,
     /// chunk sums.
     pub sorted: Buffer,
     pub histogram: Buffer,

@@ -187,14 +187,14 @@ mod tests {
 
     #[test]
     fn even_the_least_slice_of_the_largest_tuning_stays_within_the_budget() {
-        let (serial, wide) = (Tuning::MOST_TILE, 256);
+        let (serial, parallel) = (Tuning::MOST_TILE, 256);
         for (nnz, levels) in [(1, 0), (63, 0), (1024, 0), (4096, 1), (1 << 18, 2), (1 << 30, 4)] {
             for first_wins in [false, true] {
                 let runs = Runs { nnz, levels, first_wins };
                 for block in [1, 16, 1024, serial] {
                     assert!(update_serial(block, runs).of(1) <= TURNS);
                 }
-                for tile in [1, 64, wide] {
+                for tile in [1, 64, parallel] {
                     assert!(update_parallel(tile, 1, runs).of(1) <= TURNS);
                 }
             }

@@ -48,7 +48,7 @@ pub struct Adapter {
     pub driver: String,
     /// Whether it is held to the twin's bits ([`is_exact`]).
     pub exact: bool,
-    /// The sort that its own tuning uses: `serial` or `wide`.
+    /// The sort that its own tuning uses: `serial` or `parallel`.
     pub tuning: &'static str,
     /// The limits that matter here, by wgpu's names.
     pub limits: Vec<(&'static str, u64)>,
@@ -109,9 +109,9 @@ pub fn bound(info: &AdapterInfo) -> Tolerance {
     Tolerance { rtol: 2e-6, atol: 1e-6 }
 }
 
-/// `serial` or `wide`: the name of a tuning's form.
+/// `serial` or `parallel`: the name of a tuning's form.
 pub fn tuning_name(tuning: &Tuning) -> &'static str {
-    if tuning.form == Form::Serial { "serial" } else { "wide" }
+    if tuning.form == Form::Serial { "serial" } else { "parallel" }
 }
 
 /// Replays a trace, within its own tolerance.

@@ -80,6 +80,21 @@ impl Rng {
         Gradient { indices, values: self.floats(nnz * dim) }
     }
 
+    /// Bags of random lengths: an index and a bag's number per entry, and a value row per bag.
+    ///
+    /// # Panics
+    /// Where the table has no rows.
+    pub fn bags(&mut self, rows: usize, dim: usize, bags: usize) -> (Gradient<f32>, Vec<u32>) {
+        let (mut indices, mut map) = (Vec::new(), Vec::new());
+        for bag in 0..bags {
+            for _ in 0..self.below(9) {
+                indices.push(self.below(rows) as i64);
+                map.push(bag as u32);
+            }
+        }
+        (Gradient { indices, values: self.floats(bags * dim) }, map)
+    }
+
     /// Options of a group, anything but extreme.
     pub fn options(&mut self) -> AdamOptions {
         AdamOptions::default()

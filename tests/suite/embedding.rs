@@ -6,18 +6,6 @@ use sparse_adam::{AdamOptions, IndexDtype, Param, Region, SparseGrad};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Rng, assert_tensor, encode, variants};
 
-/// Bags of random lengths: an index and a bag number per entry, and a value row per bag.
-fn bags(rng: &mut Rng, rows: usize, dim: usize, bags: usize) -> (Gradient<f32>, Vec<u32>) {
-    let (mut indices, mut map) = (Vec::new(), Vec::new());
-    for bag in 0..bags {
-        for _ in 0..rng.below(9) {
-            indices.push(rng.below(rows) as i64);
-            map.push(bag as u32);
-        }
-    }
-    (Gradient { indices, values: rng.floats(bags * dim) }, map)
-}
-
 #[test]
 fn weights_scale_plain_entries_too() {
     for on in variants() {
@@ -39,7 +27,7 @@ fn value_rows_that_do_not_exist_are_refused_and_counted() {
     for on in variants() {
         let mut rng = Rng(221);
         let mut pair = Pair::single(on, 40, 4, &mut rng);
-        let (bag, mut map) = bags(&mut rng, 40, 4, 30);
+        let (bag, mut map) = rng.bags(40, 4, 30);
         map[3] = 30;
         map[7] = u32::MAX;
         let indices = pair.hold(&encode(&bag.indices, IndexDtype::U32));

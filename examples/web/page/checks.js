@@ -14,15 +14,15 @@ async function fetchTrace(file) {
 async function plan(session, laws, seed) {
   const files = await (await fetch('golden/index.json')).json();
   const tasks = [];
-  for (const wide of [false, true]) {
-    laws.forEach(({ name }, number) => tasks.push({ name, run: () => session.law(number, wide, seed) }));
+  for (const parallel of [false, true]) {
+    laws.forEach(({ name }, number) => tasks.push({ name, run: () => session.law(number, parallel, seed) }));
   }
   for (const file of files) {
     const name = file.replace('.safetensors', '');
     let bytes;
     const load = async () => (bytes ??= await fetchTrace(file));
-    for (const wide of [false, true]) {
-      tasks.push({ name, run: async () => session.trace(name, await load(), wide) });
+    for (const parallel of [false, true]) {
+      tasks.push({ name, run: async () => session.trace(name, await load(), parallel) });
     }
   }
   return tasks;

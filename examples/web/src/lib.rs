@@ -79,15 +79,15 @@ impl Session {
     }
 
     /// Checks a law by its number; returns a `conformance::Check`.
-    pub async fn law(&self, number: usize, wide: bool, seed: u64) -> Result<String, JsError> {
+    pub async fn law(&self, number: usize, parallel: bool, seed: u64) -> Result<String, JsError> {
         let law = Law::ALL.get(number).ok_or_else(|| JsError::new("no such law"))?;
-        json(&law.check(&self.gpu, tuning(wide), seed).await)
+        json(&law.check(&self.gpu, tuning(parallel), seed).await)
     }
 
     /// Replays a trace from the bytes of its file; returns a `conformance::Check`.
-    pub async fn trace(&self, name: &str, bytes: &[u8], wide: bool) -> Result<String, JsError> {
+    pub async fn trace(&self, name: &str, bytes: &[u8], parallel: bool) -> Result<String, JsError> {
         let trace = Trace::parse(bytes)?;
-        json(&check_trace(name, &trace, &self.gpu, tuning(wide)).await)
+        json(&check_trace(name, &trace, &self.gpu, tuning(parallel)).await)
     }
 
     /// The best copy within a buffer of `bytes`, in GB/s, read and written bytes together.
@@ -102,8 +102,8 @@ impl Session {
     }
 }
 
-fn tuning(wide: bool) -> Tuning {
-    if wide { Tuning::GPU } else { Tuning::CPU }
+fn tuning(parallel: bool) -> Tuning {
+    if parallel { Tuning::GPU } else { Tuning::CPU }
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, JsError> {

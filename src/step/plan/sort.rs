@@ -5,7 +5,7 @@ use crate::step::shape::{DeviceShape, Grid, Launch};
 use crate::step::turns;
 use crate::{Form, Tuning};
 
-/// Pairs of a tile of the wide sort.
+/// Pairs per tile of the parallel sort.
 const PARALLEL_TILE: u32 = 2048;
 /// Most pairs of a tile of the serial sort, such that a walk over them and over the digits, of 12
 /// bits at most, is within the turns of an invocation.

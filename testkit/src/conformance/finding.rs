@@ -25,7 +25,7 @@ pub struct Check {
     pub kind: Kind,
     /// The law's or the trace's name.
     pub name: String,
-    /// `serial` or `wide`.
+    /// `serial` or `parallel`.
     pub tuning: &'static str,
     /// The largest differences, one line for each of `param`, `exp_avg` and `exp_avg_sq` that
     /// was compared.

@@ -2,21 +2,9 @@
 
 use super::finding::Finding;
 use super::setting::Setting;
-use crate::{Rng, encode};
+use crate::encode;
 use sparse_adam::reference::{Gradient, gather_values};
 use sparse_adam::{AdamOptions, Duplicates, Error, IndexDtype, SparseGrad};
-
-/// Bags of random lengths: an index and a bag's number per entry, and a value row per bag.
-fn bags(rng: &mut Rng, rows: usize, dim: usize, bags: usize) -> (Gradient<f32>, Vec<u32>) {
-    let (mut indices, mut map) = (Vec::new(), Vec::new());
-    for bag in 0..bags {
-        for _ in 0..rng.below(9) {
-            indices.push(rng.below(rows) as i64);
-            map.push(bag as u32);
-        }
-    }
-    (Gradient { indices, values: rng.floats(bags * dim) }, map)
-}
 
 pub(super) async fn shared_rows(on: Setting<'_>, finding: &mut Finding) -> Result<(), Error> {
     let cases = [(8, false), (8, true), (5, false), (5, true), (100, true)];
@@ -24,7 +12,7 @@ pub(super) async fn shared_rows(on: Setting<'_>, finding: &mut Finding) -> Resul
         let mut rng = on.rng(case as u64);
         let mut pair = on.single((60, dim), &mut rng)?;
         for _ in 0..2 {
-            let (bag, map) = bags(&mut rng, 60, dim, 150);
+            let (bag, map) = rng.bags(60, dim, 150);
             let weights = rng.floats(map.len());
             let indices = pair.hold(&encode(&bag.indices, IndexDtype::U32));
             let (values, value_map) = (pair.hold(&bag.values), pair.hold(&map));
@@ -88,7 +76,7 @@ pub(super) async fn accumulated(on: Setting<'_>, finding: &mut Finding) -> Resul
         let mut pair = on.single((60, dim), &mut rng)?;
         let mut all = rng.gradient(60, dim, 150);
         pair.try_set_grad(0, &all)?;
-        let (bag, map) = bags(&mut rng, 60, dim, 20);
+        let (bag, map) = rng.bags(60, dim, 20);
         let weights = rng.floats(map.len());
         let indices = pair.hold(&encode(&bag.indices, IndexDtype::U32));
         let (values, value_map) = (pair.hold(&bag.values), pair.hold(&map));
