@@ -25,6 +25,11 @@ struct PartialConfig {
     /// Where this level's sums go, and where those of the level below lie, in words.
     sums: u32,
     sums_below: u32,
+    /// 0, which no compiler knows (fragment `exact`).
+    zero: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 @group(0) @binding(0) var<uniform> config: PartialConfig;
@@ -64,7 +69,8 @@ fn sum_at_once(
     for (var i = 1u; i < entries; i++) {
         let term = term_at(start + i, values_at);
         for (var k = 0u; k < AT_ONCE; k++) {
-            sums[k] += value_of(term, min(column + k * pitch, last), values_at);
+            let value = value_of(term, min(column + k * pitch, last), values_at);
+            sums[k] = add(sums[k], value);
         }
     }
     return sums;
@@ -86,7 +92,7 @@ fn sum_sums(
         let first = config.sums_below + slot * width + at * LANE_WIDTH;
         sums[k] = load_partial(first);
         for (var i = 1u; i < items; i++) {
-            sums[k] += load_partial(first + i * width);
+            sums[k] = add(sums[k], load_partial(first + i * width));
         }
     }
     return sums;

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod arithmetic;
 mod before;
 mod cause;
 #[cfg(feature = "checkpoint")]
@@ -49,6 +50,7 @@ mod timestamps;
 mod tuning;
 mod upload;
 
+pub use arithmetic::Arithmetic;
 pub use cause::Cause;
 pub use chunk::CHUNK;
 pub use entries::{Duplicates, IndexDtype, NonFinite};

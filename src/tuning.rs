@@ -1,6 +1,7 @@
-//! Sizes per kind of adapter. They change the speed of a step, never a bit of its result.
+//! Sizes per kind of adapter, which change the speed of a step and never a bit of its result, and the
+//! arithmetic.
 
-use crate::Error;
+use crate::{Arithmetic, Error};
 use wgpu::{AdapterInfo, DeviceType};
 
 /// Which form of the stages runs.
@@ -45,6 +46,9 @@ pub struct Tuning {
     /// Whether rows are moved as 64-bit numbers where eight f32 divide a row and the device has
     /// `Features::SHADER_INT64`.
     pub u64_rows: bool,
+    /// How floats are computed with. The one field that results depend on, where
+    /// [`Arithmetic::Fast`] is not exact.
+    pub arithmetic: Arithmetic,
 }
 
 impl Tuning {
@@ -60,6 +64,7 @@ impl Tuning {
         sums_at_once: 8,
         small: 2048,
         u64_rows: true,
+        arithmetic: Arithmetic::Fast,
     };
 
     /// For GPUs.
@@ -74,6 +79,7 @@ impl Tuning {
         sums_at_once: 1,
         small: 1024,
         u64_rows: false,
+        arithmetic: Arithmetic::Exact,
     };
 
     /// Largest tile of [`Form::Serial`]'s update.

@@ -28,10 +28,10 @@ fn update_lane(row: u32, column: u32, sum: Lane) {
     var m = load_state(row, EXP_AVG, column);
     var v = load_state(row, EXP_AVG_SQ, column);
     let p = load_param(row, column);
-    m = m + (grad - m) * rule.one_minus_beta1;
-    v = v + (square(grad) - v) * rule.one_minus_beta2;
+    m = add(m, scale(subtract(grad, m), rule.one_minus_beta1));
+    v = add(v, scale(subtract(multiply(grad, grad), v), rule.one_minus_beta2));
     let direction = quotient(m, offset(root(v), rule.eps));
-    store_param(row, column, p - rule.step_size * direction);
+    store_param(row, column, subtract(p, scale(direction, rule.step_size)));
     store_state(row, EXP_AVG, column, m);
     store_state(row, EXP_AVG_SQ, column, v);
 }

@@ -7,23 +7,3 @@ fn unpack(stored: Stored) -> Lane {
 fn pack(lane: Lane) -> Stored {
     return lane;
 }
-
-fn negate(x: Lane) -> Lane {
-    return -x;
-}
-
-fn square(x: Lane) -> Lane {
-    return x * x;
-}
-
-fn root(x: Lane) -> Lane {
-    return sqrt(x);
-}
-
-fn quotient(x: Lane, y: Lane) -> Lane {
-    return x / y;
-}
-
-fn offset(x: Lane, y: f32) -> Lane {
-    return x + y;
-}

@@ -5,6 +5,11 @@ alias Stored = f32;
 alias Lane = f32;
 const LANE_WIDTH: u32 = 1u;
 
+/// What one operation handles, and as many u32 and i32.
+alias Part = f32;
+alias Bits = u32;
+alias Ints = i32;
+
 /// The bits of the exponent, all of which an infinity or a NaN has set.
 const EXPONENT: u32 = 0x7f800000u;
 

@@ -38,7 +38,7 @@ fn term_at(position: u32, values_at: ValueLayout) -> Term {
 fn value_of(term: Term, column: u32, values_at: ValueLayout) -> Lane {
     let value = load_value(term.value_row, column, values_at.columns, values_at.rows_per_window);
     if (WEIGHTED) {
-        return term.weight * value;
+        return scale(value, term.weight);
     }
     return value;
 }
@@ -48,7 +48,7 @@ fn value_of(term: Term, column: u32, values_at: ValueLayout) -> Lane {
 fn sum_terms(first: Term, start: u32, entries: u32, column: u32, values_at: ValueLayout) -> Lane {
     var sum = value_of(first, column, values_at);
     for (var i = 1u; i < entries; i++) {
-        sum += value_of(term_at(start + i, values_at), column, values_at);
+        sum = add(sum, value_of(term_at(start + i, values_at), column, values_at));
     }
     return sum;
 }

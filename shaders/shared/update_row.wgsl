@@ -21,9 +21,10 @@ struct UpdateConfig {
     first_wins: u32,
     /// 1: the caller promised that no row is named twice, and the positions are not sorted.
     unique: u32,
+    /// 0, which no compiler knows (fragment `exact`).
+    zero: u32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
 }
 
 @group(0) @binding(0) var<uniform> config: UpdateConfig;
@@ -63,7 +64,8 @@ fn add_chunks(first_chunk: Lane, head: u32, key: u32, column: u32) -> Lane {
             break;
         }
         let entries = items_in_run(start, 1u, config.keys.end, key);
-        sum += sum_terms(term_at(start, config.values), start, entries, column, config.values);
+        let first = term_at(start, config.values);
+        sum = add(sum, sum_terms(first, start, entries, column, config.values));
         start += CHUNK;
     }
     return sum;
@@ -79,7 +81,7 @@ fn add_partials(first_chunk: Lane, head: u32, key: u32, column: u32) -> Lane {
         let slot = (head - config.keys.first) / stride;
         let at = config.sums[level] + slot * width + column * LANE_WIDTH;
         for (var i = 1u; i < items; i++) {
-            sum += load_partial(at + i * width);
+            sum = add(sum, load_partial(at + i * width));
         }
         if (items < CHUNK) {
             break;

@@ -5,6 +5,11 @@ alias Stored = vec4<f32>;
 alias Lane = vec4<f32>;
 const LANE_WIDTH: u32 = 4u;
 
+/// What one operation handles, and as many u32 and i32.
+alias Part = vec4<f32>;
+alias Bits = vec4<u32>;
+alias Ints = vec4<i32>;
+
 /// The bits of the exponent, all of which an infinity or a NaN has set.
 const EXPONENT: u32 = 0x7f800000u;
 

@@ -3,11 +3,15 @@
 // For CPU adapters whose device has SHADER_INT64: they move memory number by number, whatever
 // the size of a number.
 
-/// What a binding of rows holds, and what is computed with. A matrix, because it has + and -,
-/// which a struct of two vectors has not.
+/// What a binding of rows holds, and what is computed with: two parts, as the columns of a matrix.
 alias Stored = vec4<u64>;
 alias Lane = mat2x4<f32>;
 const LANE_WIDTH: u32 = 8u;
+
+/// What one operation handles, and as many u32 and i32.
+alias Part = vec4<f32>;
+alias Bits = vec4<u32>;
+alias Ints = vec4<i32>;
 
 fn unpack_half(half: vec2<u64>) -> vec4<f32> {
     let words = vec4<u32>(u32(half.x), u32(half.x >> 32u), u32(half.y), u32(half.y >> 32u));
@@ -26,26 +30,6 @@ fn pack_half(half: vec4<f32>) -> vec2<u64> {
 
 fn pack(lane: Lane) -> Stored {
     return Stored(pack_half(lane[0]), pack_half(lane[1]));
-}
-
-fn negate(x: Lane) -> Lane {
-    return Lane(-x[0], -x[1]);
-}
-
-fn square(x: Lane) -> Lane {
-    return Lane(x[0] * x[0], x[1] * x[1]);
-}
-
-fn root(x: Lane) -> Lane {
-    return Lane(sqrt(x[0]), sqrt(x[1]));
-}
-
-fn quotient(x: Lane, y: Lane) -> Lane {
-    return Lane(x[0] / y[0], x[1] / y[1]);
-}
-
-fn offset(x: Lane, y: f32) -> Lane {
-    return Lane(x[0] + y, x[1] + y);
 }
 
 /// The bits of the exponent, all of which an infinity or a NaN has set.

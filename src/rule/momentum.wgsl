@@ -15,7 +15,7 @@ struct Rule {
 const FIELDS: u32 = 1u;
 
 fn update_lane(row: u32, column: u32, sum: Lane) {
-    let buffer = rule.momentum * load_state(row, 0u, column) + sum;
-    store_param(row, column, load_param(row, column) - rule.lr * buffer);
+    let buffer = add(scale(load_state(row, 0u, column), rule.momentum), sum);
+    store_param(row, column, subtract(load_param(row, column), scale(buffer, rule.lr)));
     store_state(row, 0u, column, buffer);
 }

@@ -3,8 +3,8 @@
 use super::access::{RowAccess, Values};
 use super::stages::{Fragment, Override, Stage};
 use super::width::Width;
-use crate::Tuning;
 use crate::rule::Rule;
+use crate::{Arithmetic, Tuning};
 
 /// A stage with what it is specialised for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,16 +70,18 @@ impl Kernel {
     }
 
     /// The complete WGSL.
-    pub fn wgsl(self) -> String {
+    pub fn wgsl(self, tuning: &Tuning) -> String {
         let spec = self.stage.spec();
-        let texts = spec.fragments.iter().map(|&fragment| self.text(fragment));
+        let texts = spec.fragments.iter().map(|&fragment| self.text(fragment, tuning));
         texts.chain([spec.wgsl]).collect()
     }
 
-    fn text(self, fragment: Fragment) -> &'static str {
+    fn text(self, fragment: Fragment, tuning: &Tuning) -> &'static str {
         match fragment {
             Fragment::Text(text) => text,
             Fragment::Lane => lane(self.access.width),
+            Fragment::Operations => operations(self.access.width),
+            Fragment::Arithmetic => arithmetic(tuning.arithmetic),
             Fragment::PartialSum => partial_sum(self.access.width),
             Fragment::Values => match self.access.values {
                 Values::One => include_str!("../../shaders/shared/values.wgsl"),
@@ -107,6 +109,21 @@ fn lane(width: Width) -> &'static str {
             include_str!("../../shaders/shared/flat.wgsl")
         ),
         Width::Vec8 => include_str!("../../shaders/shared/vec8.wgsl"),
+    }
+}
+
+fn operations(width: Width) -> &'static str {
+    match width {
+        Width::Scalar | Width::Vec4 => include_str!("../../shaders/shared/one_part.wgsl"),
+        Width::Vec8 => include_str!("../../shaders/shared/two_parts.wgsl"),
+    }
+}
+
+/// What [`operations`] are made of.
+pub(crate) fn arithmetic(arithmetic: Arithmetic) -> &'static str {
+    match arithmetic {
+        Arithmetic::Exact => include_str!("../../shaders/shared/exact.wgsl"),
+        Arithmetic::Fast => include_str!("../../shaders/shared/fast.wgsl"),
     }
 }
 

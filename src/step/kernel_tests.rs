@@ -25,7 +25,7 @@ const SIMPLE: [Stage; 12] = [
     Stage::Repeats,
 ];
 
-/// Every kernel that any table could need, with both tunings' overrides.
+/// Every kernel that any table could need, with both tunings' overrides and in both arithmetics.
 fn kernels() -> Vec<(Kernel, Tuning)> {
     let mut kernels = SIMPLE.map(Kernel::of).to_vec();
     for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
@@ -43,13 +43,15 @@ fn kernels() -> Vec<(Kernel, Tuning)> {
     for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallParallel] {
         kernels.push(Kernel::ingest(stage, true));
     }
-    let tunings = [Tuning::CPU, Tuning::GPU];
-    let both = |kernel: Kernel| {
+    let tunings = [Tuning::CPU, Tuning::GPU].into_iter().flat_map(|tuning| {
+        [Arithmetic::Exact, Arithmetic::Fast].map(|arithmetic| Tuning { arithmetic, ..tuning })
+    });
+    let each = |kernel: Kernel| {
         // A kernel's lanes never exceed its workgroup.
         let fits = move |tuning: &Tuning| kernel.access.lanes <= tuning.max_lanes;
-        tunings.into_iter().filter(fits).map(move |tuning| (kernel, tuning))
+        tunings.clone().filter(fits).map(move |tuning| (kernel, tuning))
     };
-    kernels.into_iter().flat_map(both).collect()
+    kernels.into_iter().flat_map(each).collect()
 }
 
 /// Whether the kernel needs 64-bit integers, which GL ES has not.
@@ -57,27 +59,27 @@ fn has_u64(kernel: Kernel) -> bool {
     kernel.access.width == Width::Vec8
 }
 
-fn validate(module: &Module, kernel: Kernel) -> ModuleInfo {
+fn validate(module: &Module, kernel: Kernel, tuning: &Tuning) -> ModuleInfo {
     let capabilities = match has_u64(kernel) {
         true => Capabilities::SHADER_INT64,
         false => Capabilities::empty(),
     };
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
-    validator
-        .validate(module)
-        .unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(&kernel.wgsl())))
+    validator.validate(module).unwrap_or_else(|error| {
+        panic!("{kernel:?}: {}", error.emit_to_string(&kernel.wgsl(tuning)))
+    })
 }
 
-fn parse(kernel: Kernel) -> Module {
-    let source = kernel.wgsl();
+fn parse(kernel: Kernel, tuning: &Tuning) -> Module {
+    let source = kernel.wgsl(tuning);
     naga::front::wgsl::parse_str(&source)
         .unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(&source)))
 }
 
 /// The kernel's module with its overrides filled in.
 fn specialised(kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
-    let module = parse(kernel);
-    let info = validate(&module, kernel);
+    let module = parse(kernel, tuning);
+    let info = validate(&module, kernel, tuning);
     let constants = kernel.constants(tuning);
     for (name, _) in &constants {
         // wgpu ignores a name that the shader does not have; browsers refuse it.
@@ -190,7 +192,7 @@ fn every_kernel_is_written_for_every_target() {
 
 /// Names and byte offsets of a WGSL struct's members, and its size.
 fn members(kernel: Kernel, name: &str) -> (Vec<(String, u32)>, u32) {
-    let module = parse(kernel);
+    let module = parse(kernel, &Tuning::GPU);
     let found = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name));
     let Some((_, naga::Type { inner: TypeInner::Struct { members, span }, .. })) = found else {
         panic!("{name} is not a struct of {kernel:?}");
@@ -261,7 +263,7 @@ fn host_structs_lie_as_the_shaders_read_them() {
     assert_layout!(Kernel::of(Stage::Repeats), Keys { first, end, base, sentinel });
     assert_layout!(
         simplest(Stage::Partial),
-        PartialConfig { keys, values, blocks, stride, sums, sums_below }
+        PartialConfig { keys, values, blocks, stride, sums, sums_below, zero, pad0, pad1, pad2 }
     );
     assert_layout!(update, ValueLayout { columns, rows_per_window, terms, slice });
     assert_layout!(
@@ -276,9 +278,9 @@ fn host_structs_lie_as_the_shaders_read_them() {
             levels,
             first_wins,
             unique,
+            zero,
             pad0,
             pad1,
-            pad2,
         }
     );
 }
@@ -320,7 +322,7 @@ fn rows_are_handled_as_wide_as_they_divide() {
 
 /// The value of a u32 constant of a stage.
 fn constant(kernel: Kernel, name: &str) -> u32 {
-    let module = parse(kernel);
+    let module = parse(kernel, &Tuning::GPU);
     let found = module.constants.iter().find(|(_, held)| held.name.as_deref() == Some(name));
     let (_, found) = found.unwrap_or_else(|| panic!("no constant {name}"));
     match module.global_expressions[found.init] {

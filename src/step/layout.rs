@@ -101,6 +101,10 @@ pub struct PartialConfig {
     pub stride: u32,
     pub sums: u32,
     pub sums_below: u32,
+    pub zero: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+    pub pad2: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -115,9 +119,9 @@ pub struct UpdateConfig {
     pub levels: u32,
     pub first_wins: u32,
     pub unique: u32,
+    pub zero: u32,
     pub pad0: u32,
     pub pad1: u32,
-    pub pad2: u32,
 }
 
 /// What a dispatch has at uniform binding 0.

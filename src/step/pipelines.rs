@@ -155,7 +155,7 @@ fn create(
     let build = |device: &Device| {
         let module = device.create_shader_module(ShaderModuleDescriptor {
             label,
-            source: ShaderSource::Wgsl(kernel.wgsl().into()),
+            source: ShaderSource::Wgsl(kernel.wgsl(tuning).into()),
         });
         let pipeline_layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
             label,

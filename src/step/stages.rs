@@ -36,8 +36,12 @@ pub enum Bound {
 #[derive(Clone, Copy, Debug)]
 pub enum Fragment {
     Text(&'static str),
-    /// How a row is read and computed with, by its width.
+    /// How a row is read, by its width.
     Lane,
+    /// How it is computed with, by its width.
+    Operations,
+    /// What those operations are made of, by the tuning's arithmetic.
+    Arithmetic,
     /// How a partial sum is read, by the width.
     PartialSum,
     /// How values are bound.
@@ -147,7 +151,7 @@ const TAKE_ENTRY: Fragment = shared!("take_entry");
 const STATUS: Fragment = shared!("status");
 
 use Bound::{Read, ReadWrite, Uniform};
-use Fragment::{Lane, PartialSum, Rule, Touch, Values};
+use Fragment::{Arithmetic, Lane, Operations, PartialSum, Rule, Touch, Values};
 use Override::{AtOnce, Interleave, Lanes, OfEntries, Plain, Strip, Tile, Weighted, Workgroup};
 
 const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
@@ -270,7 +274,10 @@ static STAGES: [Spec; 16] = [
         ..plain_spec(Stage::Repeats, "sparse_adam::repeats", file!("repeats"))
     },
     Spec {
-        fragments: &[Lane, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS, SUMS],
+        fragments: &[
+            Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS,
+            SUMS,
+        ],
         bound: &[Uniform, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup, Lanes, Weighted, OfEntries, AtOnce, Interleave],
@@ -278,8 +285,8 @@ static STAGES: [Spec; 16] = [
     },
     Spec {
         fragments: &[
-            Lane, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS, SUMS, HEADS, Rule,
-            UPDATE_ROW, Touch,
+            Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS,
+            SUMS, HEADS, Rule, UPDATE_ROW, Touch,
         ],
         bound: UPDATE,
         reads_values: true,
@@ -288,7 +295,8 @@ static STAGES: [Spec; 16] = [
     },
     Spec {
         fragments: &[
-            Lane, FORMATS, PartialSum, Values, GRID, SLICES, RUNS, SUMS, HEADS, Rule, UPDATE_ROW,
+            Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, SLICES, RUNS, SUMS,
+            HEADS, Rule, UPDATE_ROW,
         ],
         bound: UPDATE,
         reads_values: true,

@@ -1,7 +1,7 @@
 //! Tests that go on at random for as long as they are told, each time with other inputs.
 
 use crate::Rng;
-use sparse_adam::{Form, Tuning};
+use sparse_adam::{Arithmetic, Form, Tuning};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -69,5 +69,6 @@ pub fn random_tuning(rng: &mut Rng) -> Tuning {
     tuning.sums_at_once = 1 + rng.below(8) as u32;
     tuning.small = 1 + rng.below(if serial { 4096 } else { 1024 }) as u32;
     tuning.u64_rows = rng.below(2) == 0;
+    tuning.arithmetic = [Arithmetic::Exact, Arithmetic::Fast][rng.below(2)];
     tuning
 }

@@ -29,6 +29,7 @@ impl List<'_> {
                 stride: level.stride,
                 sums: level.sums,
                 sums_below,
+                ..Default::default()
             };
             sums_below = level.sums;
             let bound = [Bind::Sorted].into_iter().chain(live.values());
