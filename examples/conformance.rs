@@ -8,7 +8,9 @@
 use clap::Parser;
 use serde::Serialize;
 use sparse_adam::Tuning;
-use sparse_adam_testkit::conformance::{Adapter, Check, Law, check_trace, tuning_name};
+use sparse_adam_testkit::conformance::{
+    Adapter, Check, Law, TRAINING_HASH, check_trace, check_training, tuning_name,
+};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::Trace;
 use std::error::Error;
@@ -35,6 +37,8 @@ struct Args {
 #[derive(Serialize)]
 struct Report {
     seed: u64,
+    /// The hash of the standard training wherever there are the same bits.
+    training: String,
     adapters: Vec<AdapterReport>,
     passed: usize,
     failed: usize,
@@ -44,6 +48,8 @@ struct Report {
 #[derive(Serialize)]
 struct AdapterReport {
     adapter: Adapter,
+    /// The hash that the standard training ends with.
+    training: String,
     checks: Vec<Check>,
 }
 
@@ -96,27 +102,34 @@ async fn run(seed: u64, traces: &[(String, Trace)]) -> Result<Report, Box<dyn Er
                 checks.push(check_trace(name, trace, &gpu, tuning).await);
             }
         }
-        adapters.push(AdapterReport { adapter: Adapter::of(&gpu), checks });
+        let (training, check) = check_training(&gpu, Tuning::for_adapter(&gpu.info)).await;
+        checks.push(check);
+        adapters.push(AdapterReport { adapter: Adapter::of(&gpu), training, checks });
     }
     let all = adapters.iter().flat_map(|report| &report.checks);
     let passed = all.clone().filter(|check| check.ok).count();
     let failed = all.count() - passed;
-    Ok(Report { seed, adapters, passed, failed, ok: failed == 0 })
+    let training = format!("{TRAINING_HASH:016x}");
+    Ok(Report { seed, training, adapters, passed, failed, ok: failed == 0 })
 }
 
 fn print(report: &Report) {
-    for (number, AdapterReport { adapter, .. }) in report.adapters.iter().enumerate() {
-        let Adapter { name, backend, driver, exact, tuning, limits } = adapter;
+    for (number, AdapterReport { adapter, training, .. }) in report.adapters.iter().enumerate() {
+        let Adapter { name, backend, driver, class, tuning, limits, probe, .. } = adapter;
         println!("adapter {number}: {name}, {backend}, {driver}");
-        let held = if *exact { "the twin's bits" } else { "near the twin" };
-        println!("    held to {held}; sorts {tuning} by itself");
+        println!("    {class}; sorts {tuning} by itself");
+        if let Some(probe) = probe {
+            println!("    its own arithmetic: {}", probe.plain);
+            println!("    exact arithmetic: {}", probe.fenced);
+        }
+        println!("    a training of 2,000 steps ends with {training}");
         for (limit, value) in limits {
             println!("    {limit:38} {value:>14}");
         }
     }
     println!("\nlargest distance in units in the last place, or FAIL\n");
     print_table(&report.adapters);
-    for AdapterReport { adapter, checks } in &report.adapters {
+    for AdapterReport { adapter, checks, .. } in &report.adapters {
         for check in checks.iter().filter(|check| !check.ok) {
             let Check { name, tuning, wrong, .. } = check;
             println!(
@@ -127,6 +140,7 @@ fn print(report: &Report) {
             );
         }
     }
+    println!("\nwhere bits are the same, a training ends with {}", report.training);
     println!("\n{} passed, {} failed", report.passed, report.failed);
 }
 
@@ -141,7 +155,8 @@ fn print_table(adapters: &[AdapterReport]) {
         print!("{:>10}", format!("{number} {tuning}"));
     }
     println!();
-    for line in &first[..first.len() / tunings.len()] {
+    // The last check, the training, has no line: its hash says more.
+    for line in &first[..(first.len() - 1) / tunings.len()] {
         let kind = format!("{:?}", line.kind).to_lowercase();
         print!("{kind:7} {:40}", line.name);
         for column in adapters.iter().flat_map(|report| tunings.map(|tuning| (report, tuning))) {

@@ -18,9 +18,11 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    begin_counting(local);
     let start = (linear_workgroup(workgroup, grid) * WORKGROUP + local) * STRIP;
     let end = min(start + STRIP, config.capacity);
     for (var entry = start; entry < end; entry++) {
         pairs[config.first + entry] = take_entry(entry);
     }
+    end_counting(local);
 }

@@ -14,7 +14,8 @@ const SMALL: u32 = 1024u;
 @group(0) @binding(4) var<storage, read_write> pairs: array<vec2<u32>>;
 @group(0) @binding(5) var<storage, read_write> status: Status;
 
-/// Key and entry of each place. The pair itself waits in `pairs` until the order is known.
+/// Key and entry of each place. What else a pair holds is found once more when the order is known: what
+/// one invocation writes to storage, another of its dispatch need not see.
 var<workgroup> keys: array<u32, SMALL>;
 var<workgroup> entries: array<u32, SMALL>;
 
@@ -34,19 +35,18 @@ fn exchange(a: u32, b: u32) {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) local: u32) {
+    begin_counting(local);
     var size = 1u;
     while (size < config.capacity) {
         size *= 2u;
     }
-    var payloads: array<u32, 4>;
     for (var place = local; place < size; place += WORKGROUP) {
         // Places past the last entry go behind everything, the sentinel too.
-        var pair = vec2<u32>(0xffffffffu, 0u);
+        var key = 0xffffffffu;
         if (place < config.capacity) {
-            pair = take_entry(place);
-            pairs[config.first + place] = pair;
+            key = take_entry(place).x;
         }
-        keys[place] = pair.x;
+        keys[place] = key;
         entries[place] = place;
     }
     for (var run = 2u; run <= size; run *= 2u) {
@@ -61,20 +61,15 @@ fn main(@builtin(local_invocation_index) local: u32) {
             }
         }
     }
-    storageBarrier();
     workgroupBarrier();
-    for (var i = 0u; i < 4u; i++) {
-        let place = local + i * WORKGROUP;
-        if (place < config.capacity) {
-            payloads[i] = pairs[config.first + entries[place]].y;
+    for (var place = local; place < config.capacity; place += WORKGROUP) {
+        let key = keys[place];
+        let entry = entries[place];
+        var payload = 0u;
+        if (key != config.sentinel) {
+            payload = payload_of(entry, value_row_of(entry, key - config.key_base));
         }
+        pairs[config.first + place] = vec2<u32>(key, payload);
     }
-    storageBarrier();
-    workgroupBarrier();
-    for (var i = 0u; i < 4u; i++) {
-        let place = local + i * WORKGROUP;
-        if (place < config.capacity) {
-            pairs[config.first + place] = vec2<u32>(keys[place], payloads[i]);
-        }
-    }
+    end_counting(local);
 }

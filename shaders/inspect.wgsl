@@ -36,13 +36,7 @@ fn row_is_finite(row: u32) -> bool {
     return true;
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) grid: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let entry = linear_workgroup(workgroup, grid) * WORKGROUP + local;
+fn inspect_entry(entry: u32) {
     let entries = config.entries;
     if (entry >= entries.capacity) {
         return;
@@ -66,4 +60,15 @@ fn main(
     if (config.skip == 1u) {
         pairs[at].x = entries.sentinel;
     }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    begin_counting(local);
+    inspect_entry(linear_workgroup(workgroup, grid) * WORKGROUP + local);
+    end_counting(local);
 }

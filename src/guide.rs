@@ -7,6 +7,7 @@ pub mod embedding {}
 
 /// What runs where.
 #[doc = ""]
+#[doc = "[numerics]: architecture#numerics"]
 #[doc = "[reliability]: reliability"]
 #[doc = ""]
 #[doc = include_str!("../docs/backends.md")]

@@ -1,5 +1,6 @@
 //! Hyperparameters of a parameter group.
 
+use crate::power::power;
 use crate::{Error, Param, serde_with};
 
 /// Hyperparameters of SparseAdam, with PyTorch's defaults.
@@ -27,7 +28,9 @@ pub struct AdamOptions {
     #[serde(serialize_with = "serde_with::finite")]
     pub betas: (f64, f64),
     /// Added to the denominator; finite, and at least 1.2e-38, the smallest normal f32: without it a
-    /// zero gradient on zero moments is 0 / 0. Default 1e-8.
+    /// zero gradient on zero moments is 0 / 0. On a device that flushes subnormal numbers
+    /// ([`Findings::flushed`](crate::Findings::flushed)) keep it at 1e-13 or above: a second moment below
+    /// 1.2e-38 is 0 there, and what stands in for its root is `eps` alone. Default 1e-8.
     #[serde(serialize_with = "serde_with::finite")]
     pub eps: f64,
     /// Ascend instead of descend: the gradient is negated. Default false.
@@ -85,9 +88,8 @@ impl AdamOptions {
 
     /// `lr * sqrt(1 - beta2^t) / (1 - beta1^t)` at step count `step` (from 1), in f64.
     pub(crate) fn step_size(&self, step: u64) -> f64 {
-        let t = step as f64;
-        let correction1 = 1.0 - self.betas.0.powf(t);
-        let correction2 = 1.0 - self.betas.1.powf(t);
+        let correction1 = 1.0 - power(self.betas.0, step);
+        let correction2 = 1.0 - power(self.betas.1, step);
         self.lr * correction2.sqrt() / correction1
     }
 }

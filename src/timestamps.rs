@@ -24,7 +24,9 @@ impl Timed {
 
 /// Where [`SparseAdam::step_with_timestamps`](crate::SparseAdam::step_with_timestamps) writes the
 /// GPU's clock: query `first + 2 k` when stage `k` of [`TIMED_STAGES`] begins, the next one when it
-/// ends. A stage that a step does not need begins and ends at once.
+/// ends. A stage that a step does not need begins and ends at once; on
+/// Metal, where a pass without a dispatch writes no time, both of its queries are 0 instead, and some
+/// versions of macOS write 0 for all: look before you believe.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Timestamps<'a> {

@@ -2,7 +2,7 @@
 //! arithmetic.
 
 use crate::{Arithmetic, Error};
-use wgpu::{AdapterInfo, DeviceType};
+use wgpu::{AdapterInfo, Backend, DeviceType};
 
 /// Which form of the stages runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,7 +93,14 @@ impl Tuning {
         let name = info.name.to_lowercase();
         let is_cpu = info.device_type == DeviceType::Cpu
             || software.iter().any(|known| name.contains(known));
-        if is_cpu { Self::CPU } else { Self::GPU }
+        match is_cpu {
+            false => Self::GPU,
+            // Mesa reorders sums in shaders that come as GLSL, which promises less than SPIR-V.
+            true if info.backend == Backend::Gl => {
+                Self { arithmetic: Arithmetic::Exact, ..Self::CPU }
+            }
+            true => Self::CPU,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {

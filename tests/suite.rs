@@ -16,6 +16,7 @@ mod suite {
     mod laws;
     mod limits;
     mod links;
+    mod not_finite;
     mod orders;
     mod places;
     mod rates;

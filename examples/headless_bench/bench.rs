@@ -3,7 +3,7 @@
 use crate::cases::Case;
 use crate::elements::{initial, values};
 use sparse_adam::{
-    AdamOptions, Duplicates, Error, Param, ParamId, SparseAdam, SparseGrad, Timestamps,
+    AdamOptions, Duplicates, Error, Param, ParamId, SparseAdam, SparseGrad, Timestamps, Tuning,
 };
 use sparse_adam_testkit::headless::Gpu;
 use std::time::{Duration, Instant};
@@ -31,8 +31,8 @@ pub struct Stepped {
 }
 
 impl<'a> Bench<'a> {
-    pub fn new(gpu: &'a Gpu, case: &Case) -> Result<Self, Error> {
-        let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, AdamOptions::default())?;
+    pub fn new(gpu: &'a Gpu, tuning: Tuning, case: &Case) -> Result<Self, Error> {
+        let mut optimizer = gpu.optimizer(AdamOptions::default(), tuning)?;
         let tables = (0..case.tables).map(|table| Table::new(gpu, &mut optimizer, case, table));
         let tables = tables.collect::<Result<_, _>>()?;
         gpu.wait()?;

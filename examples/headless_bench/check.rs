@@ -3,8 +3,8 @@
 use crate::bench::{Bench, Table};
 use crate::cases::Case;
 use crate::elements::{initial, values};
+use sparse_adam::AdamOptions;
 use sparse_adam::reference::{self, Gradient};
-use sparse_adam::{AdamOptions, Form};
 use std::error::Error;
 
 /// Steps before the check.
@@ -38,10 +38,9 @@ pub fn check(bench: &mut Bench<'_>, case: &Case) -> Result<Vec<Expected>, Box<dy
     Ok(checked)
 }
 
-/// Whether bits must be equal: on an adapter that is a CPU, nothing fuses and all is rounded
-/// correctly.
+/// Whether bits must be equal.
 pub fn is_exact(bench: &Bench<'_>) -> bool {
-    bench.optimizer.tuning().form == Form::Serial
+    bench.gpu.has_bits_of_twin(bench.optimizer.tuning())
 }
 
 /// The twin's tables hold only the rows that are named: no other row has a part in a step.

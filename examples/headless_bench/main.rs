@@ -25,6 +25,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use report::{Report, Sink};
 use run::Plan;
 use scaling::Scaling;
+use sparse_adam::{Arithmetic, Tuning};
 use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::path::PathBuf;
@@ -66,6 +67,9 @@ struct Options {
     /// A curve: time against one quantity, all others fixed
     #[arg(long, value_enum)]
     scaling: Option<Scaling>,
+    /// How floats are computed with [default: as the adapter needs]
+    #[arg(long, value_parser = ["exact", "fast"])]
+    arithmetic: Option<String>,
     /// Print one JSON object a case
     #[arg(long)]
     json: bool,
@@ -101,8 +105,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     for case in &cases {
         bar.set_prefix(case.name.clone());
         let plan = Plan { steps: options.steps, dump: options.dump_ids.as_deref(), bar: &bar };
-        let measured =
-            run::run(&gpu, case, plan).map_err(|error| format!("{}: {error}", case.name))?;
+        let measured = run::run(&gpu, options.tuning(&gpu), case, plan)
+            .map_err(|error| format!("{}: {error}", case.name))?;
         let report = Report::new(&gpu, case, &measured, copy_gbps);
         bar.suspend(|| sink.write(&report))?;
         bar.inc(1);
@@ -130,6 +134,17 @@ impl Options {
         };
         cases.iter().try_for_each(Case::validate)?;
         Ok(cases)
+    }
+
+    /// The adapter's own tuning, with the arithmetic that is asked for.
+    fn tuning(&self, gpu: &Gpu) -> Tuning {
+        let mut tuning = Tuning::for_adapter(&gpu.info);
+        match self.arithmetic.as_deref() {
+            Some("exact") => tuning.arithmetic = Arithmetic::Exact,
+            Some(_) => tuning.arithmetic = Arithmetic::Fast,
+            None => {}
+        }
+        tuning
     }
 
     /// The case that the options describe, if they describe one.

@@ -6,6 +6,7 @@ use crate::check::{self, Expected};
 use crate::dump::dump;
 use crate::gpu_clock::{GpuClock, STAGES};
 use indicatif::ProgressBar;
+use sparse_adam::Tuning;
 use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::path::Path;
@@ -46,9 +47,14 @@ pub struct Measured {
     pub exact: bool,
 }
 
-pub fn run(gpu: &Gpu, case: &Case, plan: Plan<'_>) -> Result<Measured, Box<dyn Error>> {
+pub fn run(
+    gpu: &Gpu,
+    tuning: Tuning,
+    case: &Case,
+    plan: Plan<'_>,
+) -> Result<Measured, Box<dyn Error>> {
     plan.bar.set_message("uploading");
-    let mut bench = Bench::new(gpu, case)?;
+    let mut bench = Bench::new(gpu, tuning, case)?;
     plan.bar.set_message("checking against the CPU twin");
     let checked = check::check(&mut bench, case)?;
     if let Some(folder) = plan.dump {

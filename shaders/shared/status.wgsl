@@ -17,8 +17,8 @@ const OVER_CAPACITY: u32 = 5u;
 /// 2^32, so none wraps to a number that looks clean.
 const FULL: u32 = 0xc0000000u;
 
-fn count_one(counter: u32) {
+fn add_to_status(counter: u32, count: u32) {
     if (atomicLoad(&status.counts[counter]) < FULL) {
-        atomicAdd(&status.counts[counter], 1u);
+        atomicAdd(&status.counts[counter], count);
     }
 }

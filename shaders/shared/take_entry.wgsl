@@ -66,6 +66,12 @@ fn value_row_of(entry: u32, row: u32) -> u32 {
     return select(entry, row, config.value_origin == VALUES_BY_ROW);
 }
 
+// What a pair holds beside its key.
+fn payload_of(entry: u32, value_row: u32) -> u32 {
+    let weighted = config.weighted == 1u;
+    return select(config.value_base + value_row, config.entry_base + entry, weighted);
+}
+
 fn take_entry(entry: u32) -> vec2<u32> {
     let refused = vec2<u32>(config.sentinel, 0u);
     if (entry == 0u && count.entries > config.capacity) {
@@ -88,7 +94,5 @@ fn take_entry(entry: u32) -> vec2<u32> {
         count_one(BAD_VALUE_ROW);
         return refused;
     }
-    let weighted = config.weighted == 1u;
-    let payload = select(config.value_base + value_row, config.entry_base + entry, weighted);
-    return vec2<u32>(config.key_base + row, payload);
+    return vec2<u32>(config.key_base + row, payload_of(entry, value_row));
 }

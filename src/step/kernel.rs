@@ -4,7 +4,7 @@ use super::access::{RowAccess, Values};
 use super::stages::{Fragment, Override, Stage};
 use super::width::Width;
 use crate::rule::Rule;
-use crate::{Arithmetic, Tuning};
+use crate::{Arithmetic, Form, Tuning};
 
 /// A stage with what it is specialised for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +92,10 @@ impl Kernel {
                     include_str!("../../shaders/shared/no_touch.wgsl")
                 }
                 _ => include_str!("../../shaders/shared/touch.wgsl"),
+            },
+            Fragment::Counts => match tuning.form {
+                Form::Serial => include_str!("../../shaders/shared/counts_serial.wgsl"),
+                Form::Parallel => include_str!("../../shaders/shared/counts_parallel.wgsl"),
             },
             Fragment::Rule => self.rule.map_or("", |rule| rule.wgsl),
         }

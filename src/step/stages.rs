@@ -49,6 +49,8 @@ pub enum Fragment {
     /// Reading a row ahead, where that is possible.
     Touch,
     Rule,
+    /// How refused entries are counted, by the tuning's form.
+    Counts,
 }
 
 /// A number that a stage's pipeline is specialised by.
@@ -151,7 +153,7 @@ const TAKE_ENTRY: Fragment = shared!("take_entry");
 const STATUS: Fragment = shared!("status");
 
 use Bound::{Read, ReadWrite, Uniform};
-use Fragment::{Arithmetic, Lane, Operations, PartialSum, Rule, Touch, Values};
+use Fragment::{Arithmetic, Counts, Lane, Operations, PartialSum, Rule, Touch, Values};
 use Override::{AtOnce, Interleave, Lanes, OfEntries, Plain, Strip, Tile, Weighted, Workgroup};
 
 const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
@@ -166,13 +168,13 @@ const fn plain_spec(stage: Stage, label: &'static str, wgsl: &'static str) -> Sp
 
 static STAGES: [Spec; 16] = [
     Spec {
-        fragments: &[GRID, ENTRIES, STATUS, TAKE_ENTRY],
+        fragments: &[GRID, ENTRIES, STATUS, Counts, TAKE_ENTRY],
         bound: INGEST,
         overrides: &[Workgroup, Plain, Strip],
         ..plain_spec(Stage::Ingest, "sparse_adam::ingest", file!("ingest"))
     },
     Spec {
-        fragments: &[ENTRIES, STATUS, TAKE_ENTRY, RUNS, HEADS, LIST_HEADS],
+        fragments: &[ENTRIES, STATUS, Counts, TAKE_ENTRY, RUNS, HEADS, LIST_HEADS],
         bound: INGEST,
         overrides: &[Plain],
         ..plain_spec(
@@ -182,7 +184,7 @@ static STAGES: [Spec; 16] = [
         )
     },
     Spec {
-        fragments: &[ENTRIES, STATUS, TAKE_ENTRY],
+        fragments: &[ENTRIES, STATUS, Counts, TAKE_ENTRY],
         bound: INGEST,
         overrides: &[Plain],
         ..plain_spec(
@@ -198,7 +200,7 @@ static STAGES: [Spec; 16] = [
         ..plain_spec(Stage::Weigh, "sparse_adam::weigh", file!("weigh"))
     },
     Spec {
-        fragments: &[Lane, FORMATS, Values, GRID, ENTRIES, STATUS],
+        fragments: &[Lane, FORMATS, Values, GRID, ENTRIES, STATUS, Counts],
         bound: &[Uniform, ReadWrite, ReadWrite, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup],
@@ -268,7 +270,7 @@ static STAGES: [Spec; 16] = [
         ..plain_spec(Stage::Heads, "sparse_adam::heads", file!("heads"))
     },
     Spec {
-        fragments: &[GRID, STATUS, RUNS],
+        fragments: &[GRID, STATUS, Counts, RUNS],
         bound: &[Uniform, Read, ReadWrite],
         overrides: &[Workgroup],
         ..plain_spec(Stage::Repeats, "sparse_adam::repeats", file!("repeats"))

@@ -3,7 +3,7 @@
 use crate::conformance::Finding;
 use crate::headless::Gpu;
 use pollster::block_on;
-use sparse_adam::Tuning;
+use sparse_adam::{Arithmetic, Tuning};
 use std::sync::OnceLock;
 
 /// Every adapter present, opened once. Their names go to stderr.
@@ -19,23 +19,51 @@ pub fn gpus() -> &'static [Gpu] {
     })
 }
 
-/// Every adapter with its own tuning, and with that of the other kind.
+/// Every adapter in both forms, each with an arithmetic that has the twin's bits there, if there is one: the
+/// serial form with the adapter's own operations, where they will do, the parallel one with
+/// [`Arithmetic::Exact`].
 ///
 /// # Panics
 /// Where there is no adapter.
 pub fn variants() -> Vec<(&'static Gpu, Tuning)> {
-    let both = |gpu| [(gpu, Tuning::CPU), (gpu, Tuning::GPU)];
+    let both = |gpu: &'static Gpu| {
+        let serial = match gpu.has_bits_of_twin(&Tuning::CPU) {
+            true => Tuning::CPU,
+            false => with(Arithmetic::Exact, Tuning::CPU),
+        };
+        [(gpu, serial), (gpu, Tuning::GPU)]
+    };
     gpus().iter().flat_map(both).collect()
 }
 
-/// Compares a tensor with what was expected: the bits where the adapter is
-/// [exact](crate::conformance::is_exact), else within [`bound`](crate::conformance::bound).
+/// Every adapter in both forms with the arithmetics that [`variants`] leaves out.
+///
+/// # Panics
+/// Where there is no adapter.
+pub fn other_variants() -> Vec<(&'static Gpu, Tuning)> {
+    let other = |(gpu, tuning): (&'static Gpu, Tuning)| {
+        let arithmetic = match tuning.arithmetic {
+            Arithmetic::Fast => Arithmetic::Exact,
+            _ => Arithmetic::Fast,
+        };
+        (gpu, with(arithmetic, tuning))
+    };
+    variants().into_iter().map(other).collect()
+}
+
+fn with(arithmetic: Arithmetic, mut tuning: Tuning) -> Tuning {
+    tuning.arithmetic = arithmetic;
+    tuning
+}
+
+/// Compares a tensor with what was expected of the tuning: the bits where the adapter
+/// [has them](Gpu::has_bits_of_twin), else within [`bound`](crate::conformance::bound).
 ///
 /// # Panics
 /// Where they are further apart, with `what` and the first element that is.
-pub fn assert_tensor(gpu: &Gpu, what: &str, found: &[f32], expected: &[f32]) {
+pub fn assert_tensor((gpu, tuning): (&Gpu, Tuning), what: &str, found: &[f32], expected: &[f32]) {
     let mut finding = Finding::default();
-    finding.tensor(&gpu.info, "tensor".into(), found, expected);
+    finding.tensor(gpu.has_bits_of_twin(&tuning), "tensor".into(), found, expected);
     assert_finding(&finding, gpu, what);
 }
 

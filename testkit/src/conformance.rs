@@ -22,11 +22,13 @@ mod kernels;
 mod law;
 mod laws;
 mod setting;
+mod training;
 mod turns;
 mod values;
 
 pub use finding::{Check, Kind};
 pub use law::Law;
+pub use training::{TRAINING_HASH, training_hash, training_hash_of_twin};
 pub use turns::TURNS;
 
 pub(crate) use finding::Finding;
@@ -34,8 +36,7 @@ pub(crate) use finding::Finding;
 use crate::headless::Gpu;
 use crate::trace::{Tolerance, Trace};
 use serde::Serialize;
-use sparse_adam::{Form, Tuning};
-use wgpu::{AdapterInfo, DeviceType};
+use sparse_adam::{Form, Probe, Tuning};
 
 /// What an adapter is, and how large a problem it takes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,8 +47,12 @@ pub struct Adapter {
     pub backend: String,
     /// Its driver and that driver's version, where known.
     pub driver: String,
-    /// Whether it is held to the twin's bits ([`is_exact`]).
-    pub exact: bool,
+    /// `same bits` as the twin, or `within the bound` ([`bound`]), with its own tuning.
+    pub class: &'static str,
+    /// Whether it is a CPU in disguise, as far as it tells.
+    pub software: bool,
+    /// What its arithmetic was found to do: why it is of that class.
+    pub probe: Option<Probe>,
     /// The sort that its own tuning uses: `serial` or `parallel`.
     pub tuning: &'static str,
     /// The limits that matter here, by wgpu's names.
@@ -59,12 +64,15 @@ impl Adapter {
     pub fn of(gpu: &Gpu) -> Self {
         let info = &gpu.info;
         let limits = gpu.device.limits();
+        let own = Tuning::for_adapter(info);
         Self {
             name: info.name.clone(),
             backend: info.backend.to_string(),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
-            exact: is_exact(info),
-            tuning: tuning_name(&Tuning::for_adapter(info)),
+            class: if gpu.has_bits_of_twin(&own) { "same bits" } else { "within the bound" },
+            software: own.form == Form::Serial,
+            probe: gpu.probe,
+            tuning: tuning_name(&own),
             limits: vec![
                 ("max_buffer_size", limits.max_buffer_size),
                 ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
@@ -93,25 +101,37 @@ impl Adapter {
     }
 }
 
-/// Whether an adapter is known to round correctly and not to fuse, so that its bits must be the
-/// twin's: the software ones. Others are held to [`bound`].
-pub fn is_exact(info: &AdapterInfo) -> bool {
-    let name = info.name.to_lowercase();
-    info.device_type == DeviceType::Cpu || name.contains("llvmpipe") || name.contains("swiftshader")
-}
-
-/// How near an adapter must come to the twin: its bits, or within `1e-6 + 2e-6 |x|` over the few
-/// steps of a law, whose values are about 1.
-pub fn bound(info: &AdapterInfo) -> Tolerance {
-    if is_exact(info) {
-        return Tolerance { rtol: 0.0, atol: 0.0 };
+/// How near results must come to the twin's: their bits, or within `1e-6 + 2e-6 |x|` over the few steps
+/// of a law, whose values are about 1.
+pub fn bound(has_bits_of_twin: bool) -> Tolerance {
+    match has_bits_of_twin {
+        true => Tolerance { rtol: 0.0, atol: 0.0 },
+        false => Tolerance { rtol: 2e-6, atol: 1e-6 },
     }
-    Tolerance { rtol: 2e-6, atol: 1e-6 }
 }
 
 /// `serial` or `parallel`: the name of a tuning's form.
 pub fn tuning_name(tuning: &Tuning) -> &'static str {
     if tuning.form == Form::Serial { "serial" } else { "parallel" }
+}
+
+/// Runs the standard training: the hash it ends with, and whether it is [`TRAINING_HASH`] where it must be.
+pub async fn check_training(gpu: &Gpu, tuning: Tuning) -> (String, Check) {
+    let mut finding = Finding::default();
+    let hash = match training_hash(gpu, tuning).await {
+        Ok(hash) if hash == TRAINING_HASH || !gpu.has_bits_of_twin(&tuning) => {
+            format!("{hash:016x}")
+        }
+        Ok(hash) => {
+            finding.fail(format!("it ended with {hash:016x}, not with {TRAINING_HASH:016x}"));
+            format!("{hash:016x}")
+        }
+        Err(error) => {
+            finding.fail(error.to_string());
+            "nothing".into()
+        }
+    };
+    (hash, finding.check(Kind::Law, "a training of 2,000 steps", &tuning))
 }
 
 /// Replays a trace, within its own tolerance.

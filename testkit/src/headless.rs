@@ -12,7 +12,7 @@ use choice::{choose, instance, listed, named, wanted_name};
 use futures::channel::oneshot;
 use kits::Kits;
 use scopes::Asked;
-use sparse_adam::{AdamOptions, Error, Region, SparseAdam, Tuning};
+use sparse_adam::{AdamOptions, Error, Probe, Region, SparseAdam, Tuning};
 use wgpu::{
     Adapter, AdapterInfo, Buffer, BufferDescriptor, BufferUsages, COPY_BUFFER_ALIGNMENT,
     CommandEncoder, CommandEncoderDescriptor, Device, DeviceDescriptor, Features, Limits, PollType,
@@ -23,6 +23,9 @@ use wgpu::{
 const USAGES: BufferUsages =
     BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
 
+/// Any will do: a device that is wrong in one case of thousands is wrong in some of every draw.
+const PROBE_SEED: u64 = 1;
+
 /// A device and its queue.
 #[derive(Clone, Debug)]
 pub struct Gpu {
@@ -32,14 +35,32 @@ pub struct Gpu {
     pub device: Device,
     /// Its queue.
     pub queue: Queue,
+    /// What its float arithmetic was found to do, where it was tried.
+    pub probe: Option<Probe>,
     kits: Kits,
 }
 
 impl Gpu {
-    /// A device that is open already.
+    /// A device that is open already, and whose arithmetic nobody has tried.
     #[must_use]
     pub fn new(device: Device, queue: Queue) -> Self {
-        Self { info: device.adapter_info(), device, queue, kits: Kits::default() }
+        Self { info: device.adapter_info(), device, queue, probe: None, kits: Kits::default() }
+    }
+
+    /// The same, with its arithmetic tried ([`Probe::run`]).
+    ///
+    /// # Errors
+    /// Those of [`Probe::run`].
+    pub async fn probed(self) -> Result<Self, Error> {
+        let probe = Some(Probe::run(&self.device, &self.queue, PROBE_SEED).await?);
+        Ok(Self { probe, ..self })
+    }
+
+    /// Whether results with this tuning must have the bits of the CPU twin: as the probe found, or false
+    /// where there was none.
+    #[must_use]
+    pub fn has_bits_of_twin(&self, tuning: &Tuning) -> bool {
+        self.probe.is_some_and(|probe| probe.has_bits_of_twin(tuning.arithmetic))
     }
 
     /// An optimizer on the device, with the pipelines of earlier ones of its tuning.
@@ -110,7 +131,7 @@ impl Gpu {
             ..Default::default()
         };
         match adapter.request_device(&descriptor).await {
-            Ok((device, queue)) => Ok(Self { info, ..Self::new(device, queue) }),
+            Ok((device, queue)) => Self { info, ..Self::new(device, queue) }.probed().await,
             Err(error) => {
                 Err(Error::DeviceLost { reason: format!("opening {}: {error}", info.name) })
             }

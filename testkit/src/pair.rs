@@ -228,6 +228,7 @@ impl<'a> Pair<'a> {
     /// # Errors
     /// As [`Gpu::read`].
     pub(crate) async fn compare(&self, finding: &mut Finding) -> Result<(), Error> {
+        let has_bits = self.gpu.has_bits_of_twin(self.optimizer.tuning());
         for (number, twin) in self.twins.iter().enumerate() {
             let (found, is_whole) = self.try_table(number).await?;
             finding.holds("bytes around a parameter were written", is_whole);
@@ -239,7 +240,7 @@ impl<'a> Pair<'a> {
             ];
             for (tensor, found, expected) in tensors {
                 let name = format!("{} x {}, p{number}/{tensor}", twin.rows(), twin.dim);
-                finding.tensor(&self.gpu.info, name, found, expected);
+                finding.tensor(has_bits, name, found, expected);
             }
         }
         Ok(())

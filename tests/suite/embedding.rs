@@ -93,7 +93,7 @@ fn parts_are_one_table() {
         reference::step(&mut twin, &grad, &defaults);
         let read = |buffer| pollster::block_on(gpu.read::<f32>(buffer)).unwrap();
         let found: Vec<f32> = buffers.iter().flat_map(read).collect();
-        assert_tensor(gpu, "parts", &found, &twin.param);
+        assert_tensor((gpu, tuning), "parts", &found, &twin.param);
     }
 }
 
@@ -137,7 +137,7 @@ fn one_pool_buffer_holds_everything() {
         let values = reference::gather_values(&grad.values, dim, &map, Some(&weights));
         reference::step(&mut twin, &Gradient { indices: grad.indices, values }, &defaults);
         let found: Vec<f32> = pollster::block_on(gpu.read(slice(0))).unwrap();
-        assert_tensor(gpu, "pool", &found, &twin.param);
+        assert_tensor((gpu, tuning), "pool", &found, &twin.param);
     }
 }
 

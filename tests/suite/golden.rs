@@ -1,7 +1,7 @@
 //! Every golden trace, on the twin and on every adapter in every tuning.
 
 use sparse_adam_testkit::trace::{Comparison, Trace};
-use sparse_adam_testkit::variants;
+use sparse_adam_testkit::{other_variants, variants};
 use std::path::PathBuf;
 
 fn traces() -> Vec<(PathBuf, Trace)> {
@@ -35,7 +35,7 @@ fn the_twin_agrees_with_torch() {
 #[test]
 fn every_adapter_agrees_with_torch() {
     for (path, trace) in traces() {
-        for (gpu, tuning) in variants() {
+        for (gpu, tuning) in variants().into_iter().chain(other_variants()) {
             let replay = trace.replay(gpu, Some(tuning), trace.recipe.tolerance);
             let comparisons = pollster::block_on(replay).unwrap();
             assert_within(&path, &gpu.describe(), &comparisons);

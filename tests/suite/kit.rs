@@ -1,7 +1,6 @@
 //! The test kit itself: what it finds on every adapter, and that it can find something.
 
 use pollster::block_on;
-use sparse_adam_testkit::conformance::is_exact;
 use sparse_adam_testkit::conformance::{Adapter, Kind, Law, check_trace};
 use sparse_adam_testkit::trace::Trace;
 use sparse_adam_testkit::{Inspected, Pair, Poisoned, Rng, gpus, variants};
@@ -81,13 +80,13 @@ fn a_table_that_differs_from_its_twin_is_found() {
         pair.assert_equal("as it is");
         let value = pair.twins[0].param[7];
         // A bit, where bits are asked for; 0 and -0 differ in one.
-        let other = if is_exact(&gpu.info) { value.next_up() } else { value + 1e-3 };
+        let other = if gpu.has_bits_of_twin(&tuning) { value.next_up() } else { value + 1e-3 };
         pair.twins[0].param[7] = other;
         let compared = catch_unwind(AssertUnwindSafe(|| pair.assert_equal("another value")));
         let told = compared.unwrap_err().downcast::<String>().unwrap();
         assert!(told.contains("another value") && told.contains("20 x 3, p0/param"), "{told}");
         pair.twins[0].param[7] = value;
-        if is_exact(&gpu.info) {
+        if gpu.has_bits_of_twin(&tuning) {
             let zeroed = Poisoned::new(gpu, &[0f32; 60]);
             pair.optimizer.replace_param(pair.ids[0], zeroed.region.clone()).unwrap();
             pair.params[0] = zeroed;

@@ -186,7 +186,7 @@ fn two_axes_are_one_row() {
         gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
         let mut twin = Table::new(values, dim);
         reference::step(&mut twin, &grad, &defaults);
-        assert_tensor(gpu, "two axes", &param.read::<f32>(gpu), &twin.param);
+        assert_tensor((gpu, tuning), "two axes", &param.read::<f32>(gpu), &twin.param);
         assert_eq!(pollster::block_on(optimizer.status(id)).unwrap().out_of_range, 1);
     }
 }

@@ -47,9 +47,15 @@ export async function runChecks(session, laws, results) {
   byId('checks-result').hidden = false;
   const seed = BigInt(byId('checks-seed').value || 0);
   const checks = [];
-  results.conformance = { seed: Number(seed), checks };
+  const training = {};
+  results.conformance = { seed: Number(seed), training, checks };
   try {
     const tasks = await plan(session, laws, seed);
+    tasks.push({ name: 'a training of 2,000 steps', run: async () => {
+      const [hash, everywhere, check] = JSON.parse(await session.training());
+      Object.assign(training, { hash, everywhere });
+      return JSON.stringify(check);
+    } });
     for (const [at, task] of tasks.entries()) {
       running.show(at / tasks.length, `${at + 1} of ${tasks.length}: ${task.name}`);
       await breathe();
@@ -63,7 +69,8 @@ export async function runChecks(session, laws, results) {
     const within = traces.filter((check) => check.ok).length;
     running.say(
       `${checks.length - failed} of ${checks.length} checks agree. PyTorch traces: ${within} of ${traces.length} within tolerance. `
-      + `Largest distance from the CPU: ${largest.toLocaleString('en')} ULP.`,
+      + `Largest distance from the CPU: ${largest.toLocaleString('en')} ULP. `
+      + `A training of 2,000 steps ended with ${training.hash}${training.hash === training.everywhere ? ', as everywhere' : `; with the same bits it would be ${training.everywhere}`}.`,
       failed === 0,
     );
   } finally {

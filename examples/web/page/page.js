@@ -32,9 +32,9 @@ async function findAdapter() {
 function showAdapter(info, described) {
   const parts = [info.vendor, info.architecture, info.description || info.device].filter(Boolean);
   const name = parts.length > 0 ? parts.join(', ') : described.name || 'A GPU that the browser does not name';
-  const held = described.exact
-    ? 'a software adapter: its bits must equal the CPU’s'
-    : 'must come within 1e-6 + 2e-6 |x| of the CPU';
+  const held = described.class === 'same bits'
+    ? 'same bits as the CPU, by what its arithmetic does'
+    : 'within 1e-6 + 2e-6 |x| of the CPU, by what its arithmetic does';
   byId('adapter-name').textContent = `${name} (${held})`;
   byId('limits-body').replaceChildren(...described.limits.map(([limit, value]) => row([limit, value])));
   byId('limits').hidden = false;
@@ -88,7 +88,7 @@ async function open() {
   const session = await Session.open();
   const described = JSON.parse(session.adapter());
   showAdapter(adapter.info ?? {}, described);
-  byId('times-size').value = described.exact ? 'small' : 'large';
+  byId('times-size').value = described.software ? 'small' : 'large';
   const laws = JSON.parse(Session.laws());
   byId('checks-run').addEventListener('click', () => alone(() => runChecks(session, laws, results), 'checks-verdict'));
   byId('times-run').addEventListener('click', () => alone(() => runTimes(session, results), 'times-verdict'));

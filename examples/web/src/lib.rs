@@ -25,7 +25,9 @@ mod sampler;
 
 use serde::Serialize;
 use sparse_adam::Tuning;
-use sparse_adam_testkit::conformance::{Adapter, Law, check_trace};
+use sparse_adam_testkit::conformance::{
+    Adapter, Law, TRAINING_HASH, check_trace, check_training,
+};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::Trace;
 use wasm_bindgen::prelude::*;
@@ -82,6 +84,14 @@ impl Session {
     pub async fn law(&self, number: usize, parallel: bool, seed: u64) -> Result<String, JsError> {
         let law = Law::ALL.get(number).ok_or_else(|| JsError::new("no such law"))?;
         json(&law.check(&self.gpu, tuning(parallel), seed).await)
+    }
+
+    /// Runs the standard training in the adapter's own tuning; returns the hash that it ended with, the one
+    /// that it ends with wherever bits are the same, and a `conformance::Check`, as a JSON array.
+    pub async fn training(&self) -> Result<String, JsError> {
+        let own = Tuning::for_adapter(&self.gpu.info);
+        let (hash, check) = check_training(&self.gpu, own).await;
+        json(&(hash, format!("{TRAINING_HASH:016x}"), check))
     }
 
     /// Replays a trace from the bytes of its file; returns a `conformance::Check`.

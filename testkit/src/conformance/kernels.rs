@@ -4,7 +4,6 @@
 //! rows and nothing else.
 
 use super::finding::Finding;
-use super::is_exact;
 use super::setting::Setting;
 use crate::trace::{Comparison, Tolerance};
 use crate::{Rng, Shape};
@@ -45,7 +44,7 @@ async fn sums(
     let (found, _) = pair.try_table(0).await?;
     let expected = &pair.twins[0].exp_avg;
     let name = format!("{} x {}, {} entries/exp_avg", shape.0, shape.1, grad.indices.len());
-    finding.tensor(&on.gpu.info, name, &found.exp_avg, expected);
+    finding.tensor(on.has_bits(), name, &found.exp_avg, expected);
     Ok(())
 }
 
@@ -112,7 +111,7 @@ pub(super) async fn inspect(on: Setting<'_>, finding: &mut Finding) -> Result<()
         pair.optimizer.set_grad(pair.ids[0], set.non_finite(NonFinite::Counted))?;
         pair.try_submit_step()?;
         finding.equal("entries counted too", pair.try_status(0).await?.non_finite, 6);
-        if is_exact(&on.gpu.info) {
+        if on.has_bits() {
             let (found, _) = pair.try_table(0).await?;
             let of_infinity = found.param[50 * dim - 1];
             finding.holds("an applied infinity gives no NaN", of_infinity.is_nan());

@@ -14,6 +14,11 @@ pub(super) struct Setting<'a> {
 }
 
 impl<'a> Setting<'a> {
+    /// Whether the adapter must have the twin's bits.
+    pub fn has_bits(&self) -> bool {
+        self.gpu.has_bits_of_twin(&self.tuning)
+    }
+
     /// A generator for the `case`-th input of a law.
     pub fn rng(&self, case: u64) -> Rng {
         Rng(self.seed.wrapping_mul(0x1_0000_0001).wrapping_add(case))
