@@ -27,9 +27,10 @@ struct PartialConfig {
     sums_below: u32,
     /// 0, which no compiler knows (fragment `exact`).
     zero: u32,
+    /// What entries are clipped to, where they are.
+    limit: f32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
 }
 
 @group(0) @binding(0) var<uniform> config: PartialConfig;

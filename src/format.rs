@@ -37,11 +37,11 @@ pub(crate) struct RowBytes {
 
 impl RowBytes {
     /// Of rows of `dim` values.
-    pub fn of(dim: u32, formats: Formats, rule: &Rule) -> Self {
+    pub fn of(dim: u32, formats: Formats, rule: Rule) -> Self {
         let dim = u64::from(dim);
         Self {
             param: formats.param.bytes(dim),
-            state: formats.state.bytes(dim * rule.state.len() as u64),
+            state: formats.state.bytes(dim * rule.state().len() as u64),
             values: formats.values.bytes(dim),
         }
     }

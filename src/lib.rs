@@ -62,7 +62,7 @@ pub use hooks::HookId;
 pub use ids::{GroupId, ParamId};
 pub use kit::Kit;
 pub use optimizer::{Resources, RowWindow, SparseAdam};
-pub use options::{AdamOptions, ParamGroup};
+pub use options::{AdamOptions, BiasCorrection, Clip, Epsilon, ParamGroup, WeightDecay};
 pub use param::Param;
 pub use probe::{Findings, Probe};
 pub use region::Region;

@@ -17,7 +17,7 @@ use crate::hooks::Hooks;
 use crate::ids::next_optimizer;
 use crate::options::Group;
 use crate::places::{Places, overlap};
-use crate::rule::Rule;
+use crate::rule::Family;
 use crate::rule::adam::ADAM;
 use crate::step::record::Recorder;
 use crate::table::Table;
@@ -89,21 +89,21 @@ impl SparseAdam {
     /// # Errors
     /// As [`SparseAdam::new`].
     pub fn with_kit(kit: &Kit, defaults: AdamOptions) -> Result<Self, Error> {
-        Self::with_rule(kit, defaults, &ADAM)
+        Self::with_family(kit, defaults, &ADAM)
     }
 
-    /// As [`SparseAdam::with_kit`], with another rule.
-    pub(crate) fn with_rule(
+    /// As [`SparseAdam::with_kit`], with other rules.
+    pub(crate) fn with_family(
         kit: &Kit,
         defaults: AdamOptions,
-        rule: &'static Rule,
+        family: &'static Family,
     ) -> Result<Self, Error> {
         defaults.validate()?;
         let guard = Guard::new(&kit.device, &kit.queue);
         guard.alive()?;
         Ok(Self {
             number: next_optimizer(),
-            recorder: Recorder::new(Arc::new(guard), kit.clone(), rule)?,
+            recorder: Recorder::new(Arc::new(guard), kit.clone(), family)?,
             before: None,
             spare_grads: Vec::new(),
             defaults,
@@ -127,7 +127,8 @@ impl SparseAdam {
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Refused`].
     pub fn add_param(&mut self, param: Param) -> Result<ParamId, Error> {
         let group = self.default_group.unwrap_or(self.groups.len());
-        self.add_tables(vec![param], group)?;
+        let options = self.groups.get(group).map_or(self.defaults, |group| group.options);
+        self.add_tables(vec![param], &options, group)?;
         if self.default_group.is_none() {
             self.default_group = Some(group);
             self.groups.push(Group { options: self.defaults, initial_lr: None });
@@ -146,17 +147,23 @@ impl SparseAdam {
         if group.params.is_empty() {
             return Err(Error::EmptyGroup);
         }
-        self.add_tables(group.params, self.groups.len())?;
+        self.add_tables(group.params, &options, self.groups.len())?;
         self.groups.push(Group { options, initial_lr: None });
         Ok(GroupId { optimizer: self.number, index: self.groups.len() - 1 })
     }
 
-    fn add_tables(&mut self, params: Vec<Param>, group: usize) -> Result<(), Error> {
+    fn add_tables(
+        &mut self,
+        params: Vec<Param>,
+        options: &AdamOptions,
+        group: usize,
+    ) -> Result<(), Error> {
         self.begin()?;
         let guard = Arc::clone(&self.recorder.guard);
         let mut added: Vec<Table> = Vec::with_capacity(params.len());
         for param in params {
-            let table = Table::new(&guard, self.recorder.shape, self.recorder.rule, param, group)?;
+            let on = (self.recorder.shape, self.recorder.family);
+            let table = Table::new(&guard, on, param, (options, group))?;
             for other in self.tables.iter().chain(&added) {
                 if other.name == table.name {
                     return Err(Error::DuplicateName { name: table.name });

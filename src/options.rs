@@ -1,14 +1,23 @@
 //! Hyperparameters of a parameter group.
 
-use crate::power::power;
-use crate::{Error, Param, serde_with};
+mod checks;
+mod choices;
+mod group;
+mod presets;
 
-/// Hyperparameters of SparseAdam, with PyTorch's defaults.
+pub use choices::{BiasCorrection, Clip, Epsilon, WeightDecay};
+pub(crate) use group::Group;
+pub use group::ParamGroup;
+
+use crate::power::power;
+use crate::serde_with;
+
+/// Hyperparameters of a lazy Adam; the defaults are PyTorch's SparseAdam.
 ///
-/// `eps` is added to the root of the *uncorrected* second moment, as torch's SparseAdam does
+/// By default `eps` is added to the root of the *uncorrected* second moment, as torch's SparseAdam does
 /// (`torch/optim/_functional.py`); Adam in the paper (Kingma and Ba 2015, algorithm 1), FBGEMM
-/// and burn add it to the corrected one. The same `eps` therefore acts `1 / sqrt(1 - beta2^t)`
-/// times stronger here in early steps.
+/// and burn add it to the corrected one: [`Epsilon`]. Other optimizers' rules have names of their own, such as
+/// [`AdamOptions::torch_adamw`].
 ///
 /// ```
 /// use sparse_adam::AdamOptions;
@@ -36,6 +45,32 @@ pub struct AdamOptions {
     /// Ascend instead of descend: the gradient is negated. Default false.
     #[serde(default)]
     pub maximize: bool,
+    /// Which root of the second moment `eps` is added to. Default [`Epsilon::Raw`].
+    #[serde(default)]
+    pub epsilon: Epsilon,
+    /// What corrects the moments for their start at zero. Default [`BiasCorrection::Step`].
+    #[serde(default)]
+    pub bias_correction: BiasCorrection,
+    /// What draws the rows that a step names to zero. Default [`WeightDecay::None`].
+    #[serde(default)]
+    pub weight_decay: WeightDecay,
+    /// Divides by the largest second moment so far, the maximum of uncorrected ones, as
+    /// `torch.optim.Adam` does (Reddi, Kale and Kumar 2018). A third state, `max_exp_avg_sq`, 4 bytes per
+    /// value. It cannot be changed once a group has parameters. Default false.
+    #[serde(default)]
+    pub amsgrad: bool,
+    /// What of the gradient is cut off. Default [`Clip::None`].
+    #[serde(default)]
+    pub clip: Clip,
+    /// Multiplies the gradient, before it is clipped: 1 / the batch's size, or 1 / a loss scale; finite and not
+    /// negative. Default 1.
+    #[serde(default = "one")]
+    #[serde(serialize_with = "serde_with::finite")]
+    pub grad_scale: f64,
+}
+
+const fn one() -> f64 {
+    1.0
 }
 
 impl Default for AdamOptions {
@@ -44,155 +79,115 @@ impl Default for AdamOptions {
     }
 }
 
+/// Methods that set a field, of the options and of a group of parameters.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $field:ident, $setting:ident: $kind:ty;)*) => {
+        impl AdamOptions {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub const fn $field(self, $field: $kind) -> Self {
+                    Self { $field, ..self }
+                }
+            )*
+        }
+
+        impl ParamGroup {
+            $(
+                $(#[$doc])*
+                pub fn $field(self, $field: $kind) -> Self {
+                    self.with(Setting::$setting($field))
+                }
+            )*
+        }
+
+        /// One hyperparameter of a group's own.
+        #[derive(Clone, Copy, Debug)]
+        enum Setting {
+            $($setting($kind)),*
+        }
+
+        impl Setting {
+            fn apply(self, options: AdamOptions) -> AdamOptions {
+                match self {
+                    $(Self::$setting(value) => options.$field(value)),*
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// With another learning rate ([`AdamOptions::lr`](AdamOptions#structfield.lr)).
+    lr, Lr: f64;
+    /// With other decay rates ([`AdamOptions::betas`](AdamOptions#structfield.betas)).
+    betas, Betas: (f64, f64);
+    /// With another epsilon ([`AdamOptions::eps`](AdamOptions#structfield.eps)).
+    eps, Eps: f64;
+    /// In another direction ([`AdamOptions::maximize`](AdamOptions#structfield.maximize)).
+    maximize, Maximize: bool;
+    /// With epsilon elsewhere ([`AdamOptions::epsilon`](AdamOptions#structfield.epsilon)).
+    epsilon, Epsilon: Epsilon;
+    /// With another bias correction ([`AdamOptions::bias_correction`](AdamOptions#structfield.bias_correction)).
+    bias_correction, BiasCorrection: BiasCorrection;
+    /// With weight decay ([`AdamOptions::weight_decay`](AdamOptions#structfield.weight_decay)).
+    weight_decay, WeightDecay: WeightDecay;
+    /// With the largest second moment ([`AdamOptions::amsgrad`](AdamOptions#structfield.amsgrad)).
+    amsgrad, Amsgrad: bool;
+    /// With clipped gradients ([`AdamOptions::clip`](AdamOptions#structfield.clip)).
+    clip, Clip: Clip;
+    /// With scaled gradients ([`AdamOptions::grad_scale`](AdamOptions#structfield.grad_scale)).
+    grad_scale, GradScale: f64;
+}
+
 impl AdamOptions {
-    /// PyTorch's defaults, where a constant is needed; else [`AdamOptions::default`].
+    /// torch's SparseAdam with its defaults, where a constant is needed; else [`AdamOptions::default`].
     #[must_use]
     pub const fn new() -> Self {
-        Self { lr: 1e-3, betas: (0.9, 0.999), eps: 1e-8, maximize: false }
+        Self {
+            lr: 1e-3,
+            betas: (0.9, 0.999),
+            eps: 1e-8,
+            maximize: false,
+            epsilon: Epsilon::Raw,
+            bias_correction: BiasCorrection::Step,
+            weight_decay: WeightDecay::None,
+            amsgrad: false,
+            clip: Clip::None,
+            grad_scale: 1.0,
+        }
     }
 
-    /// With another learning rate ([`AdamOptions::lr`](AdamOptions#structfield.lr)).
-    #[must_use]
-    pub const fn lr(self, lr: f64) -> Self {
-        Self { lr, ..self }
-    }
-
-    /// With other decay rates ([`AdamOptions::betas`](AdamOptions#structfield.betas)).
-    #[must_use]
-    pub const fn betas(self, betas: (f64, f64)) -> Self {
-        Self { betas, ..self }
-    }
-
-    /// With another epsilon ([`AdamOptions::eps`](AdamOptions#structfield.eps)).
-    #[must_use]
-    pub const fn eps(self, eps: f64) -> Self {
-        Self { eps, ..self }
-    }
-
-    /// In another direction ([`AdamOptions::maximize`](AdamOptions#structfield.maximize)).
-    #[must_use]
-    pub const fn maximize(self, maximize: bool) -> Self {
-        Self { maximize, ..self }
-    }
-
-    /// Checks every field against its range.
-    ///
-    /// # Errors
-    /// [`Error::InvalidOption`] naming the first field out of range.
-    pub fn validate(&self) -> Result<(), Error> {
-        rate("lr", self.lr)?;
-        divisor("eps", self.eps)?;
-        decay("betas.0", self.betas.0)?;
-        decay("betas.1", self.betas.1)
+    /// `1 - beta1^t` and `1 - beta2^t` at step count `step` (from 1), in f64; 1 where nothing is corrected.
+    pub(crate) fn corrections(&self, step: u64) -> (f64, f64) {
+        match self.bias_correction {
+            BiasCorrection::Step => {
+                (1.0 - power(self.betas.0, step), 1.0 - power(self.betas.1, step))
+            }
+            BiasCorrection::None => (1.0, 1.0),
+        }
     }
 
     /// `lr * sqrt(1 - beta2^t) / (1 - beta1^t)` at step count `step` (from 1), in f64.
     pub(crate) fn step_size(&self, step: u64) -> f64 {
-        let correction1 = 1.0 - power(self.betas.0, step);
-        let correction2 = 1.0 - power(self.betas.1, step);
+        let (correction1, correction2) = self.corrections(step);
         self.lr * correction2.sqrt() / correction1
     }
-}
 
-/// Parameters that share hyperparameters: those of the optimizer's defaults, or its own.
-#[derive(Clone, Debug, Default)]
-#[must_use = "a group does nothing before it is added to an optimizer"]
-pub struct ParamGroup {
-    pub(crate) params: Vec<Param>,
-    lr: Option<f64>,
-    betas: Option<(f64, f64)>,
-    eps: Option<f64>,
-    maximize: Option<bool>,
-}
-
-impl ParamGroup {
-    /// A group of `params` with the optimizer's defaults.
-    pub fn new(params: impl IntoIterator<Item = Param>) -> Self {
-        Self { params: params.into_iter().collect(), ..Self::default() }
+    /// What is added to the root of the uncorrected second moment at step count `step`: an `eps` on the
+    /// corrected one is `eps * sqrt(1 - beta2^t)` there.
+    pub(crate) fn raw_eps(&self, step: u64) -> f64 {
+        match self.epsilon {
+            Epsilon::Raw => self.eps,
+            Epsilon::Corrected => self.eps * self.corrections(step).1.sqrt(),
+        }
     }
-
-    /// Its own hyperparameters, all of them.
-    pub fn options(self, options: AdamOptions) -> Self {
-        let AdamOptions { lr, betas, eps, maximize } = options;
-        self.lr(lr).betas(betas).eps(eps).maximize(maximize)
-    }
-
-    /// Its own learning rate ([`AdamOptions::lr`](AdamOptions#structfield.lr)).
-    pub fn lr(mut self, lr: f64) -> Self {
-        self.lr = Some(lr);
-        self
-    }
-
-    /// Its own decay rates ([`AdamOptions::betas`](AdamOptions#structfield.betas)).
-    pub fn betas(mut self, betas: (f64, f64)) -> Self {
-        self.betas = Some(betas);
-        self
-    }
-
-    /// Its own epsilon ([`AdamOptions::eps`](AdamOptions#structfield.eps)).
-    pub fn eps(mut self, eps: f64) -> Self {
-        self.eps = Some(eps);
-        self
-    }
-
-    /// Its own direction ([`AdamOptions::maximize`](AdamOptions#structfield.maximize)).
-    pub fn maximize(mut self, maximize: bool) -> Self {
-        self.maximize = Some(maximize);
-        self
-    }
-
-    /// The group's hyperparameters, checked.
-    pub(crate) fn resolved(&self, defaults: AdamOptions) -> Result<AdamOptions, Error> {
-        let options = AdamOptions {
-            lr: self.lr.unwrap_or(defaults.lr),
-            betas: self.betas.unwrap_or(defaults.betas),
-            eps: self.eps.unwrap_or(defaults.eps),
-            maximize: self.maximize.unwrap_or(defaults.maximize),
-        };
-        options.validate()?;
-        Ok(options)
-    }
-}
-
-/// The lowest learning rate: what rounding may leave of one that ends at 0.
-const ROUNDED_ZERO: f64 = -1e-12;
-
-fn rate(field: &'static str, found: f64) -> Result<(), Error> {
-    let expected = "a finite number (as f32) of at least 0";
-    if found >= ROUNDED_ZERO && (found as f32).is_finite() {
-        return Ok(());
-    }
-    Err(Error::InvalidOption { field, expected, found })
-}
-
-/// What is divided by must not vanish in f32, nor on devices that flush subnormal numbers.
-fn divisor(field: &'static str, found: f64) -> Result<(), Error> {
-    let expected = "a finite number (as f32) of at least 1.2e-38";
-    let narrow = found as f32;
-    if narrow >= f32::MIN_POSITIVE && narrow.is_finite() {
-        return Ok(());
-    }
-    Err(Error::InvalidOption { field, expected, found })
-}
-
-fn decay(field: &'static str, found: f64) -> Result<(), Error> {
-    if (0.0..1.0).contains(&found) {
-        return Ok(());
-    }
-    Err(Error::InvalidOption { field, expected: "a number in [0, 1)", found })
-}
-
-/// Hyperparameters of a group of tables. Which tables are its members, the tables know.
-#[derive(Clone, Debug)]
-pub(crate) struct Group {
-    pub options: AdamOptions,
-    /// Kept for torch's schedulers, where a loaded state has it.
-    pub initial_lr: Option<f64>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
 
     #[test]
     fn the_defaults_are_torchs_and_valid() {
@@ -232,7 +227,13 @@ mod tests {
     #[test]
     fn a_groups_own_options_are_all_its_own() {
         let own = AdamOptions::new().lr(0.5).betas((0.1, 0.2)).eps(1e-3).maximize(true);
-        let written = AdamOptions { lr: 0.5, betas: (0.1, 0.2), eps: 1e-3, maximize: true };
+        let written = AdamOptions {
+            lr: 0.5,
+            betas: (0.1, 0.2),
+            eps: 1e-3,
+            maximize: true,
+            ..AdamOptions::new()
+        };
         assert_eq!(own, written);
         let resolved = |group: ParamGroup| group.resolved(AdamOptions::default());
         assert_eq!(resolved(ParamGroup::new([]).options(own)), Ok(own));

@@ -151,6 +151,7 @@ fn wgsl() -> String {
     [
         include_str!("../shaders/shared/scalar.wgsl"),
         include_str!("../shaders/shared/exact.wgsl"),
+        include_str!("../shaders/shared/compare.wgsl"),
         include_str!("../shaders/shared/one_part.wgsl"),
         include_str!("../shaders/probe.wgsl"),
     ]

@@ -4,9 +4,9 @@
 //! round correctly and do not fuse, the GPU's bits equal its bits. [`step_f64`] is the plain
 //! formula in f64, the truth that both are measured against.
 
-use crate::rule::adam::ADAM;
-use crate::rule::{Value, Words};
-use crate::{AdamOptions, CHUNK, Status};
+use crate::rule::adam::{ADAM, limited};
+use crate::rule::{Rule, Value, Words};
+use crate::{AdamOptions, CHUNK, Clip, Epsilon, Status, WeightDecay};
 use std::collections::BTreeMap;
 
 /// One table with its state, in numbers of type `T`.
@@ -22,13 +22,29 @@ pub struct Table<T> {
     pub exp_avg: Vec<T>,
     /// Second moment, `[rows, dim]`.
     pub exp_avg_sq: Vec<T>,
+    /// Largest second moment so far, `[rows, dim]`; empty before the first step with amsgrad.
+    pub max_exp_avg_sq: Vec<T>,
 }
 
 impl<T: Copy + Default> Table<T> {
     /// A table of `param` `[rows, dim]` with zero moments, at step 0.
     pub fn new(param: Vec<T>, dim: usize) -> Self {
         let zeros = vec![T::default(); param.len()];
-        Self { dim, step: 0, param, exp_avg: zeros.clone(), exp_avg_sq: zeros }
+        Self {
+            dim,
+            step: 0,
+            param,
+            exp_avg: zeros.clone(),
+            exp_avg_sq: zeros,
+            max_exp_avg_sq: Vec::new(),
+        }
+    }
+
+    /// Makes room for what options need.
+    fn make_room(&mut self, options: &AdamOptions) {
+        if options.amsgrad {
+            self.max_exp_avg_sq.resize(self.param.len(), T::default());
+        }
     }
 
     /// Rows of the table.
@@ -78,11 +94,23 @@ fn step_but(
     options: &AdamOptions,
 ) -> Status {
     table.step += 1;
+    table.make_room(options);
     let (mut pairs, status) = ingest(&grad.indices, table.rows(), padding_idx);
     sort(&mut pairs);
+    let rule = Rule::of(&ADAM, options);
     let words = (ADAM.words)(options, table.step);
+    let clipped;
+    let grad = match options.clip {
+        Clip::Entries(limit) => {
+            let limit = (limit / options.grad_scale) as f32;
+            let values = grad.values.iter().map(|&value| limited(value, limit)).collect();
+            clipped = Gradient { indices: grad.indices.clone(), values };
+            &clipped
+        }
+        _ => grad,
+    };
     for (row, sum) in runs(&pairs, grad, table.rows(), table.dim) {
-        update(table, row, &sum, &words);
+        update(table, row, &sum, (rule, &words));
     }
     status
 }
@@ -146,40 +174,77 @@ fn sum_rows(chunk: &[f32], dim: usize) -> Vec<f32> {
     sum
 }
 
-/// Stage `update`: Adam on one row.
-fn update(table: &mut Table<f32>, row: usize, sum: &[f32], words: &Words) {
+/// Stage `update`: the rule on one row.
+fn update(table: &mut Table<f32>, row: usize, sum: &[f32], (rule, words): (Rule, &Words)) {
     for (column, &sum) in sum.iter().enumerate() {
         let at = row * table.dim + column;
-        let mut state = [table.exp_avg[at], table.exp_avg_sq[at]];
-        let param = &mut table.param[at];
-        (ADAM.twin)(words, Value { param, state: &mut state, sum });
-        [table.exp_avg[at], table.exp_avg_sq[at]] = state;
+        let Table { param, exp_avg, exp_avg_sq, max_exp_avg_sq, .. } = table;
+        let mut held = [exp_avg, exp_avg_sq, max_exp_avg_sq];
+        let mut state = held.each_ref().map(|field| field.get(at).copied().unwrap_or_default());
+        let fields = rule.state().len();
+        rule.twin(words, Value { param: &mut param[at], state: &mut state[..fields], sum });
+        for (field, value) in held.iter_mut().zip(state).take(fields) {
+            field[at] = value;
+        }
     }
 }
 
 /// One step of one table by the plain formula in f64. Entries outside the table are ignored.
 pub fn step_f64(table: &mut Table<f64>, grad: &Gradient<f64>, options: &AdamOptions) {
     table.step += 1;
+    table.make_room(options);
     let rows = table.rows() as i64;
     let mut sums: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
     for (&index, values) in grad.indices.iter().zip(grad.values.chunks(table.dim)) {
         if (0..rows).contains(&index) {
             let sum = sums.entry(index).or_insert_with(|| vec![0.0; table.dim]);
-            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += entry_f64(*value, options));
         }
     }
-    let (beta1, beta2) = options.betas;
-    let step_size = options.step_size(table.step);
     for (row, sum) in sums {
         for (column, sum) in sum.into_iter().enumerate() {
-            let at = row as usize * table.dim + column;
-            let g = if options.maximize { -sum } else { sum };
-            table.exp_avg[at] += (g - table.exp_avg[at]) * (1.0 - beta1);
-            table.exp_avg_sq[at] += (g * g - table.exp_avg_sq[at]) * (1.0 - beta2);
-            let denominator = table.exp_avg_sq[at].sqrt() + options.eps;
-            table.param[at] -= step_size * table.exp_avg[at] / denominator;
+            update_f64(table, row as usize * table.dim + column, sum, options);
         }
     }
+}
+
+/// What an entry adds to its row's sum.
+fn entry_f64(value: f64, options: &AdamOptions) -> f64 {
+    let scaled = value * options.grad_scale;
+    match options.clip {
+        Clip::Entries(limit) => scaled.clamp(-limit, limit),
+        Clip::None | Clip::Value(_) => scaled,
+    }
+}
+
+fn update_f64(table: &mut Table<f64>, at: usize, sum: f64, options: &AdamOptions) {
+    let (beta1, beta2) = options.betas;
+    let param = table.param[at];
+    let mut g = if options.maximize { -sum } else { sum };
+    if let Clip::Value(limit) = options.clip {
+        g = g.clamp(-limit, limit);
+    }
+    if let WeightDecay::L2(amount) = options.weight_decay {
+        g += amount * param;
+    }
+    table.exp_avg[at] += (g - table.exp_avg[at]) * (1.0 - beta1);
+    table.exp_avg_sq[at] += (g * g - table.exp_avg_sq[at]) * (1.0 - beta2);
+    let mut second = table.exp_avg_sq[at];
+    if options.amsgrad {
+        second = second.max(table.max_exp_avg_sq[at]);
+        table.max_exp_avg_sq[at] = second;
+    }
+    let kept = match options.weight_decay {
+        WeightDecay::None | WeightDecay::L2(_) => param,
+        WeightDecay::Decoupled(amount) => param * (1.0 - options.lr * amount),
+        WeightDecay::Plain(amount) => param * (1.0 - amount),
+    };
+    let (correction1, correction2) = options.corrections(table.step);
+    let denominator = match options.epsilon {
+        Epsilon::Raw => (second.sqrt() + options.eps) / correction2.sqrt(),
+        Epsilon::Corrected => (second / correction2).sqrt() + options.eps,
+    };
+    table.param[at] = kept - options.lr * (table.exp_avg[at] / correction1) / denominator;
 }
 
 #[cfg(test)]

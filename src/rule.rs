@@ -17,20 +17,52 @@ pub(crate) const WORDS: usize = 8;
 /// A rule's numbers for one step of one parameter, as its WGSL struct `Rule` has them.
 pub(crate) type Words = [u32; WORDS];
 
-/// An update rule.
+/// A family of update rules: what its members have in common.
 #[derive(Debug)]
-pub(crate) struct Rule {
+pub(crate) struct Family {
     /// The name of its WGSL file, and what tells it from others.
     pub name: &'static str,
-    /// Names of its state's fields, each a value per value of the parameter, zero at first.
-    pub state: &'static [&'static str],
-    /// Declares `struct Rule` and `fn update_lane(row: u32, column: u32, sum: Lane)`; see
+    /// The member that a group's options ask for.
+    pub variant: fn(&AdamOptions) -> Variant,
+    /// Names of the state's fields, each a value per value of the parameter, zero at first.
+    pub state: fn(Variant) -> &'static [&'static str],
+    /// Declares `struct Rule`, `FIELDS`, and `fn update_lane(row: u32, column: u32, sum: Lane)`; see
     /// `shaders/shared/update_row.wgsl`.
-    pub wgsl: &'static str,
+    pub wgsl: fn(Variant) -> String,
     /// The words of step `step` (from 1), computed in f64 and each rounded once.
     pub words: fn(&AdamOptions, u64) -> Words,
     /// What the WGSL does, on one value.
-    pub twin: fn(&Words, Value<'_>),
+    pub twin: fn(Variant, &Words, Value<'_>),
+}
+
+/// What tells a family's members from one another, as bits: kernels and states differ by it.
+pub(crate) type Variant = u32;
+
+/// A family's member: the rule of a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule {
+    pub family: &'static Family,
+    pub variant: Variant,
+}
+
+impl Rule {
+    /// The rule that options ask for.
+    pub fn of(family: &'static Family, options: &AdamOptions) -> Self {
+        Self { family, variant: (family.variant)(options) }
+    }
+
+    /// Names of its state's fields.
+    pub fn state(self) -> &'static [&'static str] {
+        (self.family.state)(self.variant)
+    }
+
+    pub fn wgsl(self) -> String {
+        (self.family.wgsl)(self.variant)
+    }
+
+    pub fn twin(self, words: &Words, value: Value<'_>) {
+        (self.family.twin)(self.variant, words, value);
+    }
 }
 
 /// One value of a row, its state field by field, and the sum of its gradient.
@@ -42,7 +74,7 @@ pub(crate) struct Value<'a> {
 
 impl PartialEq for Rule {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        (self.family.name, self.variant) == (other.family.name, other.variant)
     }
 }
 
@@ -50,6 +82,6 @@ impl Eq for Rule {}
 
 impl Hash for Rule {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        self.name.hash(hasher);
+        (self.family.name, self.variant).hash(hasher);
     }
 }

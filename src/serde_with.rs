@@ -59,9 +59,9 @@ impl Numbers for (f64, f64) {
     }
 }
 
-impl Numbers for Option<f64> {
+impl<T: Numbers> Numbers for Option<T> {
     fn not_finite(&self) -> Option<f64> {
-        self.and_then(|number| number.not_finite())
+        self.as_ref().and_then(Numbers::not_finite)
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 mod checks;
+mod group;
 pub(crate) mod read;
 
 /// What `torch.optim.SparseAdam.state_dict()` holds: state by parameter number, and groups.
@@ -44,6 +45,10 @@ pub struct ParamState {
     /// Second moment, row-major.
     #[serde(serialize_with = "serde_with::finite")]
     pub exp_avg_sq: Vec<f32>,
+    /// Largest second moment so far, row-major; with [`AdamOptions::amsgrad`](AdamOptions#structfield.amsgrad) alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "serde_with::finite")]
+    pub max_exp_avg_sq: Option<Vec<f32>>,
 }
 
 impl ParamState {
@@ -51,7 +56,19 @@ impl ParamState {
     /// is loaded or saved.
     #[must_use]
     pub fn new(step: u64, shape: Vec<u32>, exp_avg: Vec<f32>, exp_avg_sq: Vec<f32>) -> Self {
-        Self { step, shape, exp_avg, exp_avg_sq }
+        Self { step, shape, exp_avg, exp_avg_sq, max_exp_avg_sq: None }
+    }
+
+    /// With the largest second moment so far, row-major.
+    #[must_use]
+    pub fn max_exp_avg_sq(self, largest: Vec<f32>) -> Self {
+        Self { max_exp_avg_sq: Some(largest), ..self }
+    }
+
+    /// Its tensors by torch's names, in the order of a rule's state.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, &[f32])> {
+        let largest = self.max_exp_avg_sq.as_deref().map(|values| ("max_exp_avg_sq", values));
+        [("exp_avg", &*self.exp_avg), ("exp_avg_sq", &*self.exp_avg_sq)].into_iter().chain(largest)
     }
 }
 
@@ -61,7 +78,7 @@ pub(crate) const MOST_STEPS: u64 = 1 << f64::MANTISSA_DIGITS;
 
 /// One parameter group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "GroupFields", into = "GroupFields")]
+#[serde(try_from = "group::Fields", into = "group::Fields")]
 #[non_exhaustive]
 pub struct GroupState {
     /// Its hyperparameters.
@@ -72,43 +89,6 @@ pub struct GroupState {
     pub params: Vec<usize>,
     /// Names of its parameters, where they are known.
     pub param_names: Option<Vec<String>>,
-}
-
-/// A group as torch writes it: flat, and no other key.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GroupFields {
-    #[serde(serialize_with = "serde_with::finite")]
-    lr: f64,
-    #[serde(serialize_with = "serde_with::finite")]
-    betas: (f64, f64),
-    #[serde(serialize_with = "serde_with::finite")]
-    eps: f64,
-    // Checkpoints of torch before 1.13 have none.
-    #[serde(default)]
-    maximize: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(serialize_with = "serde_with::finite")]
-    initial_lr: Option<f64>,
-    params: Vec<usize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    param_names: Option<Vec<String>>,
-}
-
-impl From<GroupFields> for GroupState {
-    fn from(fields: GroupFields) -> Self {
-        let GroupFields { lr, betas, eps, maximize, initial_lr, params, param_names } = fields;
-        let options = AdamOptions { lr, betas, eps, maximize };
-        Self { options, initial_lr, params, param_names }
-    }
-}
-
-impl From<GroupState> for GroupFields {
-    fn from(group: GroupState) -> Self {
-        let AdamOptions { lr, betas, eps, maximize } = group.options;
-        let GroupState { initial_lr, params, param_names, .. } = group;
-        Self { lr, betas, eps, maximize, initial_lr, params, param_names }
-    }
 }
 
 impl GroupState {
@@ -194,18 +174,15 @@ impl SparseAdam {
             if let Some(state) = dict.state.get(number) {
                 let held = &self.tables[table];
                 let values = held.geometry.rows as usize * held.geometry.dim as usize;
-                state.check(&held.name, &held.shape, values)?;
+                state.check(&held.name, &held.shape, values, held.rule.state())?;
                 let made = State::new(&self.recorder.guard, held)?;
                 loaded[table] = Some(State { step: state.step, ..made });
             }
         }
         for (&table, number) in tables.iter().zip(&numbers) {
             if let (Some(state), Some(made)) = (dict.state.get(number), &loaded[table]) {
-                self.upload_fields(
-                    &self.tables[table],
-                    made,
-                    &[&state.exp_avg, &state.exp_avg_sq],
-                )?;
+                let fields: Vec<_> = state.fields().map(|(_, values)| values).collect();
+                self.upload_fields(&self.tables[table], made, &fields)?;
             }
         }
         self.trust_groups();
@@ -216,6 +193,7 @@ impl SparseAdam {
             held.options = group.options;
             held.initial_lr = group.initial_lr;
         }
+        self.follow_groups();
         Ok(())
     }
 
@@ -235,7 +213,11 @@ impl SparseAdam {
     /// this optimizer's order.
     fn check_groups(&self, dict: &StateDict) -> Result<Vec<usize>, Error> {
         let names: Vec<_> = (0..self.groups.len()).map(|group| self.names(group)).collect();
-        dict.numbers(&names)
+        let numbers = dict.numbers(&names)?;
+        for (number, (held, group)) in self.groups.iter().zip(&dict.param_groups).enumerate() {
+            group.check_rule(number, &held.options)?;
+        }
+        Ok(numbers)
     }
 
     /// Fills a new state with fields, each `[rows, dim]`.

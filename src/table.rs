@@ -6,10 +6,10 @@ use crate::entries::{Entries, check_value_bytes};
 use crate::format::{Formats, RowBytes};
 use crate::guard::Guard;
 use crate::param::Geometry;
-use crate::rule::Rule;
+use crate::rule::{Family, Rule};
 use crate::step::shape::{DeviceShape, windows};
 use crate::step::witness::Given;
-use crate::{Error, Param, Region, Status};
+use crate::{AdamOptions, Clip, Error, Param, Region, Status};
 use wgpu::{Buffer, BufferUsages};
 
 /// What a rule remembers of a table, and its step count.
@@ -59,6 +59,9 @@ pub(crate) struct Table {
     pub name: String,
     pub shape: Vec<u32>,
     pub geometry: Geometry,
+    pub rule: Rule,
+    /// The bits of what its entries are clipped to, where they are.
+    pub limit: Option<u32>,
     pub row_bytes: RowBytes,
     /// Whether the caller keeps its rows in several regions.
     pub in_parts: bool,
@@ -76,15 +79,15 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Checks a parameter and makes it a table of group `group`.
+    /// Checks a parameter and makes it a table of group number `group`, whose hyperparameters are `options`.
     pub fn new(
         guard: &Guard,
-        shape: DeviceShape,
-        rule: &Rule,
+        (shape, family): (DeviceShape, &'static Family),
         param: Param,
-        group: usize,
+        (options, group): (&AdamOptions, usize),
     ) -> Result<Self, Error> {
         let geometry = param.geometry()?;
+        let rule = Rule::of(family, options);
         let row_bytes = RowBytes::of(geometry.dim, Formats::default(), rule);
         let windows = cut_windows(&param, geometry, row_bytes, shape)?;
         let in_parts = param.parts(geometry)?.len() > 1;
@@ -93,6 +96,8 @@ impl Table {
             name: param.name,
             shape: param.shape,
             geometry,
+            rule,
+            limit: limit_of(options),
             row_bytes,
             in_parts,
             windows,
@@ -103,6 +108,12 @@ impl Table {
             grads: Vec::new(),
             extras: Extras::default(),
         })
+    }
+
+    /// Takes over hyperparameters, whose rule has the same state.
+    pub fn follow(&mut self, options: &AdamOptions) {
+        self.rule = Rule::of(self.rule.family, options);
+        self.limit = limit_of(options);
     }
 
     /// Its windows if it lay in `region`.
@@ -202,6 +213,14 @@ impl Table {
         let placed = self.placed().filter(|_| !self.grads.is_empty());
         let roles = self.grads.iter().flat_map(Entries::given);
         placed.chain(roles.map(|(role, region)| (self.name.as_str(), role, region)))
+    }
+}
+
+/// What entries are clipped to, before the gradient is scaled.
+fn limit_of(options: &AdamOptions) -> Option<u32> {
+    match options.clip {
+        Clip::Entries(limit) => Some(((limit / options.grad_scale) as f32).to_bits()),
+        Clip::None | Clip::Value(_) => None,
     }
 }
 

@@ -20,6 +20,7 @@ mod suite {
     mod orders;
     mod places;
     mod rates;
+    mod rules;
     mod shapes;
     mod sharing;
     mod state;

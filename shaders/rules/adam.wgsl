@@ -1,5 +1,8 @@
-// Adam on the rows that a gradient names (torch/optim/_functional.py, sparse_adam). `eps` is outside
-// the root, on the uncorrected second moment.
+// Adam on the rows that a gradient names (torch/optim/_functional.py, sparse_adam), and its relatives. `eps` is
+// outside the root, on the uncorrected second moment.
+//
+// Constants declared before this, each a bool: SCALED, CLIPPED, L2, KEPT, AMSGRAD. All are false for torch's
+// SparseAdam.
 
 struct Rule {
     /// lr * sqrt(1 - beta2^t) / (1 - beta1^t), rounded once from f64.
@@ -7,31 +10,53 @@ struct Rule {
     /// 1 - beta1 and 1 - beta2, rounded once from f64.
     one_minus_beta1: f32,
     one_minus_beta2: f32,
+    /// Where epsilon belongs to the corrected root, times sqrt(1 - beta2^t).
     eps: f32,
     /// 1: the gradient is negated.
     maximize: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
+    grad_scale: f32,
+    /// The gradient's values are brought into [-clip, clip].
+    clip: f32,
+    /// L2: the decay. KEPT: what is left of the parameter.
+    decay: f32,
 }
 
 /// Fields of the state, in their order.
-const FIELDS: u32 = 2u;
+const FIELDS: u32 = select(2u, 3u, AMSGRAD);
 const EXP_AVG: u32 = 0u;
 const EXP_AVG_SQ: u32 = 1u;
+const MAX_EXP_AVG_SQ: u32 = 2u;
 
 fn update_lane(row: u32, column: u32, sum: Lane) {
     var grad = sum;
+    if (SCALED) {
+        grad = scale(grad, rule.grad_scale);
+    }
     if (rule.maximize == 1u) {
         grad = negate(grad);
+    }
+    if (CLIPPED) {
+        grad = limited(grad, rule.clip);
     }
     var m = load_state(row, EXP_AVG, column);
     var v = load_state(row, EXP_AVG_SQ, column);
     let p = load_param(row, column);
+    if (L2) {
+        grad = add(grad, scale(p, rule.decay));
+    }
     m = add(m, scale(subtract(grad, m), rule.one_minus_beta1));
     v = add(v, scale(subtract(multiply(grad, grad), v), rule.one_minus_beta2));
-    let direction = quotient(m, offset(root(v), rule.eps));
-    store_param(row, column, subtract(p, scale(direction, rule.step_size)));
     store_state(row, EXP_AVG, column, m);
     store_state(row, EXP_AVG_SQ, column, v);
+    var second = v;
+    if (AMSGRAD) {
+        second = larger(load_state(row, MAX_EXP_AVG_SQ, column), v);
+        store_state(row, MAX_EXP_AVG_SQ, column, second);
+    }
+    let direction = quotient(m, offset(root(second), rule.eps));
+    var kept = p;
+    if (KEPT) {
+        kept = scale(p, rule.decay);
+    }
+    store_param(row, column, subtract(kept, scale(direction, rule.step_size)));
 }

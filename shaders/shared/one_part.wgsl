@@ -31,3 +31,11 @@ fn quotient(x: Lane, y: Lane) -> Lane {
 fn root(x: Lane) -> Lane {
     return root_of(x);
 }
+
+fn limited(x: Lane, limit: f32) -> Lane {
+    return limited_of(x, limit);
+}
+
+fn larger(x: Lane, y: Lane) -> Lane {
+    return larger_of(x, y);
+}

@@ -8,6 +8,9 @@
 /// the bits of a weight, lies among the table's terms.
 override WEIGHTED: bool = false;
 
+/// Whether each value of an entry is brought into [-config.limit, config.limit], before its weight.
+override LIMITED: bool = false;
+
 /// Where a table's values are, and how its rows are dealt out.
 struct ValueLayout {
     /// Lanes per row.
@@ -36,7 +39,10 @@ fn term_at(position: u32, values_at: ValueLayout) -> Term {
 }
 
 fn value_of(term: Term, column: u32, values_at: ValueLayout) -> Lane {
-    let value = load_value(term.value_row, column, values_at.columns, values_at.rows_per_window);
+    var value = load_value(term.value_row, column, values_at.columns, values_at.rows_per_window);
+    if (LIMITED) {
+        value = limited(value, config.limit);
+    }
     if (WEIGHTED) {
         return scale(value, term.weight);
     }

@@ -31,3 +31,11 @@ fn quotient(x: Lane, y: Lane) -> Lane {
 fn root(x: Lane) -> Lane {
     return Lane(root_of(x[0]), root_of(x[1]));
 }
+
+fn limited(x: Lane, limit: f32) -> Lane {
+    return Lane(limited_of(x[0], limit), limited_of(x[1], limit));
+}
+
+fn larger(x: Lane, y: Lane) -> Lane {
+    return Lane(larger_of(x[0], y[0]), larger_of(x[1], y[1]));
+}

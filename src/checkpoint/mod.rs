@@ -70,7 +70,7 @@ fn check(dict: &StateDict) -> Result<(), Fault> {
 fn check_param(state: &ParamState) -> Result<(), String> {
     let mut axes = state.shape.iter();
     let values = axes.try_fold(1u64, |values, &axis| values.checked_mul(axis.into()));
-    for (name, moment) in [("exp_avg", &state.exp_avg), ("exp_avg_sq", &state.exp_avg_sq)] {
+    for (name, moment) in state.fields() {
         if values != Some(moment.len() as u64) {
             return Err(format!("{} values of {name} do not fill {:?}", moment.len(), state.shape));
         }

@@ -1,5 +1,5 @@
-//! Safetensors: tensors `state.<i>.exp_avg` and `state.<i>.exp_avg_sq`, f32, of the parameter's
-//! shape; metadata `state` `{"<i>": {"step": n}}` and `param_groups`, both JSON as torch
+//! Safetensors: tensors `state.<i>.exp_avg` and `state.<i>.exp_avg_sq`, with amsgrad also
+//! `state.<i>.max_exp_avg_sq`, f32, of the parameter's shape; metadata `state` `{"<i>": {"step": n}}` and `param_groups`, both JSON as torch
 //! nests them; metadata `format_version`, absent in the first files; metadata `crc32`, in
 //! hexadecimal, over all of it.
 
@@ -87,15 +87,13 @@ impl StateDict {
 
     /// Bytes of all moments.
     fn bytes(&self) -> u64 {
-        let values = |state: &ParamState| state.exp_avg.len() + state.exp_avg_sq.len();
-        self.state.values().map(|state| 4 * values(state) as u64).sum()
+        self.tensors().map(|(_, _, values)| size_of_val(values) as u64).sum()
     }
 
     /// Name, shape and values of every tensor, in the order of the file.
     fn tensors(&self) -> impl Iterator<Item = (String, &[u32], &[f32])> {
         self.state.iter().flat_map(|(number, state)| {
-            let moments = [("exp_avg", &state.exp_avg), ("exp_avg_sq", &state.exp_avg_sq)];
-            moments.map(|(moment, values)| (name(*number, moment), &state.shape[..], &values[..]))
+            state.fields().map(|(field, values)| (name(*number, field), &state.shape[..], values))
         })
     }
 
@@ -133,7 +131,7 @@ impl StateDict {
         let parsed = Parsed::new(header.as_bytes(), self.bytes(), &mut budget)?;
         budget.give_back(length);
         stated(&parsed, &mut budget)?;
-        let axes: usize = self.state.values().map(|state| 2 * state.shape.len()).sum();
+        let axes: usize = self.tensors().map(|(_, shape, _)| shape.len()).sum();
         budget.take("tensors", self.bytes() + 4 * axes as u64)?;
         Ok(header)
     }
@@ -162,6 +160,9 @@ impl StateDict {
     }
 }
 
+/// The tensor that only amsgrad has.
+const LARGEST: &str = "max_exp_avg_sq";
+
 fn name(number: usize, moment: &str) -> String {
     format!("state.{number}.{moment}")
 }
@@ -173,7 +174,9 @@ fn json(what: &str, value: &(impl Serialize + ?Sized)) -> Result<String, Fault> 
 fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
     let mut file = TensorFile::open(file)?;
     let (version, counts, param_groups) = stated(&file.header, &mut file.budget)?;
-    let (expected, found) = (2 * counts.0.len(), file.header.len());
+    let has_largest = |number: &usize| file.header.has(&name(*number, LARGEST));
+    let largest = counts.0.keys().filter(|number| has_largest(number)).count();
+    let (expected, found) = (2 * counts.0.len() + largest, file.header.len());
     if found != expected {
         return Err(invalid("tensors", format_args!("{found}, expected {expected}")));
     }
@@ -181,6 +184,7 @@ fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
         Crc::new(version, &file.header.metadata["state"], &file.header.metadata["param_groups"]);
     let mut dict = StateDict { state: BTreeMap::new(), param_groups };
     for (number, Counted { step }) in counts.0 {
+        let has_largest = file.header.has(&name(number, LARGEST));
         let mut moment = |moment| -> Result<_, Fault> {
             let name = name(number, moment);
             let (shape, values) = file.values(&name, Dtype::F32)?;
@@ -192,7 +196,15 @@ fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
         if shape != other {
             return Err(invalid(format_args!("state.{number}"), "its moments differ in shape"));
         }
-        dict.state.insert(number, ParamState { step, shape, exp_avg, exp_avg_sq });
+        let mut state = ParamState::new(step, shape, exp_avg, exp_avg_sq);
+        if has_largest {
+            let (shape, largest) = moment(LARGEST)?;
+            if shape != state.shape {
+                return Err(invalid(format_args!("state.{number}"), "its moments differ in shape"));
+            }
+            state.max_exp_avg_sq = Some(largest);
+        }
+        dict.state.insert(number, state);
     }
     let (found, expected) = (text(&file.header, "crc32")?, crc.text());
     if found == expected {

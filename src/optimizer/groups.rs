@@ -14,12 +14,27 @@ impl SparseAdam {
     /// Changes the hyperparameters of a group for the steps recorded from now on.
     ///
     /// # Errors
-    /// [`Error::UnknownGroup`], [`Error::InvalidOption`].
+    /// [`Error::UnknownGroup`], [`Error::InvalidOption`]; [`Error::Unsupported`] where `amsgrad` differs.
     pub fn set_options(&mut self, group: GroupId, options: AdamOptions) -> Result<(), Error> {
         let index = self.index_of(group)?;
         options.validate()?;
+        let (expected, found) = (self.groups[index].options.amsgrad, options.amsgrad);
+        if expected != found {
+            return Err(Error::Unsupported {
+                what: "changing amsgrad of a group that has parameters",
+                remedy: "add them to an optimizer with it, and load the state there",
+            });
+        }
         self.groups[index].options = options;
+        self.follow_groups();
         Ok(())
+    }
+
+    /// Gives every table the rule that its group's options ask for.
+    pub(crate) fn follow_groups(&mut self) {
+        for table in &mut self.tables {
+            table.follow(&self.groups[table.group].options);
+        }
     }
 
     /// Changes the learning rate of a group ([`AdamOptions::lr`](AdamOptions#structfield.lr)).

@@ -61,12 +61,12 @@ impl SparseAdam {
                 undo.made.push(number);
             }
         }
-        let (tables, groups, rule) = (&self.tables, &self.groups, self.recorder.rule);
+        let (tables, groups, family) = (&self.tables, &self.groups, self.recorder.family);
         self.recorder.make_ready(tables, |number| {
             let table = &tables[number as usize];
             // The step is counted once it is known that it can be recorded.
             let step = table.state.as_ref().map_or(0, |state| state.step) + 1;
-            (rule.words)(&groups[table.group].options, step)
+            (family.words)(&groups[table.group].options, step)
         })
     }
 

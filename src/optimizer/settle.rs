@@ -63,8 +63,8 @@ impl SparseAdam {
         // Here no refusal comes at once: it would be told by the next call.
         // Any pipeline may be what was refused, so other optimizers of the kit build theirs anew too.
         self.recorder.kit.pipelines().forget();
-        let (kit, rule) = (self.recorder.kit.clone(), self.recorder.rule);
-        if let Ok(recorder) = Recorder::new(Arc::clone(&guard), kit, rule) {
+        let (kit, family) = (self.recorder.kit.clone(), self.recorder.family);
+        if let Ok(recorder) = Recorder::new(Arc::clone(&guard), kit, family) {
             self.recorder = recorder;
         }
         for table in &mut self.tables {
@@ -85,6 +85,7 @@ impl SparseAdam {
             for (group, before) in self.groups.iter_mut().zip(groups) {
                 *group = before;
             }
+            self.follow_groups();
         }
     }
 }

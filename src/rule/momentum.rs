@@ -1,7 +1,7 @@
 //! SGD with momentum, whose state has one field where Adam's has two: it shows that a rule is one Rust
 //! file and one WGSL file, and that nothing else knows which it is.
 
-use super::{Rule, Value};
+use super::{Family, Rule, Value};
 use crate::reference::{self, Gradient};
 use crate::rule::adam::ADAM;
 use crate::state_dict::read::Snapshot;
@@ -12,15 +12,16 @@ use sparse_adam_testkit::Rng;
 use sparse_adam_testkit::headless::Gpu;
 
 /// `options.lr`, and `options.betas.0` as the momentum (torch/optim/sgd.py).
-static MOMENTUM: Rule = Rule {
+static MOMENTUM: Family = Family {
     name: "momentum",
-    state: &["momentum_buffer"],
-    wgsl: include_str!("momentum.wgsl"),
+    variant: |_| 0,
+    state: |_| &["momentum_buffer"],
+    wgsl: |_| include_str!("momentum.wgsl").to_string(),
     words: |options, _| {
         let [lr, momentum] = [options.lr, options.betas.0].map(|number| (number as f32).to_bits());
         [lr, momentum, 0, 0, 0, 0, 0, 0]
     },
-    twin: |words, Value { param, state, sum }| {
+    twin: |_, words, Value { param, state, sum }| {
         let [lr, momentum, ..] = words.map(f32::from_bits);
         state[0] = momentum * state[0] + sum;
         *param -= lr * state[0];
@@ -47,30 +48,30 @@ fn gradient(seed: u64, nnz: usize) -> Gradient<f32> {
 }
 
 /// A step of the twin of any rule: the rows that are named, by the sums of their entries.
-fn twin(rule: &Rule, param: &mut [f32], fields: &mut [Vec<f32>], grad: &Gradient<f32>, step: u64) {
-    let words = (rule.words)(&AdamOptions::default(), step);
+fn twin(rule: Rule, param: &mut [f32], fields: &mut [Vec<f32>], grad: &Gradient<f32>, step: u64) {
+    let words = (rule.family.words)(&AdamOptions::default(), step);
     for (row, sum) in reference::sums(grad, ROWS, DIM) {
         for (column, &sum) in sum.iter().enumerate() {
             let at = row * DIM + column;
             let mut state: Vec<f32> = fields.iter().map(|field| field[at]).collect();
-            (rule.twin)(&words, Value { param: &mut param[at], state: &mut state, sum });
+            rule.twin(&words, Value { param: &mut param[at], state: &mut state, sum });
             fields.iter_mut().zip(state).for_each(|(field, value)| field[at] = value);
         }
     }
 }
 
-fn optimizer(gpu: &Gpu, tuning: Tuning, rule: &'static Rule) -> SparseAdam {
+fn optimizer(gpu: &Gpu, tuning: Tuning, rule: Rule) -> SparseAdam {
     let kit = Kit::with_tuning(&gpu.device, &gpu.queue, tuning).unwrap();
-    SparseAdam::with_rule(&kit, AdamOptions::default(), rule).unwrap()
+    SparseAdam::with_family(&kit, AdamOptions::default(), rule.family).unwrap()
 }
 
 /// Steps, then the state moved into another optimizer of the other tuning, then more steps.
 #[test]
 fn another_rule_steps_over_windows_as_its_twin_and_its_state_moves() {
     let gpu = &gpu();
-    for rule in [&MOMENTUM, &ADAM] {
+    for rule in [&MOMENTUM, &ADAM].map(|family| Rule::of(family, &AdamOptions::default())) {
         let mut param = gradient(1, ROWS).values;
-        let mut fields = vec![vec![0.0; ROWS * DIM]; rule.state.len()];
+        let mut fields = vec![vec![0.0; ROWS * DIM]; rule.state().len()];
         let buffer = gpu.upload("table", &param);
         let mut moved: Option<(Vec<Vec<f32>>, u64)> = None;
         for (number, tuning) in [Tuning::CPU, Tuning::GPU].into_iter().enumerate() {
@@ -99,14 +100,19 @@ fn another_rule_steps_over_windows_as_its_twin_and_its_state_moves() {
             }
             let state = optimizer.tables[0].state.clone().unwrap();
             let table = [(0, &optimizer.tables[0])];
-            let taken = Snapshot::take(&optimizer.recorder.guard, rule, table).unwrap();
+            let taken = Snapshot::take(&optimizer.recorder.guard, table).unwrap();
             let read = block_on(taken.arrive()).unwrap().remove(0).fields;
             let found: Vec<f32> = block_on(gpu.read(&buffer)).unwrap();
             let same =
                 |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
-            assert!(same(&found, &param), "{}: parameter on {}", rule.name, gpu.describe());
-            for (name, (found, expected)) in rule.state.iter().zip(read.iter().zip(&fields)) {
-                assert!(same(found, expected), "{}: {name} on {}", rule.name, gpu.describe());
+            assert!(same(&found, &param), "{}: parameter on {}", rule.family.name, gpu.describe());
+            for (name, (found, expected)) in rule.state().iter().zip(read.iter().zip(&fields)) {
+                assert!(
+                    same(found, expected),
+                    "{}: {name} on {}",
+                    rule.family.name,
+                    gpu.describe()
+                );
             }
             moved = Some((read, state.step));
         }

@@ -1,8 +1,8 @@
 //! Whether a state dict fits an optimizer.
 
 use super::{GroupState, MOST_STEPS, ParamState, StateDict};
-use crate::Error;
 use crate::cut::cut;
+use crate::{AdamOptions, Error};
 
 impl StateDict {
     /// Checks the groups against those of an optimizer, given as the names of each group's
@@ -31,6 +31,16 @@ impl StateDict {
 }
 
 impl GroupState {
+    /// Checks that a state of group `number` means what an optimizer with `held` takes it for. Numbers may
+    /// differ, and what touches gradients alone.
+    pub(crate) fn check_rule(&self, number: usize, held: &AdamOptions) -> Result<(), Error> {
+        let of = |what: &str| format!("{what} of group {number}");
+        let found = &self.options;
+        check_equal(&of("epsilon"), &held.epsilon, &found.epsilon)?;
+        check_equal(&of("bias_correction"), &held.bias_correction, &found.bias_correction)?;
+        check_equal(&of("amsgrad"), &held.amsgrad, &found.amsgrad)
+    }
+
     /// The hyperparameters are within their ranges, the initial learning rate is finite.
     pub(crate) fn check_options(&self) -> Result<(), Error> {
         self.options.validate()?;
@@ -45,11 +55,20 @@ impl GroupState {
 }
 
 impl ParamState {
-    /// Checks it against the parameter `name` of `values` values in `shape`.
-    pub(crate) fn check(&self, name: &str, shape: &[u32], values: usize) -> Result<(), Error> {
+    /// Checks it against the parameter `name` of `values` values in `shape`, whose state has `fields`.
+    pub(crate) fn check(
+        &self,
+        name: &str,
+        shape: &[u32],
+        values: usize,
+        fields: &[&'static str],
+    ) -> Result<(), Error> {
         check_equal(&format!("shape of {name:?}"), &shape, &&self.shape[..])?;
-        check_equal(&format!("values of exp_avg of {name:?}"), &values, &self.exp_avg.len())?;
-        check_equal(&format!("values of exp_avg_sq of {name:?}"), &values, &self.exp_avg_sq.len())?;
+        let found: Vec<_> = self.fields().map(|(field, _)| field).collect();
+        check_equal(&format!("state of {name:?}"), &fields, &&found[..])?;
+        for (field, held) in self.fields() {
+            check_equal(&format!("values of {field} of {name:?}"), &values, &held.len())?;
+        }
         if self.step > MOST_STEPS {
             return Err(mismatch(&format!("step of {name:?}"), "at most 2^53", &self.step));
         }

@@ -3,7 +3,6 @@
 use super::{GroupState, ParamState, StateDict, parts};
 use crate::guard::Guard;
 use crate::readback::{Reading, Wait};
-use crate::rule::Rule;
 use crate::table::Table;
 use crate::{Error, ParamId, Region, SparseAdam};
 use std::sync::Arc;
@@ -27,7 +26,7 @@ impl SparseAdam {
     ) -> impl Future<Output = Result<StateDict, Error>> + WasmNotSend + use<> {
         let numbering = self.numbering();
         let numbers = (0..).zip(&numbering).map(|(number, &table)| (number, &self.tables[table]));
-        let reading = Snapshot::take(&self.recorder.guard, self.recorder.rule, numbers);
+        let reading = Snapshot::take(&self.recorder.guard, numbers);
         let mut dict = StateDict { param_groups: self.group_states(), ..Default::default() };
         async move {
             dict.state.extend(reading?.finish().await?);
@@ -45,8 +44,8 @@ impl SparseAdam {
         param: ParamId,
     ) -> impl Future<Output = Result<Option<ParamState>, Error>> + WasmNotSend + use<> {
         let table = self.table(param);
-        let (guard, rule) = (&self.recorder.guard, self.recorder.rule);
-        let reading = table.and_then(|table| Snapshot::take(guard, rule, [(0, table)]));
+        let guard = &self.recorder.guard;
+        let reading = table.and_then(|table| Snapshot::take(guard, [(0, table)]));
         async move { Ok(reading?.finish().await?.pop().map(|(_, state)| state)) }
     }
 
@@ -90,7 +89,6 @@ impl Snapshot {
     /// Copies the states of tables, each with its number, where they have one.
     pub fn take<'a>(
         guard: &Arc<Guard>,
-        rule: &Rule,
         tables: impl IntoIterator<Item = (usize, &'a Table)>,
     ) -> Result<Self, Error> {
         guard.alive()?;
@@ -105,7 +103,7 @@ impl Snapshot {
                 shape: table.shape.clone(),
                 dim: table.geometry.dim as usize,
                 left: state.windows.iter().map(wgpu::Buffer::size).sum(),
-                fields: rule.state.iter().map(|_| Vec::with_capacity(values)).collect(),
+                fields: table.rule.state().iter().map(|_| Vec::with_capacity(values)).collect(),
             });
             for window in &state.windows {
                 let part = |part| Region::from(window.slice(part));
@@ -123,7 +121,7 @@ impl Snapshot {
             // A rule without one of them has none to save.
             let mut fields = fields.into_iter();
             let [exp_avg, exp_avg_sq] = std::array::from_fn(|_| fields.next().unwrap_or_default());
-            (number, ParamState { step, shape, exp_avg, exp_avg_sq })
+            (number, ParamState { step, shape, exp_avg, exp_avg_sq, max_exp_avg_sq: fields.next() })
         };
         Ok(self.arrive().await?.into_iter().map(named).collect())
     }

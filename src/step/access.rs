@@ -32,6 +32,8 @@ pub struct RowAccess {
     /// Invocations that share a row.
     pub lanes: u32,
     pub weighted: bool,
+    /// Whether entries are clipped.
+    pub limited: bool,
 }
 
 impl RowAccess {
@@ -43,6 +45,7 @@ impl RowAccess {
             values: if one { Values::One } else { Values::Windows },
             lanes: tuning.lanes(width.columns(demand.geometry.dim)),
             weighted: demand.weighted,
+            limited: demand.limit.is_some(),
         }
     }
 }

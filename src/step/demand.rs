@@ -3,6 +3,7 @@
 use super::shape::Window;
 use crate::IndexDtype;
 use crate::param::Geometry;
+use crate::rule::Rule;
 
 /// What a step is asked for: the tables that have entries, in order, with their segments and windows
 /// one table behind the other.
@@ -29,6 +30,9 @@ pub(crate) struct TableDemand {
     pub checked: bool,
     /// Whether only the first entry of a row counts.
     pub first_wins: bool,
+    pub rule: Rule,
+    /// The bits of what its entries are clipped to, where they are.
+    pub limit: Option<u32>,
     /// Whether its entries have weights.
     pub weighted: bool,
     /// Whether its pairs come from one gradient and nothing looks at them before the sort.

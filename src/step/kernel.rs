@@ -17,12 +17,17 @@ pub struct Kernel {
     /// For `partial`: whether it sums entries, or the sums of the level below.
     pub of_entries: bool,
     /// For the stages that update rows.
-    pub rule: Option<&'static Rule>,
+    pub rule: Option<Rule>,
 }
 
 /// Of a kernel that reads no rows.
-const NO_ROWS: RowAccess =
-    RowAccess { width: Width::Scalar, values: Values::One, lanes: 1, weighted: false };
+const NO_ROWS: RowAccess = RowAccess {
+    width: Width::Scalar,
+    values: Values::One,
+    lanes: 1,
+    weighted: false,
+    limited: false,
+};
 
 impl Kernel {
     /// Of a stage that reads no rows.
@@ -43,7 +48,7 @@ impl Kernel {
         Self { access, of_entries, ..Self::of(Stage::Partial) }
     }
 
-    pub fn update(stage: Stage, access: RowAccess, rule: &'static Rule) -> Self {
+    pub fn update(stage: Stage, access: RowAccess, rule: Rule) -> Self {
         Self { access, rule: Some(rule), ..Self::of(stage) }
     }
 
@@ -58,6 +63,7 @@ impl Kernel {
         let constant = |held: &Override| match held {
             Override::Workgroup => ("WORKGROUP", f64::from(tuning.workgroup)),
             Override::Lanes => ("LANES", f64::from(self.access.lanes)),
+            Override::Limited => ("LIMITED", number(self.access.limited)),
             Override::Weighted => ("WEIGHTED", number(self.access.weighted)),
             Override::Plain => ("PLAIN", number(self.plain)),
             Override::Interleave => ("INTERLEAVE", f64::from(tuning.interleave)),
@@ -72,7 +78,11 @@ impl Kernel {
     /// The complete WGSL.
     pub fn wgsl(self, tuning: &Tuning) -> String {
         let spec = self.stage.spec();
-        let texts = spec.fragments.iter().map(|&fragment| self.text(fragment, tuning));
+        let rule = self.rule.map(Rule::wgsl).unwrap_or_default();
+        let texts = spec.fragments.iter().map(|&fragment| match fragment {
+            Fragment::Rule => &*rule,
+            fragment => self.text(fragment, tuning),
+        });
         texts.chain([spec.wgsl]).collect()
     }
 
@@ -97,7 +107,7 @@ impl Kernel {
                 Form::Serial => include_str!("../../shaders/shared/counts_serial.wgsl"),
                 Form::Parallel => include_str!("../../shaders/shared/counts_parallel.wgsl"),
             },
-            Fragment::Rule => self.rule.map_or("", |rule| rule.wgsl),
+            Fragment::Rule => "",
         }
     }
 }
@@ -118,8 +128,14 @@ fn lane(width: Width) -> &'static str {
 
 fn operations(width: Width) -> &'static str {
     match width {
-        Width::Scalar | Width::Vec4 => include_str!("../../shaders/shared/one_part.wgsl"),
-        Width::Vec8 => include_str!("../../shaders/shared/two_parts.wgsl"),
+        Width::Scalar | Width::Vec4 => concat!(
+            include_str!("../../shaders/shared/compare.wgsl"),
+            include_str!("../../shaders/shared/one_part.wgsl")
+        ),
+        Width::Vec8 => concat!(
+            include_str!("../../shaders/shared/compare.wgsl"),
+            include_str!("../../shaders/shared/two_parts.wgsl")
+        ),
     }
 }
 

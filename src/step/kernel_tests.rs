@@ -2,8 +2,8 @@
 //! smallest limits, and laid out as the host believes.
 
 use super::*;
-use crate::rule::adam::ADAM;
 use crate::step::layout;
+use crate::step::plan::tests::ADAM_RULE;
 use crate::step::stages::VALUE_WINDOWS;
 use crate::{CHUNK, Tuning};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
@@ -31,10 +31,10 @@ fn kernels() -> Vec<(Kernel, Tuning)> {
     for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
         for values in [Values::One, Values::Windows] {
             for (lanes, weighted) in [(1, false), (1, true), (8, false), (32, true)] {
-                let access = RowAccess { width, values, lanes, weighted };
+                let access = RowAccess { width, values, lanes, weighted, limited: weighted };
                 kernels.push(Kernel::inspect(access));
-                kernels.push(Kernel::update(Stage::UpdateSerial, access, &ADAM));
-                kernels.push(Kernel::update(Stage::UpdateParallel, access, &ADAM));
+                kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
+                kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE));
                 kernels.push(Kernel::partial(access, true));
                 kernels.push(Kernel::partial(access, false));
             }
@@ -217,7 +217,7 @@ fn simplest(stage: Stage) -> Kernel {
     match stage {
         Stage::Inspect => Kernel::inspect(NO_ROWS),
         Stage::Partial => Kernel::partial(NO_ROWS, true),
-        stage => Kernel::update(stage, NO_ROWS, &ADAM),
+        stage => Kernel::update(stage, NO_ROWS, ADAM_RULE),
     }
 }
 
@@ -263,7 +263,7 @@ fn host_structs_lie_as_the_shaders_read_them() {
     assert_layout!(Kernel::of(Stage::Repeats), Keys { first, end, base, sentinel });
     assert_layout!(
         simplest(Stage::Partial),
-        PartialConfig { keys, values, blocks, stride, sums, sums_below, zero, pad0, pad1, pad2 }
+        PartialConfig { keys, values, blocks, stride, sums, sums_below, zero, limit, pad0, pad1 }
     );
     assert_layout!(update, ValueLayout { columns, rows_per_window, terms, slice });
     assert_layout!(
@@ -279,8 +279,8 @@ fn host_structs_lie_as_the_shaders_read_them() {
             first_wins,
             unique,
             zero,
+            limit,
             pad0,
-            pad1,
         }
     );
 }
@@ -290,7 +290,7 @@ fn a_rule_has_as_many_words_as_its_uniform_and_as_many_fields_as_its_state() {
     for stage in [Stage::UpdateSerial, Stage::UpdateParallel] {
         let (_, span) = members(simplest(stage), "Rule");
         assert_eq!(span as usize, size_of::<crate::rule::Words>());
-        assert_eq!(constant(simplest(stage), "FIELDS") as usize, ADAM.state.len());
+        assert_eq!(constant(simplest(stage), "FIELDS") as usize, ADAM_RULE.state().len());
     }
 }
 

@@ -102,9 +102,10 @@ pub struct PartialConfig {
     pub sums: u32,
     pub sums_below: u32,
     pub zero: u32,
+    /// The bits of a f32.
+    pub limit: u32,
     pub pad0: u32,
     pub pad1: u32,
-    pub pad2: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -120,8 +121,9 @@ pub struct UpdateConfig {
     pub first_wins: u32,
     pub unique: u32,
     pub zero: u32,
+    /// The bits of a f32.
+    pub limit: u32,
     pub pad0: u32,
-    pub pad1: u32,
 }
 
 /// What a dispatch has at uniform binding 0.

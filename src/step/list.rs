@@ -13,7 +13,6 @@ use super::plan::{Plan, TablePlan};
 use super::shape::{DeviceShape, Launch, Window};
 use super::stages::{MOST_BINDINGS, VALUE_WINDOWS};
 use crate::Tuning;
-use crate::rule::Rule;
 use crate::timestamps::Timed;
 
 /// A dispatch, and what it binds.
@@ -100,11 +99,10 @@ pub(crate) fn list(
     demand: &Demand,
     plan: &Plan,
     (device, tuning): (DeviceShape, &Tuning),
-    rule: &'static Rule,
     out: &mut Vec<Dispatch>,
 ) {
     out.clear();
-    let mut list = List { plan, device, tuning, rule, part: Timed::Ingest, out };
+    let mut list = List { plan, device, tuning, part: Timed::Ingest, out };
     let live = || {
         let each = demand.each().zip(&plan.tables);
         each.map(|((asked, segments, windows), at)| Live { asked, segments, windows, at })
@@ -125,7 +123,6 @@ struct List<'a> {
     plan: &'a Plan,
     device: DeviceShape,
     tuning: &'a Tuning,
-    rule: &'static Rule,
     part: Timed,
     out: &'a mut Vec<Dispatch>,
 }

@@ -1,9 +1,8 @@
 use super::*;
-use crate::rule::adam::ADAM;
 use crate::step::access::Values;
 use crate::step::demand::ValueOrigin;
 use crate::step::plan::plan;
-use crate::step::plan::tests::{DEVICE, step};
+use crate::step::plan::tests::{ADAM_RULE, DEVICE, step};
 use crate::step::stages::Stage;
 use crate::{Form, IndexDtype};
 
@@ -36,7 +35,7 @@ fn demand(tables: u32, windows: u32, nnz: u32) -> Demand {
 fn listed(demand: &Demand, tuning: &Tuning) -> Vec<Dispatch> {
     let plan = plan(&demand.tables, DEVICE, tuning).unwrap();
     let mut out = Vec::new();
-    list(demand, &plan, (DEVICE, tuning), &ADAM, &mut out);
+    list(demand, &plan, (DEVICE, tuning), &mut out);
     out
 }
 
@@ -71,7 +70,7 @@ fn every_window_of_a_table_is_updated_by_its_rule() {
         let updates = list.iter().filter(|dispatch| dispatch.kernel.stage == update);
         let bound: Vec<_> = updates
             .map(|dispatch| {
-                assert_eq!(dispatch.kernel.rule, Some(&ADAM));
+                assert_eq!(dispatch.kernel.rule, Some(ADAM_RULE));
                 (dispatch.bound[0], dispatch.bound[1], dispatch.second)
             })
             .collect();

@@ -1,6 +1,7 @@
 use super::*;
 use crate::format::{Formats, RowBytes};
 use crate::param::Geometry;
+use crate::rule::Rule;
 use crate::rule::adam::ADAM;
 use crate::step::budget::TURNS;
 use crate::step::shape::{Window, windows};
@@ -17,6 +18,9 @@ fn table(rows: u32, dim: u32) -> Geometry {
     Geometry { axes: [rows, 1, 1], sparse_dim: 1, rows, dim }
 }
 
+/// torch's SparseAdam.
+pub(crate) const ADAM_RULE: Rule = Rule { family: &ADAM, variant: 0 };
+
 pub(crate) fn step(rows: u32, dim: u32, nnz: u32) -> TableDemand {
     TableDemand {
         table: 0,
@@ -27,6 +31,8 @@ pub(crate) fn step(rows: u32, dim: u32, nnz: u32) -> TableDemand {
         promised: false,
         checked: false,
         first_wins: false,
+        rule: ADAM_RULE,
+        limit: None,
         weighted: false,
         can_fuse_ingest: false,
         segments: 1,
@@ -35,7 +41,7 @@ pub(crate) fn step(rows: u32, dim: u32, nnz: u32) -> TableDemand {
 }
 
 fn row_bytes(dim: u32) -> RowBytes {
-    RowBytes::of(dim, Formats::default(), &ADAM)
+    RowBytes::of(dim, Formats::default(), ADAM_RULE)
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::uniforms::Uniforms;
 use super::witness::{self, Witness};
 use crate::entries::Entries;
 use crate::guard::Guard;
-use crate::rule::{Rule, Words};
+use crate::rule::{Family, Words};
 use crate::timestamps::{Timed, Timestamps};
 use crate::{Error, Kit, Region, device_limits};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub trait Tables {
 pub struct Recorder {
     pub guard: Arc<Guard>,
     pub shape: DeviceShape,
-    pub rule: &'static Rule,
+    pub family: &'static Family,
     pub kit: Kit,
     pub bind_groups: BindGroups,
     pub uniforms: Uniforms,
@@ -80,7 +80,7 @@ struct Ready {
 impl Recorder {
     /// # Errors
     /// As [`Guard::make`] and [`Guard::buffer`].
-    pub fn new(guard: Arc<Guard>, kit: Kit, rule: &'static Rule) -> Result<Self, Error> {
+    pub fn new(guard: Arc<Guard>, kit: Kit, family: &'static Family) -> Result<Self, Error> {
         let limits = device_limits::usable(guard.device.limits());
         let shape = DeviceShape::of(&limits, guard.device.features());
         let smallest = Scratch::new(&guard)?;
@@ -88,7 +88,7 @@ impl Recorder {
         let placeholder = guard.storage("sparse_adam::placeholder", bytes)?;
         Ok(Self {
             shape,
-            rule,
+            family,
             kit,
             bind_groups: BindGroups::default(),
             uniforms: Uniforms::new(&guard)?,
@@ -139,7 +139,7 @@ impl Recorder {
         std::mem::swap(&mut self.demand, &mut self.next);
         let plan = plan(&self.demand.tables, self.shape, self.kit.tuning())?;
         let on = (self.shape, self.kit.tuning());
-        list(&self.demand, &plan, on, self.rule, &mut self.list);
+        list(&self.demand, &plan, on, &mut self.list);
         let need = ScratchBytes {
             // Pairs that are sorted as they come in, or not at all, are never elsewhere.
             pairs: if plan.sort.passes.is_empty() { 0 } else { 8 * u64::from(plan.pairs) },

@@ -59,6 +59,7 @@ pub enum Override {
     Workgroup,
     Lanes,
     Weighted,
+    Limited,
     Plain,
     Interleave,
     OfEntries,
@@ -154,7 +155,9 @@ const STATUS: Fragment = shared!("status");
 
 use Bound::{Read, ReadWrite, Uniform};
 use Fragment::{Arithmetic, Counts, Lane, Operations, PartialSum, Rule, Touch, Values};
-use Override::{AtOnce, Interleave, Lanes, OfEntries, Plain, Strip, Tile, Weighted, Workgroup};
+use Override::{
+    AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
+};
 
 const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
 const HISTOGRAM: &[Bound] = &[Uniform, Read, ReadWrite];
@@ -282,7 +285,7 @@ static STAGES: [Spec; 16] = [
         ],
         bound: &[Uniform, ReadWrite],
         reads_values: true,
-        overrides: &[Workgroup, Lanes, Weighted, OfEntries, AtOnce, Interleave],
+        overrides: &[Workgroup, Lanes, Weighted, Limited, OfEntries, AtOnce, Interleave],
         ..plain_spec(Stage::Partial, "sparse_adam::partial", file!("partial"))
     },
     Spec {
@@ -292,7 +295,7 @@ static STAGES: [Spec; 16] = [
         ],
         bound: UPDATE,
         reads_values: true,
-        overrides: &[Workgroup, Weighted, Interleave],
+        overrides: &[Workgroup, Weighted, Limited, Interleave],
         ..plain_spec(Stage::UpdateSerial, "sparse_adam::update_serial", file!("update_serial"))
     },
     Spec {
@@ -302,7 +305,7 @@ static STAGES: [Spec; 16] = [
         ],
         bound: UPDATE,
         reads_values: true,
-        overrides: &[Workgroup, Lanes, Weighted, Tile],
+        overrides: &[Workgroup, Lanes, Weighted, Limited, Tile],
         ..plain_spec(
             Stage::UpdateParallel,
             "sparse_adam::update_parallel",

@@ -48,6 +48,8 @@ impl Table {
             promised,
             checked: first.duplicates == Duplicates::NoneChecked,
             first_wins: promised || matches!(first.source, ValueSource::Row),
+            rule: self.rule,
+            limit: self.limit,
             weighted: self.grads.iter().any(|grad| grad.weights.is_some()),
             can_fuse_ingest: self.grads.len() == 1 && first.non_finite == NonFinite::Applied,
             segments: self.grads.len(),

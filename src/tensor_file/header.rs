@@ -46,6 +46,12 @@ impl Parsed {
         self.tensors.len()
     }
 
+    /// Whether there is a tensor of a name.
+    #[cfg(feature = "checkpoint")]
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.tensor(name).is_some()
+    }
+
     /// The tensor of a name.
     fn tensor(&self, name: &str) -> Option<&Entry> {
         let found = self.tensors.binary_search_by(|(other, _)| (**other).cmp(name));

@@ -219,6 +219,7 @@ impl<'a> Pair<'a> {
             found.step = state.step;
             found.exp_avg = state.exp_avg;
             found.exp_avg_sq = state.exp_avg_sq;
+            found.max_exp_avg_sq = state.max_exp_avg_sq.unwrap_or_default();
         }
         Ok((found, param.is_whole))
     }
@@ -237,6 +238,7 @@ impl<'a> Pair<'a> {
                 ("param", &found.param, &twin.param),
                 ("exp_avg", &found.exp_avg, &twin.exp_avg),
                 ("exp_avg_sq", &found.exp_avg_sq, &twin.exp_avg_sq),
+                ("max_exp_avg_sq", &found.max_exp_avg_sq, &twin.max_exp_avg_sq),
             ];
             for (tensor, found, expected) in tensors {
                 let name = format!("{} x {}, p{number}/{tensor}", twin.rows(), twin.dim);

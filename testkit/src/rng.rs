@@ -1,7 +1,7 @@
 //! Seeded inputs: the same on every machine.
 
-use sparse_adam::AdamOptions;
 use sparse_adam::reference::Gradient;
+use sparse_adam::{AdamOptions, BiasCorrection, Clip, Epsilon, WeightDecay};
 
 /// SplitMix64 (Steele, Lea and Flood 2014), started with its seed.
 #[derive(Clone, Debug)]
@@ -95,11 +95,31 @@ impl Rng {
         (Gradient { indices, values: self.floats(bags * dim) }, map)
     }
 
-    /// Options of a group, anything but extreme.
+    /// Options of a group, anything but extreme: torch's SparseAdam in three of four draws, else any
+    /// rule that clips no entries.
     pub fn options(&mut self) -> AdamOptions {
-        AdamOptions::default()
+        let options = AdamOptions::default()
             .lr(10f64.powf(f64::from(self.signed()) - 2.0))
             .betas((0.9 + 0.05 * f64::from(self.signed()), 0.99 + 0.009 * f64::from(self.signed())))
-            .maximize(self.below(2) == 1)
+            .maximize(self.below(2) == 1);
+        if self.below(4) > 0 { options } else { self.rule(options) }
+    }
+
+    /// Any rule that clips no entries, with the numbers of `options`.
+    pub fn rule(&mut self, options: AdamOptions) -> AdamOptions {
+        let amount = 0.3 * self.fraction();
+        let decays = [
+            WeightDecay::None,
+            WeightDecay::L2(amount),
+            WeightDecay::Decoupled(amount),
+            WeightDecay::Plain(amount / 10.0),
+        ];
+        options
+            .epsilon([Epsilon::Raw, Epsilon::Corrected][self.below(2)])
+            .bias_correction([BiasCorrection::Step, BiasCorrection::None][self.below(2)])
+            .weight_decay(decays[self.below(4)])
+            .amsgrad(self.below(2) == 1)
+            .clip([Clip::None, Clip::Value(0.1 + self.fraction())][self.below(2)])
+            .grad_scale([1.0, 0.25 + self.fraction()][self.below(2)])
     }
 }

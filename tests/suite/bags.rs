@@ -113,6 +113,7 @@ impl Recording {
                 param: param.read(gpu),
                 exp_avg: state.exp_avg,
                 exp_avg_sq: state.exp_avg_sq,
+                max_exp_avg_sq: Vec::new(),
             };
             comparisons.extend(self.compare(k, &found));
         }

@@ -48,7 +48,7 @@ fn what_changes_between_equal_steps_is_seen() {
             match rng.below(6) {
                 0 => pair.optimizer.trim(),
                 1 => {
-                    let now = rng.options();
+                    let now = rng.options().amsgrad(pair.options[table].amsgrad);
                     let group = pair.optimizer.group_of(pair.ids[table]).unwrap();
                     pair.optimizer.set_options(group, now).unwrap();
                     pair.options[table] = now;

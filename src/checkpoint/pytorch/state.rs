@@ -1,4 +1,4 @@
-//! The state of a `torch.optim.SparseAdam`, out of a pickle's values.
+//! The state of a `torch.optim.SparseAdam`, `Adam` or `AdamW`, out of a pickle's values.
 
 use super::find::{MOST_KEYS, kind};
 use super::pickle::{Node, Value};
@@ -6,27 +6,34 @@ use super::tensors::Source;
 use crate::cut::cut;
 use crate::state_dict::MOST_STEPS;
 use crate::tensor_file::{Fault, invalid};
-use crate::{AdamOptions, GroupState, ParamState, StateDict};
+use crate::{AdamOptions, Epsilon, GroupState, ParamState, StateDict, WeightDecay};
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
+
+/// Keys of a group of SparseAdam.
+const OF_SPARSE_ADAM: [&str; 7] =
+    ["lr", "betas", "eps", "maximize", "initial_lr", "params", "param_names"];
 
 /// Keys that torch's schedulers leave in a group, beside `initial_lr`: of no use to a step
 /// (source: torch/optim/lr_scheduler.py and swa_utils.py).
 const OF_SCHEDULERS: [&str; 6] =
     ["max_lr", "min_lr", "base_lr", "max_momentum", "base_momentum", "swa_lr"];
 
+/// Keys of torch's Adam and AdamW that say how they compute, not what.
+const OF_ADAM: [&str; 5] = ["foreach", "capturable", "differentiable", "fused", "amsgrad"];
+
 /// Keys of a group that name another optimizer, and which.
-const OF_OTHERS: [(&str, &str); 9] = [
-    ("decoupled_weight_decay", "torch.optim.Adam or AdamW"),
-    ("amsgrad", "torch.optim.Adam or AdamW"),
-    ("max_exp_avg_sq", "torch.optim.Adam or AdamW, with amsgrad"),
+const OF_OTHERS: [(&str, &str); 6] = [
     ("alpha", "torch.optim.RMSprop or ASGD"),
     ("nesterov", "torch.optim.SGD"),
     ("lr_decay", "torch.optim.Adagrad"),
     ("momentum_decay", "torch.optim.NAdam"),
     ("rho", "torch.optim.Adadelta"),
-    ("weight_decay", "another optimizer of torch"),
+    ("dampening", "torch.optim.SGD"),
 ];
+
+/// What amsgrad adds to a state.
+const LARGEST: &str = "max_exp_avg_sq";
 
 /// A dict of few keys, each a text and there once.
 type Fields<'a> = BTreeMap<&'a str, Value>;
@@ -66,7 +73,7 @@ fn only(what: &str, fields: &Fields<'_>, known: &[&str]) -> Result<(), Fault> {
     let reason = match other {
         None => format!("unknown key {:?}", cut(stray)),
         Some((key, optimizer)) => format!(
-            "key {key:?}: this is a state of {optimizer}; what is read here is that of torch.optim.SparseAdam"
+            "key {key:?}: this is a state of {optimizer}; what is read here is that of SparseAdam, Adam or AdamW"
         ),
     };
     Err(invalid(what, reason))
@@ -95,7 +102,7 @@ impl<'a, R: Read + Seek> Source<'a, R> {
 
     fn param_state(&mut self, what: &str, state: Value) -> Result<ParamState, Fault> {
         let fields = self.fields(what, state)?;
-        only(what, &fields, &["step", "exp_avg", "exp_avg_sq"])?;
+        only(what, &fields, &["step", "exp_avg", "exp_avg_sq", LARGEST])?;
         let step = self.step(&format!("{what}.step"), field(what, &fields, "step")?)?;
         let mut moment = |name| {
             let value = field(what, &fields, name)?;
@@ -110,10 +117,16 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         };
         let (shape, exp_avg) = moment("exp_avg")?;
         let (other, exp_avg_sq) = moment("exp_avg_sq")?;
-        if shape != other {
+        let mut state = ParamState::new(step, shape, exp_avg, exp_avg_sq);
+        if fields.contains_key(LARGEST) {
+            let (third, largest) = moment(LARGEST)?;
+            state = if third == other { state.max_exp_avg_sq(largest) } else { state };
+        }
+        let tensors = 2 + usize::from(fields.contains_key(LARGEST));
+        if state.shape != other || state.fields().count() != tensors {
             return Err(invalid(what, "its moments differ in shape"));
         }
-        Ok(ParamState { step, shape, exp_avg, exp_avg_sq })
+        Ok(state)
     }
 
     /// An int, or a tensor of one number.
@@ -152,9 +165,10 @@ impl<'a, R: Read + Seek> Source<'a, R> {
 
     fn group_state(&mut self, what: &str, group: Value) -> Result<GroupState, Fault> {
         let fields = self.fields(what, group)?;
-        let mut known =
-            vec!["lr", "betas", "eps", "maximize", "initial_lr", "params", "param_names"];
+        let mut known = OF_SPARSE_ADAM.to_vec();
         known.extend(OF_SCHEDULERS);
+        known.extend(OF_ADAM);
+        known.extend(["weight_decay", "decoupled_weight_decay"]);
         only(what, &fields, &known)?;
         let mut number = |key| {
             let value = field(what, &fields, key)?;
@@ -169,19 +183,53 @@ impl<'a, R: Read + Seek> Source<'a, R> {
             return Err(invalid(what, "betas are not two"));
         };
         let betas = (self.number_in(what, beta1)?, self.number_in(what, beta2)?);
-        let maximize = match fields.get("maximize") {
-            None => false,
-            Some(&Value::Bool(maximize)) => maximize,
-            Some(&other) => {
-                let found = kind(self.pickle, other);
-                return Err(invalid(what, format_args!("maximize is {found}")));
-            }
-        };
-        let options = AdamOptions { lr, betas, eps, maximize };
+        let maximize = self.flag(what, &fields, "maximize")?.unwrap_or(false);
+        let options = AdamOptions::new().lr(lr).betas(betas).eps(eps).maximize(maximize);
+        let options = self.of_adam(what, &fields, options)?;
         let params = self.params(what, field(what, &fields, "params")?)?;
         let names = fields.get("param_names").map(|&names| self.names(what, names)).transpose()?;
         let state = GroupState::new(options, params);
         Ok(GroupState { initial_lr, param_names: names, ..state })
+    }
+
+    /// The options of a group of Adam or AdamW, which has a key that SparseAdam's has not.
+    fn of_adam(
+        &mut self,
+        what: &str,
+        fields: &Fields<'a>,
+        options: AdamOptions,
+    ) -> Result<AdamOptions, Fault> {
+        let Some(amsgrad) = self.flag(what, fields, "amsgrad")? else {
+            return only(what, fields, &[&OF_SPARSE_ADAM[..], &OF_SCHEDULERS].concat())
+                .map(|()| options);
+        };
+        let decay = match fields.get("weight_decay") {
+            None => 0.0,
+            Some(&decay) => self.number_in(&format!("{what}.weight_decay"), decay)?,
+        };
+        let weight_decay = match (decay, self.flag(what, fields, "decoupled_weight_decay")?) {
+            (0.0, _) => WeightDecay::None,
+            (decay, Some(true)) => WeightDecay::Decoupled(decay),
+            (decay, Some(false)) => WeightDecay::L2(decay),
+            (_, None) => {
+                let reason = "weight_decay without decoupled_weight_decay: of torch before 2.7, which does not \
+                              say whether it is Adam's or AdamW's";
+                return Err(invalid(what, reason));
+            }
+        };
+        let options = options.epsilon(Epsilon::Corrected).amsgrad(amsgrad);
+        Ok(options.weight_decay(weight_decay))
+    }
+
+    fn flag(&self, what: &str, fields: &Fields<'_>, key: &str) -> Result<Option<bool>, Fault> {
+        match fields.get(key) {
+            None => Ok(None),
+            Some(&Value::Bool(flag)) => Ok(Some(flag)),
+            Some(&other) => {
+                let found = kind(self.pickle, other);
+                Err(invalid(what, format_args!("{key} is {found}")))
+            }
+        }
     }
 
     fn params(&mut self, what: &str, list: Value) -> Result<Vec<usize>, Fault> {

@@ -29,6 +29,7 @@ impl List<'_> {
                 stride: level.stride,
                 sums: level.sums,
                 sums_below,
+                limit: live.asked.limit.unwrap_or_default(),
                 ..Default::default()
             };
             sums_below = level.sums;
@@ -45,7 +46,8 @@ impl List<'_> {
             sums[level] = planned.sums;
         }
         let table = live.asked.table;
-        let kernel = Kernel::update(Stage::update(self.tuning.form), live.at.access, self.rule);
+        let kernel =
+            Kernel::update(Stage::update(self.tuning.form), live.at.access, live.asked.rule);
         for (number, window) in live.windows.iter().enumerate() {
             let config = UpdateConfig {
                 sums,
@@ -57,6 +59,7 @@ impl List<'_> {
                 levels: live.at.levels.len() as u32,
                 first_wins: live.asked.first_wins.into(),
                 unique: (!live.at.sorted).into(),
+                limit: live.asked.limit.unwrap_or_default(),
                 ..Default::default()
             };
             let window = number as u32;

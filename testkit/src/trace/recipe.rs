@@ -3,7 +3,7 @@
 use super::Tolerance;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use sparse_adam::AdamOptions;
+use sparse_adam::{AdamOptions, BiasCorrection, Clip, Epsilon, WeightDecay};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -32,17 +32,16 @@ pub struct Recipe {
 
 /// One parameter group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "GroupKeys")]
+#[serde(try_from = "GroupKeys", into = "GroupKeys")]
 pub struct GroupRecipe {
     /// Its hyperparameters.
-    #[serde(flatten)]
     pub options: AdamOptions,
     /// Its parameters.
     pub params: Vec<String>,
 }
 
-/// A group as it stands in the file, and no other key.
-#[derive(Deserialize)]
+/// A group as it stands in the file, and no other key. What is absent is torch's SparseAdam's.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GroupKeys {
     lr: f64,
@@ -50,14 +49,100 @@ struct GroupKeys {
     eps: f64,
     #[serde(default)]
     maximize: bool,
+    #[serde(default)]
+    epsilon: Epsilon,
+    #[serde(default)]
+    bias_correction: BiasCorrection,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weight_decay: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decay: Option<DecayKey>,
+    #[serde(default)]
+    amsgrad: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip_entries: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clip_value: Option<f64>,
+    #[serde(default = "one")]
+    grad_scale: f64,
     params: Vec<String>,
 }
 
-impl From<GroupKeys> for GroupRecipe {
-    fn from(keys: GroupKeys) -> Self {
-        let GroupKeys { lr, betas, eps, maximize, params } = keys;
-        let options = AdamOptions::new().lr(lr).betas(betas).eps(eps).maximize(maximize);
-        Self { options, params }
+fn one() -> f64 {
+    1.0
+}
+
+/// The kind of a weight decay.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DecayKey {
+    L2,
+    Decoupled,
+    Plain,
+}
+
+impl TryFrom<GroupKeys> for GroupRecipe {
+    type Error = &'static str;
+
+    fn try_from(keys: GroupKeys) -> Result<Self, Self::Error> {
+        let weight_decay = match (keys.weight_decay, keys.decay) {
+            (None | Some(0.0), _) => WeightDecay::None,
+            (Some(amount), Some(DecayKey::L2)) => WeightDecay::L2(amount),
+            (Some(amount), Some(DecayKey::Decoupled)) => WeightDecay::Decoupled(amount),
+            (Some(amount), Some(DecayKey::Plain)) => WeightDecay::Plain(amount),
+            (Some(_), None) => return Err("weight_decay without decay"),
+        };
+        let clip = match (keys.clip_entries, keys.clip_value) {
+            (None, None) => Clip::None,
+            (Some(limit), None) => Clip::Entries(limit),
+            (None, Some(limit)) => Clip::Value(limit),
+            (Some(_), Some(_)) => return Err("clip_entries and clip_value"),
+        };
+        let options = AdamOptions::new()
+            .lr(keys.lr)
+            .betas(keys.betas)
+            .eps(keys.eps)
+            .maximize(keys.maximize)
+            .epsilon(keys.epsilon)
+            .bias_correction(keys.bias_correction)
+            .weight_decay(weight_decay)
+            .amsgrad(keys.amsgrad)
+            .clip(clip)
+            .grad_scale(keys.grad_scale);
+        Ok(Self { options, params: keys.params })
+    }
+}
+
+impl From<GroupRecipe> for GroupKeys {
+    fn from(GroupRecipe { options, params }: GroupRecipe) -> Self {
+        let (weight_decay, decay) = match options.weight_decay {
+            WeightDecay::L2(amount) => (Some(amount), Some(DecayKey::L2)),
+            WeightDecay::Decoupled(amount) => (Some(amount), Some(DecayKey::Decoupled)),
+            WeightDecay::Plain(amount) => (Some(amount), Some(DecayKey::Plain)),
+            _ => (None, None),
+        };
+        let (clip_entries, clip_value) = match options.clip {
+            Clip::Entries(limit) => (Some(limit), None),
+            Clip::Value(limit) => (None, Some(limit)),
+            _ => (None, None),
+        };
+        let AdamOptions { lr, betas, eps, maximize, epsilon, bias_correction, amsgrad, .. } =
+            options;
+        Self {
+            lr,
+            betas,
+            eps,
+            maximize,
+            epsilon,
+            bias_correction,
+            weight_decay,
+            decay,
+            amsgrad,
+            clip_entries,
+            clip_value,
+            grad_scale: options.grad_scale,
+            params,
+        }
     }
 }
 

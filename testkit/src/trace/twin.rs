@@ -47,6 +47,7 @@ impl<'a> Twin<'a> {
             table.step = state.step;
             table.exp_avg.clone_from(&state.exp_avg);
             table.exp_avg_sq.clone_from(&state.exp_avg_sq);
+            table.max_exp_avg_sq = state.max_exp_avg_sq.clone().unwrap_or_default();
         }
         self.options = start.param_groups.iter().map(|group| group.options).collect();
         Ok(())
@@ -94,7 +95,13 @@ impl<'a> Twin<'a> {
             };
             let shape = self.trace.recipe.params[name].clone();
             let (exp_avg, exp_avg_sq) = (table.exp_avg.clone(), table.exp_avg_sq.clone());
-            dict.state.insert(number, ParamState::new(table.step, shape, exp_avg, exp_avg_sq));
+            let state = ParamState::new(table.step, shape, exp_avg, exp_avg_sq);
+            let largest = &table.max_exp_avg_sq;
+            let state = match largest.is_empty() {
+                true => state,
+                false => state.max_exp_avg_sq(largest.clone()),
+            };
+            dict.state.insert(number, state);
         }
         dict
     }

@@ -1,0 +1,78 @@
+//! In what lazy Adams differ, beside their numbers.
+
+use serde::{Deserialize, Serialize};
+
+/// Which root of the second moment `eps` is added to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Epsilon {
+    /// The uncorrected one: `sqrt(v) + eps`, as torch's SparseAdam, TensorFlow Addons and MXNet do. It acts
+    /// `1 / sqrt(1 - beta2^t)` times stronger in early steps.
+    #[default]
+    Raw,
+    /// The corrected one: `sqrt(v / (1 - beta2^t)) + eps`, as the paper, torch's Adam, FBGEMM, DGL and Paddle do.
+    Corrected,
+}
+
+/// What corrects the moments for their start at zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BiasCorrection {
+    /// `1 - beta^t`, with `t` the steps that the parameter has counted.
+    #[default]
+    Step,
+    /// Nothing (gsplat's SelectiveAdam).
+    None,
+}
+
+/// What draws the rows that a step names to zero. No other row decays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WeightDecay {
+    /// Nothing.
+    #[default]
+    None,
+    /// `w * p` is added to the clipped gradient (torch's Adam, MXNet).
+    L2(f64),
+    /// `p` is multiplied by `1 - lr * w` before the step (Loshchilov and Hutter 2019; torch's AdamW, FBGEMM).
+    Decoupled(f64),
+    /// `p` is multiplied by `1 - w` before the step, whatever the learning rate (TensorFlow Addons).
+    Plain(f64),
+}
+
+/// What of the gradient is cut off: each value is brought into `[-c, c]`. A NaN stays one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Clip {
+    /// Nothing.
+    #[default]
+    None,
+    /// Of each entry, before its weight and the sum over repeated rows (FBGEMM, TensorFlow Addons).
+    Entries(f64),
+    /// Of the sum of a row's entries (MXNet 2).
+    Value(f64),
+}
+
+impl WeightDecay {
+    /// How much; 0 where nothing decays.
+    pub(crate) fn amount(self) -> f64 {
+        match self {
+            Self::None => 0.0,
+            Self::L2(amount) | Self::Decoupled(amount) | Self::Plain(amount) => amount,
+        }
+    }
+}
+
+impl Clip {
+    /// Where; None where nothing is cut off.
+    pub(crate) fn limit(self) -> Option<f64> {
+        match self {
+            Self::None => None,
+            Self::Entries(limit) | Self::Value(limit) => Some(limit),
+        }
+    }
+}

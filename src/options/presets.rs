@@ -1,0 +1,74 @@
+//! Lazy Adams by the names that people know them by.
+
+#[cfg(doc)]
+use super::Clip;
+use super::{AdamOptions, BiasCorrection, Epsilon, WeightDecay};
+
+/// Rules of other optimizers. Their defaults are those of the peer, where it has any.
+impl AdamOptions {
+    /// `torch.optim.SparseAdam` (torch/optim/_functional.py): the default.
+    #[must_use]
+    pub const fn torch_sparse_adam() -> Self {
+        Self::new()
+    }
+
+    /// `torch.optim.Adam` (torch/optim/adam.py) on the rows that a gradient names: epsilon on the corrected root,
+    /// weight decay as L2 (0 by default: [`WeightDecay::None`]).
+    #[must_use]
+    pub const fn torch_adam() -> Self {
+        Self::new().epsilon(Epsilon::Corrected)
+    }
+
+    /// `torch.optim.AdamW` (torch/optim/adamw.py) on the rows that a gradient names: decoupled weight decay of 0.01.
+    #[must_use]
+    pub const fn torch_adamw() -> Self {
+        Self::torch_adam().weight_decay(WeightDecay::Decoupled(0.01))
+    }
+
+    /// FBGEMM's `ADAM` (fbgemm_gpu/codegen/genscript/optimizers.py), the table-batched embeddings' one: lr 0.01.
+    /// Its clipping is [`Clip::Entries`], its decay [`WeightDecay::Decoupled`]; both are off by default. Not copied:
+    /// a count of steps that rises at each forward pass; powers in f32; the stochastic rounding of other weights
+    /// than f32.
+    #[must_use]
+    pub const fn fbgemm_adam() -> Self {
+        Self::torch_adam().lr(0.01)
+    }
+
+    /// TensorFlow Addons' `LazyAdam` (tensorflow_addons/optimizers/lazy_adam.py): eps 1e-7. Its decay is
+    /// [`WeightDecay::Plain`], its clipping by value [`Clip::Entries`]. Not copied: `amsgrad`, which it takes and ignores.
+    #[must_use]
+    pub const fn tfa_lazy_adam() -> Self {
+        Self::new().eps(1e-7)
+    }
+
+    /// MXNet's `Adam` with `lazy_update` (src/operator/optimizer_op-inl.h of 2.0): decay is [`WeightDecay::L2`], clipping
+    /// [`Clip::Value`], `rescale_grad` [`AdamOptions::grad_scale`](AdamOptions#structfield.grad_scale). Not copied: clipping
+    /// after the decay was added, as 1.x did.
+    #[must_use]
+    pub const fn mxnet_lazy() -> Self {
+        Self::new()
+    }
+
+    /// Paddle's `Adam` with `lazy_mode` (paddle/phi/kernels/selected_rows): epsilon on the corrected root; amsgrad of
+    /// named rows. Not copied: a step without rows is not counted there, and its CPU kernel corrects by the step
+    /// after.
+    #[must_use]
+    pub const fn paddle_lazy() -> Self {
+        Self::torch_adam()
+    }
+
+    /// gsplat's `SelectiveAdam` (gsplat/cuda/csrc/AdamCUDA.cu) and Inria's `SparseGaussianAdam`: no bias correction. 3D Gaussian
+    /// splatting takes an eps of 1e-15, which a device that flushes subnormal numbers does not bear
+    /// ([`AdamOptions::eps`](AdamOptions#structfield.eps)).
+    #[must_use]
+    pub const fn gsplat_selective_adam() -> Self {
+        Self::new().bias_correction(BiasCorrection::None)
+    }
+
+    /// HugeCTR's `Adam` with update type Local (HugeCTR/src/optimizers/sparse_optimizer.cu): eps 1e-7; its `scaler` is
+    /// `1 / `[`grad_scale`](AdamOptions#structfield.grad_scale).
+    #[must_use]
+    pub const fn hugectr_local() -> Self {
+        Self::new().eps(1e-7)
+    }
+}
