@@ -16,4 +16,4 @@ pub enum Arithmetic {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

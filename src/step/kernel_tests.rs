@@ -1,6 +1,8 @@
 //! Every shader in every variant, without a GPU: valid with minimal capabilities, within the
 //! smallest limits, and laid out as the host believes.
 
+#[path = "kernel_tests/fences.rs"]
+mod fences;
 #[path = "kernel_tests/modules.rs"]
 pub(crate) mod modules;
 #[path = "kernel_tests/written.rs"]

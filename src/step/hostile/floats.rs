@@ -2,7 +2,7 @@
 
 use super::program::Program;
 use crate::step::kernel::Kernel;
-use crate::step::kernel::tests::modules::{parsed, specialised_from};
+use crate::step::kernel::tests::modules::{left_open, parsed, specialised_from};
 use crate::step::stages::Fragment;
 use crate::{Arithmetic, Tuning};
 use naga::Module;
@@ -31,25 +31,10 @@ impl Floats {
             Self::But(function) => (Arithmetic::Exact, Some(function)),
         };
         let tuning = Tuning { arithmetic, ..*tuning };
-        let mut source = kernel.wgsl(&tuning);
-        if let Some(function) = open {
-            open_up(&mut source, function);
-        }
+        let exact = kernel.wgsl(&tuning);
+        let source = open.map_or(exact.clone(), |function| left_open(exact, function));
         specialised_from(parsed(&source), kernel, &tuning)
     }
-}
-
-/// Leaves a function of `shaders/shared/one_part.wgsl` or `exact.wgsl` to the compiler.
-fn open_up(source: &mut String, function: &str) {
-    let Some(start) = source.find(&format!("\nfn {function}(")) else { return };
-    let body = start + source[start..].find('{').unwrap() + 1;
-    let end = body + source[body..].find("\n}").unwrap();
-    let open = match function {
-        "quotient_of" => "return x / y;".into(),
-        "root_of" => "return sqrt(x);".into(),
-        _ => source[body..end].replace("settled(", "("),
-    };
-    source.replace_range(body..end, &open);
 }
 
 /// Compiled kernels.

@@ -2,6 +2,7 @@
 
 use super::machine::input;
 use super::program::Program;
+use crate::arithmetic::tests::EDGES;
 use crate::step::kernel::tests::modules::{parsed, validated};
 use sparse_adam_testkit::Rng;
 use std::path::Path;
@@ -14,26 +15,6 @@ const WGSL: &str = concat!(
 
 /// Cases tried at random, each an x and a y.
 const CASES: usize = 1 << 20;
-
-/// Numbers that a quotient or a root may stumble over, by their bits, without their signs.
-const EDGES: [u32; 16] = [
-    0,
-    1,
-    2,
-    0x3f_ffff,
-    0x40_0000,
-    0x7f_ffff,
-    0x80_0000,
-    0x80_0001,
-    0xff_ffff,
-    0x3f7f_ffff,
-    0x3f80_0000,
-    0x3f80_0001,
-    0x7f00_0000,
-    0x7f7f_ffff,
-    0x7f80_0000,
-    0x7fc0_0000,
-];
 
 fn cases(rng: &mut Rng) -> Vec<[u32; 2]> {
     let signed = EDGES.iter().flat_map(|&edge| [edge, edge | 1 << 31]);

@@ -97,3 +97,21 @@ pub fn specialised_from(module: Module, kernel: Kernel, tuning: &Tuning) -> (Mod
             .unwrap();
     (module.into_owned(), info.into_owned())
 }
+
+/// The functions of exact arithmetic that round.
+pub const OPERATIONS: [&str; 7] =
+    ["add", "subtract", "multiply", "offset", "scale", "quotient_of", "root_of"];
+
+/// A kernel's exact WGSL with one of [`OPERATIONS`], where it has it, left to the compiler.
+pub fn left_open(mut source: String, function: &str) -> String {
+    let Some(start) = source.find(&format!("\nfn {function}(")) else { return source };
+    let body = start + source[start..].find('{').unwrap() + 1;
+    let end = body + source[body..].find("\n}").unwrap();
+    let open = match function {
+        "quotient_of" => "return x / y;".into(),
+        "root_of" => "return sqrt(x);".into(),
+        _ => source[body..end].replace("settled(", "("),
+    };
+    source.replace_range(body..end, &open);
+    source
+}
