@@ -5,8 +5,12 @@
 mod fences;
 #[path = "kernel_tests/modules.rs"]
 pub(crate) mod modules;
+#[path = "kernel_tests/spirv.rs"]
+mod spirv;
+#[path = "kernel_tests/texts.rs"]
+mod texts;
 #[path = "kernel_tests/written.rs"]
-mod written;
+pub(crate) mod written;
 
 use self::modules::{kernels, parse, specialised};
 use super::*;

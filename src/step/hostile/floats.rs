@@ -2,8 +2,7 @@
 
 use super::program::Program;
 use crate::step::kernel::Kernel;
-use crate::step::kernel::tests::modules::{left_open, parsed, specialised_from};
-use crate::step::stages::Fragment;
+use crate::step::kernel::tests::modules::{computes, left_open, parsed, specialised_from};
 use crate::{Arithmetic, Tuning};
 use naga::Module;
 use naga::valid::ModuleInfo;
@@ -20,9 +19,7 @@ pub enum Floats {
 impl Floats {
     /// Such that kernels without floats are compiled once.
     fn of(self, kernel: Kernel) -> Self {
-        let fragments = kernel.stage.spec().fragments;
-        let computes = fragments.iter().any(|held| matches!(held, Fragment::Arithmetic));
-        if computes { self } else { Self::Of(Arithmetic::Exact) }
+        if computes(kernel) { self } else { Self::Of(Arithmetic::Exact) }
     }
 
     fn module(self, kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
@@ -31,8 +28,10 @@ impl Floats {
             Self::But(function) => (Arithmetic::Exact, Some(function)),
         };
         let tuning = Tuning { arithmetic, ..*tuning };
-        let exact = kernel.wgsl(&tuning);
-        let source = open.map_or(exact.clone(), |function| left_open(exact, function));
+        let mut source = kernel.wgsl(&tuning);
+        if let Some(function) = open {
+            source = left_open(source, function);
+        }
         specialised_from(parsed(&source), kernel, &tuning)
     }
 }

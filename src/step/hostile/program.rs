@@ -1,5 +1,6 @@
 //! Compute shaders as naga writes them for Metal, compiled for the CPU.
 
+use crate::step::kernel::tests::written::write_metal;
 use naga::valid::ModuleInfo;
 use naga::{Binding, BuiltIn, Module};
 use std::fmt::Write as _;
@@ -63,11 +64,7 @@ fn text(shaders: &[(Module, ModuleInfo)]) -> String {
 
 /// A shader's Metal, with a function that invokes it.
 fn metal(module: &Module, info: &ModuleInfo) -> String {
-    use naga::back::msl;
-    let entry_point = Some((naga::ShaderStage::Compute, "main".to_string()));
-    let pipeline = msl::PipelineOptions { entry_point, ..Default::default() };
-    let (written, _) =
-        msl::write_string(module, info, &msl::Options::default(), &pipeline).unwrap();
+    let written = write_metal(module, info);
     let mut text = String::new();
     for line in written.lines().filter(|line| !line.starts_with("#include")) {
         // Of an array without an end Metal gets one item.

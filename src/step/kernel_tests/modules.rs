@@ -3,7 +3,7 @@
 use crate::rule::adam::ADAM;
 use crate::step::access::{RowAccess, Values};
 use crate::step::kernel::Kernel;
-use crate::step::stages::Stage;
+use crate::step::stages::{Fragment, Stage};
 use crate::step::width::Width;
 use crate::{Arithmetic, Tuning};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
@@ -58,6 +58,12 @@ pub fn has_u64(kernel: Kernel) -> bool {
     kernel.access.width == Width::Vec8
 }
 
+/// Whether the kernel computes with floats.
+pub fn computes(kernel: Kernel) -> bool {
+    let fragments = kernel.stage.spec().fragments;
+    fragments.iter().any(|held| matches!(held, Fragment::Arithmetic))
+}
+
 pub fn validated(module: &Module, with_u64: bool, source: &str) -> ModuleInfo {
     let capabilities = match with_u64 {
         true => Capabilities::SHADER_INT64,
@@ -99,8 +105,13 @@ pub fn specialised_from(module: Module, kernel: Kernel, tuning: &Tuning) -> (Mod
 }
 
 /// The functions of exact arithmetic that round.
-pub const OPERATIONS: [&str; 7] =
+const OPERATIONS: [&str; 7] =
     ["add", "subtract", "multiply", "offset", "scale", "quotient_of", "root_of"];
+
+/// A kernel's exact WGSL with each of [`OPERATIONS`] left to the compiler in turn.
+pub fn opened(source: &str) -> impl Iterator<Item = (&'static str, String)> {
+    OPERATIONS.into_iter().map(|function| (function, left_open(source.into(), function)))
+}
 
 /// A kernel's exact WGSL with one of [`OPERATIONS`], where it has it, left to the compiler.
 pub fn left_open(mut source: String, function: &str) -> String {

@@ -15,19 +15,39 @@ struct Written {
 }
 
 fn write(module: &Module, info: &ModuleInfo, with_glsl: bool) -> Written {
-    use naga::back::{hlsl, msl, spv, wgsl};
-    let entry = || Some((ShaderStage::Compute, "main".to_string()));
-    let spv_options =
-        spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
-    let spirv = spv::write_vec(module, info, &spv::Options::default(), Some(&spv_options));
-    let msl_options = msl::PipelineOptions { entry_point: entry(), ..Default::default() };
-    let metal = msl::write_string(module, info, &msl::Options::default(), &msl_options);
-    let (hlsl_options, mut hlsl) = (hlsl::Options::default(), String::new());
-    let pipeline = hlsl::PipelineOptions { entry_point: entry() };
-    hlsl::Writer::new(&mut hlsl, &hlsl_options, &pipeline).write(module, info, None).unwrap();
     let glsl = with_glsl.then(|| write_glsl(module, info));
-    let wgsl = wgsl::write_string(module, info, wgsl::WriterFlags::empty()).unwrap();
-    Written { spirv: spirv.unwrap(), metal: metal.unwrap().0, hlsl, glsl, wgsl }
+    let flags = naga::back::wgsl::WriterFlags::empty();
+    let wgsl = naga::back::wgsl::write_string(module, info, flags).unwrap();
+    let (metal, hlsl) = (write_metal(module, info), write_hlsl(module, info));
+    Written { spirv: write_spirv(module, info), metal, hlsl, glsl, wgsl }
+}
+
+fn entry() -> Option<(ShaderStage, String)> {
+    Some((ShaderStage::Compute, "main".to_string()))
+}
+
+/// With the names of functions.
+pub fn write_spirv(module: &Module, info: &ModuleInfo) -> Vec<u32> {
+    use naga::back::spv;
+    let pipeline =
+        spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
+    let mut options = spv::Options::default();
+    options.flags |= spv::WriterFlags::DEBUG;
+    spv::write_vec(module, info, &options, Some(&pipeline)).unwrap()
+}
+
+pub fn write_metal(module: &Module, info: &ModuleInfo) -> String {
+    use naga::back::msl;
+    let pipeline = msl::PipelineOptions { entry_point: entry(), ..Default::default() };
+    msl::write_string(module, info, &msl::Options::default(), &pipeline).unwrap().0
+}
+
+pub fn write_hlsl(module: &Module, info: &ModuleInfo) -> String {
+    use naga::back::hlsl;
+    let (options, mut text) = (hlsl::Options::default(), String::new());
+    let pipeline = hlsl::PipelineOptions { entry_point: entry() };
+    hlsl::Writer::new(&mut text, &options, &pipeline).write(module, info, None).unwrap();
+    text
 }
 
 fn write_glsl(module: &Module, info: &ModuleInfo) -> String {
