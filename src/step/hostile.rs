@@ -16,6 +16,7 @@ use super::list::{Bind, Dispatch, list};
 use super::plan::tests::{DEVICE, step};
 use super::plan::{Plan, plan};
 use super::shape::{DeviceShape, Window};
+use super::width::Width::{Scalar, Vec4, Vec8};
 use crate::rule::adam::ADAM;
 use crate::{AdamOptions, Arithmetic, IndexDtype, Tuning};
 use sparse_adam_testkit::{Rng, campaign};
@@ -122,6 +123,16 @@ fn try_compiler(compiler: &str) {
         assert!(found.iter().filter(|&&rows| rows > 0).count() >= must, "the test sees nothing");
     }
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_cases_are_of_each_kind() {
+    let widths = |u64_rows| listed(u64_rows).0.tables.iter().map(|at| at.access.width).collect();
+    let (narrow, wide): (Vec<_>, Vec<_>) = (widths(false), widths(true));
+    assert_eq!(narrow, [Scalar, Scalar, Scalar, Vec4, Vec4, Vec4]);
+    assert_eq!(wide, [Scalar, Scalar, Scalar, Vec4, Vec8, Vec8]);
+    let levels = listed(false).0.tables.iter().map(|at| at.levels.len()).collect::<Vec<_>>();
+    assert_eq!(levels, [0, 2, 2, 2, 0, 2]);
 }
 
 #[test]

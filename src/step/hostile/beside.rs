@@ -15,7 +15,7 @@ pub struct Case {
     pub weighted: bool,
 }
 
-/// Each width; runs that take no level of sums, one, and two.
+/// Each width; tables that take no level of sums, and such that take two.
 pub const CASES: [Case; 6] = [
     Case { dim: 3, rows: 900, nnz: 900, weighted: false },
     Case { dim: 3, rows: 3000, nnz: 11_000, weighted: true },

@@ -141,7 +141,7 @@ fn own(part: &str) -> &str {
     own
 }
 
-/// What a text does with floats that it may not. A kernel without sums has no fence.
+/// What a text does with floats that it may not.
 fn faults(text: &str) -> Vec<String> {
     let text = text.replace("metal::", "");
     let mut types: HashSet<&str> = FLOATS.into();
@@ -161,13 +161,8 @@ fn faults(text: &str) -> Vec<String> {
         }
         if function.name() != READS_AHEAD {
             let faulty = (3..tokens.len() - 1).filter(|&at| !function.is_allowed(at));
-            found.extend(faulty.map(|at| {
-                format!(
-                    "{}: {}",
-                    function.name(),
-                    tokens[at - 3..tokens.len().min(at + 4)].join(" ")
-                )
-            }));
+            let near = |at: usize| tokens[at - 3..tokens.len().min(at + 4)].join(" ");
+            found.extend(faulty.map(|at| format!("{}: {}", function.name(), near(at))));
         }
     }
     found
