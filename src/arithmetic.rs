@@ -16,4 +16,4 @@ pub enum Arithmetic {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

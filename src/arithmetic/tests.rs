@@ -102,7 +102,7 @@ fn try_roots(start: u32, stride: usize) {
 }
 
 /// Numbers that a quotient or a root may stumble over, by their bits.
-pub(crate) const EDGES: [u32; 22] = [
+const EDGES: [u32; 22] = [
     0,
     1,
     2,

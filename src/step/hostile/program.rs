@@ -24,7 +24,7 @@ impl Program {
         let source = folder.join("shaders.cpp");
         std::fs::write(&source, text(shaders)).unwrap();
         let (object, path) = (folder.join("shaders.o"), folder.join("shaders"));
-        let recip = cfg!(target_arch = "x86_64").then_some("-mrecip=all");
+        let recip = super::APPROXIMATES.then_some("-mrecip=all");
         let others = ["-std=c++17", "-w", "-fno-strict-aliasing", "-c", "-o"];
         let mut compile = Command::new(compiler);
         run(compile.args(FREEDOMS).args(recip).args(others).args([&object, &source]));
