@@ -1,7 +1,7 @@
 //! The numbers that operations are tried on.
 
 /// The bits of `x`, `y`, `z` and `w`.
-pub(super) type Case = [u32; 4];
+pub(crate) type Case = [u32; 4];
 
 pub(super) const CASES: u32 = 1 << 16;
 
