@@ -48,9 +48,9 @@ pub struct Findings {
     pub cases: u32,
     /// Sums, differences and products of normal numbers with another result.
     pub misrounded: u32,
-    /// `x * y + z` with the bits of one rounding where two give others.
+    /// `y * z + x` with the bits of one rounding where two give others.
     pub fused: u32,
-    /// `((x + y) + z) + w` and `x * y + z` with other bits, not counted above.
+    /// `((x + y) + z) + w` and `y * z + x` with other bits, not counted above.
     pub reordered: u32,
     /// `(x + y) - x` that gave `y`. Mesa's compilers do that; no step subtracts what it has just added,
     /// so [`Findings::is_exact`] does not ask.

@@ -10,7 +10,7 @@ use naga::{
 };
 
 /// The functions that approximate, and set right by integers what they find.
-const APPROXIMATE: [&str; 2] = ["quotient_of", "root_of"];
+const APPROXIMATE: [&str; 2] = ["divided", "rooted"];
 /// Reads ahead; what it computes is never stored.
 const READS_AHEAD: &str = "touch";
 
