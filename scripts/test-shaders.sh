@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Has every kernel in every variant, as naga writes it for Vulkan and for GL ES, judged by validators
-# that are not naga's: spirv-val and glslangValidator.
+# that are not naga's: spirv-val and glslangValidator. And has what naga writes for Metal run on the CPU, by
+# C++ compilers that may do with floats as they like: clang and GCC.
 #
 #   scripts/test-shaders.sh
 #
@@ -12,11 +13,14 @@ folder="$target/shaders"
 
 need spirv-val spirv-tools
 need glslangValidator glslang-tools
+need clang++ clang
+need g++ g++
 
 rm -rf "$folder"
 mkdir -p "$folder"
 cd "$repo"
 SPARSE_ADAM_SHADERS="$folder" cargo test --quiet "$@" --lib every_kernel_is_written_for_every_target >&2
+SPARSE_ADAM_CXX="clang++ g++" cargo test --quiet "$@" --lib no_compiler_changes_a_bit -- --ignored --nocapture >&2
 
 passed=0
 failed=0

@@ -14,6 +14,7 @@ steps=()
 seconds=()
 current=""
 fresh=""
+beside=()
 
 step() { # NAME; without one, only ends the last
     if [ -n "$current" ]; then
@@ -28,12 +29,45 @@ step() { # NAME; without one, only ends the last
 report() {
     local status=$? i
     if [ -n "$fresh" ]; then rm -rf "$fresh"; fi
-    if [ "$status" != 0 ]; then current="$current: FAILED"; fi
+    if [ "$status" != 0 ]; then
+        current="$current: FAILED"
+        for i in ${beside[@]+"${beside[@]}"}; do kill -- "-$i" 2>/dev/null || true; done
+    fi
     step
     printf '\n%8s  %s\n' seconds step
     for i in "${!steps[@]}"; do printf '%8d  %s\n' "${seconds[$i]}" "${steps[$i]}"; done
     printf '%8d  %s\n' "$SECONDS" "all"
     if [ "$status" = 0 ]; then echo "all tests passed"; fi
+}
+
+# begin_beside NAME COMMAND...: runs a command beside the steps that follow, in a process group of its own, so
+# that all of it can be ended. Its process is $!, its output in target/NAME.log.
+begin_beside() {
+    local log="$target/$1.log"
+    shift
+    mkdir -p "$target"
+    set -m
+    "$@" >"$log" 2>&1 </dev/null &
+    set +m
+    beside+=("$!")
+}
+
+# await NAME PROCESS: waits for it, prints what it said, and fails if it did.
+await() {
+    local status=0
+    wait "$2" || status=$?
+    cat "$target/$1.log" >&2
+    return "$status"
+}
+
+# What later steps would wait for the network for.
+fetch() {
+    local host crate
+    host="$(rustc -vV | sed -n 's/^host: //p')"
+    for crate in integrations/burn examples/web examples/web/bindgen; do
+        cargo fetch --quiet --locked --manifest-path "$crate/Cargo.toml" --target "$host" --target wasm32-unknown-unknown
+    done
+    scripts/torch.sh
 }
 
 lints() {
@@ -80,24 +114,31 @@ fi
 step "scripts"
 scripts/test-scripts.sh
 
+begin_beside fetch fetch
+fetching=$!
 lints
 
 step "building"
-cargo build --release --examples
 cargo test --release --workspace --no-run
 
 step "tests without an adapter, examples, documentation"
-cargo test --release --workspace --lib --bins --examples
+# Of the examples only wordnet has tests.
+cargo test --release --workspace --lib --bins --example wordnet
 cargo test --release --test suite -- "${groups_without_adapter[@]/#/suite::}"
 cargo test --release --workspace --doc
 
 step "the suite, on every adapter"
 scripts/matrix.sh ${wanted[@]+"${wanted[@]}"}
 
+# From here on most steps leave a core idle, and burn takes minutes to build.
+begin_beside burn nice scripts/test-burn.sh
+burn=$!
+
 step "the program of one page"
 "$target/release/examples/minimal"
 
 step "PyTorch, both ways"
+await fetch "$fetching"
 python="$(scripts/torch.sh | tail -n 1)"
 "$python" tests/golden/generate.py --check
 "$python" tests/golden/round_trip.py "$target/release/examples/replay"
@@ -127,8 +168,8 @@ scripts/test-shaders.sh --release
 step "a real browser"
 scripts/test-web.sh
 
-step "burn"
-scripts/test-burn.sh
-
 step "the packages"
 cargo package --workspace --allow-dirty --no-verify --quiet
+
+step "burn, begun after the suite"
+await burn "$burn"

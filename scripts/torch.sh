@@ -16,8 +16,8 @@ venv="${SPARSE_ADAM_TORCH_VENV:-$repo/target/torch}"
 python="$venv/bin/python"
 with_cuda="${SPARSE_ADAM_TORCH_CUDA:-0}"
 
-# No cache: torch's wheel alone is half a gigabyte.
-install() { "$python" -m pip install --quiet --no-cache-dir --disable-pip-version-check "$@" >&2; }
+# No cache: torch's wheel alone is half a gigabyte. Python compiles what it imports, a fraction of it.
+install() { "$python" -m pip install --quiet --no-cache-dir --no-compile --disable-pip-version-check "$@" >&2; }
 
 # True if the venv holds exactly what the requirements pin and torch can take a step.
 works() {

@@ -35,7 +35,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     store(0u, 0u, i, x + y);
     store(0u, 1u, i, x - y);
     store(0u, 2u, i, x * y);
-    store(0u, 3u, i, x * y + z);
+    // A product that nothing else needs: one that is stored too, a compiler does not fuse.
+    store(0u, 3u, i, y * z + x);
     store(0u, 4u, i, (x + y) - x);
     store(0u, 5u, i, ((x + y) + z) + w);
     store(0u, 6u, i, x / y);
@@ -43,7 +44,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     store(1u, 0u, i, add(x, y));
     store(1u, 1u, i, subtract(x, y));
     store(1u, 2u, i, multiply(x, y));
-    store(1u, 3u, i, add(multiply(x, y), z));
+    store(1u, 3u, i, add(multiply(y, z), x));
     store(1u, 4u, i, subtract(add(x, y), x));
     store(1u, 5u, i, add(add(add(x, y), z), w));
     store(1u, 6u, i, quotient(x, y));

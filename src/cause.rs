@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct Cause(Arc<dyn Error + Send + Sync>);
 
 impl Cause {
-    #[cfg(any(not(target_arch = "wasm32"), feature = "checkpoint"))]
+    #[cfg(feature = "checkpoint")]
     pub(crate) fn new(error: impl Error + Send + Sync + 'static) -> Self {
         Self(Arc::new(error))
     }

@@ -48,9 +48,9 @@ pub struct Findings {
     pub cases: u32,
     /// Sums, differences and products of normal numbers with another result.
     pub misrounded: u32,
-    /// `x * y + z` with the bits of one rounding where two give others.
+    /// `y * z + x` with the bits of one rounding where two give others.
     pub fused: u32,
-    /// `((x + y) + z) + w` and `x * y + z` with other bits, not counted above.
+    /// `((x + y) + z) + w` and `y * z + x` with other bits, not counted above.
     pub reordered: u32,
     /// `(x + y) - x` that gave `y`. Mesa's compilers do that; no step subtracts what it has just added,
     /// so [`Findings::is_exact`] does not ask.
@@ -130,9 +130,25 @@ impl Probe {
             let take = |bytes: &[u8]| results.extend(bytemuck::cast_slice::<_, u32>(bytes));
             reading?.finish(&guard, Wait::Yield, take).await?;
             guard.refused()?;
-            let (plain, fenced) = results.split_at(results.len() / 2);
-            Ok(Self { plain: judge::judge(&cases, plain), fenced: judge::judge(&cases, fenced) })
+            Ok(Self::judged(&cases, &results))
         }
+    }
+
+    fn judged(cases: &[Case], results: &[u32]) -> Self {
+        let (plain, fenced) = results.split_at(results.len() / 2);
+        Self { plain: judge::judge(cases, plain), fenced: judge::judge(cases, fenced) }
+    }
+
+    /// As [`Probe::run`], of a device that `answer` stands for: of the WGSL, the cases, and the number of
+    /// results, it makes these.
+    #[cfg(test)]
+    pub(crate) fn answered(
+        seed: u64,
+        count: u32,
+        answer: impl FnOnce(&str, &[Case], usize) -> Vec<u32>,
+    ) -> Self {
+        let cases = cases::draw(seed, count);
+        Self::judged(&cases, &answer(&wgsl(), &cases, 2 * OPERATIONS * cases.len()))
     }
 
     /// Whether a step with that arithmetic has the bits of the [CPU twin](crate::reference) on this

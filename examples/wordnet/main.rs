@@ -57,6 +57,9 @@ struct Options {
     /// Learning rate
     #[arg(long, default_value_t = 0.01)]
     lr: f64,
+    /// Rule of the optimizer: a preset of `AdamOptions`, with this learning rate
+    #[arg(long, default_value = "torch_sparse_adam", value_parser = preset)]
+    preset: AdamOptions,
     /// Same seed, same adapter: same embedding, bit for bit
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -72,6 +75,12 @@ struct Options {
     /// Folder for the loss curve
     #[arg(long, default_value = "target/wordnet")]
     out: PathBuf,
+}
+
+fn preset(name: &str) -> Result<AdamOptions, String> {
+    let names =
+        || AdamOptions::PRESETS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    AdamOptions::preset(name).ok_or_else(|| format!("expected one of {}", names()))
 }
 
 fn main() -> ExitCode {
@@ -96,7 +105,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     );
 
     let shape = shape(options, &wordnet, &gpu)?;
-    let adam = AdamOptions::default().lr(options.lr);
+    let adam = options.preset.lr(options.lr);
     let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, adam)?;
     let (initial, resumed) = match &options.resume {
         None => (initial(shape, options.seed), None),

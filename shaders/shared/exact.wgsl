@@ -21,6 +21,87 @@ fn negated(x: Part) -> Part {
     return bitcast<Part>(bitcast<Bits>(x) ^ Bits(SIGN ^ config.zero));
 }
 
+/// A quotient or a root in 24 bits, cut off, and what of the dividend or the square is left.
+struct Divided {
+    mantissa: Bits,
+    rest: Bits,
+}
+
+// The quotient of two mantissas, from 1 to 2. The device's own is set right by its remainder, which is small, and
+// so is known from its low 32 bits.
+fn divided(dividend: Bits, by: Bits) -> Divided {
+    let approximate = bitcast<Bits>(Part(dividend) / Part(by)) - Bits(TO_MANTISSA);
+    let divisor = Ints(by);
+    var rest = bitcast<Ints>((dividend << Bits(23u)) - approximate * by);
+    let steps = Ints(floor(Part(rest) / Part(divisor)));
+    rest -= steps * divisor;
+    // That division may have been off by one.
+    let last = select(select(Ints(0), Ints(1), rest >= divisor), Ints(-1), rest < Ints(0));
+    rest -= last * divisor;
+    return Divided(approximate + bitcast<Bits>(steps + last), bitcast<Bits>(rest));
+}
+
+// As `divided`, of the square that `number` (the bits of one from 1 to 4) stands for: root^2 + rest = square.
+fn rooted(square: Bits, number: Bits) -> Divided {
+    var root = Ints(bitcast<Bits>(sqrt(bitcast<Part>(number))) - Bits(TO_MANTISSA));
+    var rest = bitcast<Ints>((square << Bits(23u)) - Bits(root) * Bits(root));
+    let steps = Ints(floor(Part(rest) / Part(root + root)));
+    rest -= steps * (root + root + steps);
+    root += steps;
+    // That division, and leaving the square of `steps` out of it, may have been off by one.
+    let high = rest > root + root;
+    rest -= select(Ints(0), root + root + Ints(1), high);
+    root += select(Ints(0), Ints(1), high);
+    let low = rest < Ints(0);
+    root -= select(Ints(0), Ints(1), low);
+    rest += select(Ints(0), root + root + Ints(1), low);
+    return Divided(Bits(root), Bits(rest));
+}
+
+// Normal numbers with a normal quotient, which nearly all are, take a third of the operations.
+fn quotient_of(x: Part, y: Part) -> Part {
+    let over = bitcast<Bits>(x) & Bits(~SIGN);
+    let under = bitcast<Bits>(y) & Bits(~SIGN);
+    let a = (over & Bits(HIDDEN - 1u)) | Bits(HIDDEN);
+    let b = (under & Bits(HIDDEN - 1u)) | Bits(HIDDEN);
+    let doubled = select(Bits(0u), Bits(1u), a < b);
+    // One less than the biased exponent: the hidden bit adds it.
+    let exponent = (over >> Bits(23u)) - (under >> Bits(23u)) + Bits(126u) - doubled;
+    let usual = max(
+        max((over >> Bits(23u)) - Bits(1u), (under >> Bits(23u)) - Bits(1u)),
+        exponent,
+    ) < Bits(253u);
+    if (!all(usual)) {
+        return any_quotient_of(x, y);
+    }
+    let found = divided(a << doubled, b);
+    let up = select(Bits(0u), Bits(1u), found.rest << Bits(1u) > b);
+    let sign = (bitcast<Bits>(x) ^ bitcast<Bits>(y)) & Bits(SIGN);
+    return bitcast<Part>(sign | (found.mantissa + up + (exponent << Bits(23u))));
+}
+
+// A normal number has a normal root.
+fn root_of(x: Part) -> Part {
+    let bits = bitcast<Bits>(x);
+    if (!all(bits - Bits(HIDDEN) < Bits(INFINITY - HIDDEN))) {
+        return any_root_of(x);
+    }
+    let mantissa = (bits & Bits(HIDDEN - 1u)) | Bits(HIDDEN);
+    return bitcast<Part>(root_bits(mantissa, Ints(bits >> Bits(23u))));
+}
+
+// The bits of the root of a number above 0.
+fn root_bits(mantissa: Bits, exponent: Ints) -> Bits {
+    // An even power of two stays outside the root.
+    let doubled = Bits(~exponent) & Bits(1u);
+    let between_1_and_4 = mantissa + (doubled << Bits(23u)) + Bits(TO_MANTISSA);
+    let found = rooted(mantissa << doubled, between_1_and_4);
+    // No root of 24 bits lies halfway between two others.
+    let up = select(Bits(0u), Bits(1u), found.rest > found.mantissa);
+    let half = Bits(exponent - Ints(doubled) + Ints(125)) >> Bits(1u);
+    return found.mantissa + up + (half << Bits(23u));
+}
+
 /// A number above 0 as mantissa, of 24 bits, and biased exponent: below 1 where it is subnormal.
 struct Normal {
     mantissa: Bits,
@@ -38,13 +119,14 @@ fn normal_of(magnitude: Bits) -> Normal {
     );
 }
 
-// The bits of a quotient: `mantissa` (24 bits) and `rest` / `divisor` of its last bit, times a power of
-// two; to nearest, ties to even, also where the result is subnormal or infinite.
-fn rounded(mantissa: Bits, rest: Bits, divisor: Bits, exponent: Ints) -> Bits {
+// The bits of a quotient whose last bit lacks `rest` / `divisor`, times a power of two; to nearest, ties to
+// even, also where the result is subnormal or infinite.
+fn rounded(quotient: Divided, divisor: Bits, exponent: Ints) -> Bits {
+    let rest = quotient.rest;
     // Two bits more: one half, and whether anything is left beside it.
     let half = select(Bits(0u), Bits(2u), rest << Bits(1u) >= divisor);
     let beside = select(Bits(1u), Bits(0u), rest << Bits(1u) == divisor);
-    let longer = (mantissa << Bits(2u)) | half | select(beside, Bits(0u), rest == Bits(0u));
+    let longer = (quotient.mantissa << Bits(2u)) | half | select(beside, Bits(0u), rest == Bits(0u));
     let shift = Bits(clamp(Ints(1) - exponent, Ints(0), Ints(25))) + Bits(2u);
     let kept = longer >> shift;
     let dropped = longer - (kept << shift);
@@ -55,27 +137,17 @@ fn rounded(mantissa: Bits, rest: Bits, divisor: Bits, exponent: Ints) -> Bits {
     return min(magnitude + (below << Bits(23u)), Bits(INFINITY));
 }
 
-// The device's quotient of mantissas is set right by its remainder, which is small, and so is known from
-// its low 32 bits.
-fn quotient_of(x: Part, y: Part) -> Part {
+// Of any numbers.
+fn any_quotient_of(x: Part, y: Part) -> Part {
     let sign = (bitcast<Bits>(x) ^ bitcast<Bits>(y)) & Bits(SIGN);
     let over = bitcast<Bits>(x) & Bits(~SIGN);
     let under = bitcast<Bits>(y) & Bits(~SIGN);
     let a = normal_of(over);
     let b = normal_of(under);
     let doubled = select(Bits(0u), Bits(1u), a.mantissa < b.mantissa);
-    let dividend = a.mantissa << doubled;
-    let divisor = Ints(b.mantissa);
     let exponent = a.exponent - b.exponent + Ints(127) - Ints(doubled);
-    var mantissa = bitcast<Bits>(Part(dividend) / Part(b.mantissa)) - Bits(TO_MANTISSA);
-    var rest = bitcast<Ints>((dividend << Bits(23u)) - mantissa * b.mantissa);
-    let steps = Ints(floor(Part(rest) / Part(divisor)));
-    rest -= steps * divisor;
-    // That division may have been off by one.
-    let last = select(select(Ints(0), Ints(1), rest >= divisor), Ints(-1), rest < Ints(0));
-    rest -= last * divisor;
-    mantissa += bitcast<Bits>(steps + last);
-    var bits = rounded(mantissa, bitcast<Bits>(rest), b.mantissa, exponent);
+    let found = divided(a.mantissa << doubled, b.mantissa);
+    var bits = rounded(found, b.mantissa, exponent);
     bits = select(bits, Bits(0u), over == Bits(0u));
     bits = select(bits, Bits(0u), under == Bits(INFINITY));
     bits = select(bits, Bits(INFINITY), under == Bits(0u));
@@ -86,30 +158,11 @@ fn quotient_of(x: Part, y: Part) -> Part {
     return bitcast<Part>(bits | sign);
 }
 
-// As quotient_of: with root^2 + rest = square.
-fn root_of(x: Part) -> Part {
+// Of any number.
+fn any_root_of(x: Part) -> Part {
     let bits = bitcast<Bits>(x);
     let number = normal_of(bits & Bits(~SIGN));
-    // An even power of two stays outside the root.
-    let doubled = Bits(~number.exponent) & Bits(1u);
-    let square = number.mantissa << doubled;
-    let exponent = Bits(number.exponent - Ints(doubled) + Ints(127)) >> Bits(1u);
-    let between_1_and_4 = number.mantissa + (doubled << Bits(23u)) + Bits(TO_MANTISSA);
-    var root = Ints(bitcast<Bits>(sqrt(bitcast<Part>(between_1_and_4))) - Bits(TO_MANTISSA));
-    var rest = bitcast<Ints>((square << Bits(23u)) - Bits(root) * Bits(root));
-    let steps = Ints(floor(Part(rest) / Part(root + root)));
-    rest -= steps * (root + root + steps);
-    root += steps;
-    // That division, and leaving the square of `steps` out of it, may have been off by one.
-    let high = rest > root + root;
-    rest -= select(Ints(0), root + root + Ints(1), high);
-    root += select(Ints(0), Ints(1), high);
-    let low = rest < Ints(0);
-    root -= select(Ints(0), Ints(1), low);
-    rest += select(Ints(0), root + root + Ints(1), low);
-    // No root of 24 bits lies halfway between two others.
-    let mantissa = Bits(root) + select(Bits(0u), Bits(1u), rest > root);
-    var found = mantissa + ((exponent - Bits(1u)) << Bits(23u));
+    var found = root_bits(number.mantissa, number.exponent);
     found = select(found, bits, (bits & Bits(~SIGN)) == Bits(0u));
     found = select(found, Bits(NOT_A_NUMBER), bits > Bits(SIGN));
     found = select(found, bits, bits == Bits(INFINITY));

@@ -10,6 +10,7 @@ const TO_MANTISSA: u32 = 0x3f00_0000;
 /// What a device's approximation is off by, in units in the last place.
 const OFF: std::ops::RangeInclusive<i32> = -4..=4;
 
+/// Mantissa and biased exponent of a number above 0.
 fn normal_of(magnitude: u32) -> (u32, i32) {
     let (exponent, fraction) = (magnitude >> 23, magnitude & (HIDDEN - 1));
     let shift = fraction.leading_zeros() - 8;
@@ -19,7 +20,69 @@ fn normal_of(magnitude: u32) -> (u32, i32) {
     }
 }
 
-fn rounded(mantissa: u32, rest: u32, divisor: u32, exponent: i32) -> u32 {
+/// Mantissa and rest of a quotient of mantissas, which the device finds off by `off`.
+fn divided(dividend: u32, by: u32, off: i32) -> (u32, u32) {
+    let approximate = (dividend as f32 / by as f32).to_bits().wrapping_add_signed(off);
+    let approximate = approximate.wrapping_sub(TO_MANTISSA);
+    let divisor = by as i32;
+    let mut rest = (dividend << 23).wrapping_sub(approximate.wrapping_mul(by)) as i32;
+    let steps = (rest as f32 / divisor as f32).floor() as i32;
+    rest = rest.wrapping_sub(steps.wrapping_mul(divisor));
+    let last = i32::from(rest >= divisor) - i32::from(rest < 0);
+    rest = rest.wrapping_sub(last.wrapping_mul(divisor));
+    (approximate.wrapping_add_signed(steps + last), rest as u32)
+}
+
+/// Mantissa and rest of the root of a number from 1 to 4, by its bits, likewise.
+fn rooted(square: u32, number: u32, off: i32) -> (u32, u32) {
+    let approximate = f32::from_bits(number).sqrt().to_bits().wrapping_add_signed(off);
+    let mut root = approximate.wrapping_sub(TO_MANTISSA) as i32;
+    let mut rest = (square << 23).wrapping_sub((root as u32).wrapping_mul(root as u32)) as i32;
+    let steps = (rest as f32 / (root + root) as f32).floor() as i32;
+    rest -= steps * (root + root + steps);
+    root += steps;
+    if rest > root + root {
+        rest -= root + root + 1;
+        root += 1;
+    }
+    if rest < 0 {
+        root -= 1;
+        rest += root + root + 1;
+    }
+    (root as u32, rest as u32)
+}
+
+/// `x / y`, where the device's quotient of mantissas is off by `off`.
+fn quotient_of(x: f32, y: f32, off: i32) -> f32 {
+    let (over, under) = (x.to_bits() & !SIGN, y.to_bits() & !SIGN);
+    let [a, b] = [over, under].map(|bits| bits & (HIDDEN - 1) | HIDDEN);
+    let doubled = u32::from(a < b);
+    let exponent = (over >> 23).wrapping_sub(under >> 23).wrapping_add(126).wrapping_sub(doubled);
+    let [below_over, below_under] = [over, under].map(|bits| (bits >> 23).wrapping_sub(1));
+    if below_over.max(below_under).max(exponent) >= 253 {
+        return any_quotient_of(x, y, off);
+    }
+    let (mantissa, rest) = divided(a << doubled, b, off);
+    let up = u32::from(rest << 1 > b);
+    f32::from_bits((x.to_bits() ^ y.to_bits()) & SIGN | (mantissa + up + (exponent << 23)))
+}
+
+fn any_quotient_of(x: f32, y: f32, off: i32) -> f32 {
+    let (over, under) = (x.to_bits() & !SIGN, y.to_bits() & !SIGN);
+    let ((a, a_exponent), (b, b_exponent)) = (normal_of(over), normal_of(under));
+    let doubled = u32::from(a < b);
+    let exponent = a_exponent - b_exponent + 127 - doubled as i32;
+    let bits = match (over, under) {
+        _ if over.max(under) > INFINITY => NOT_A_NUMBER,
+        (0, 0) | (INFINITY, INFINITY) => NOT_A_NUMBER,
+        (INFINITY, _) | (_, 0) => INFINITY,
+        (0, _) | (_, INFINITY) => 0,
+        _ => rounded(divided(a << doubled, b, off), b, exponent),
+    };
+    f32::from_bits(bits | (x.to_bits() ^ y.to_bits()) & SIGN)
+}
+
+fn rounded((mantissa, rest): (u32, u32), divisor: u32, exponent: i32) -> u32 {
     let half = u32::from(rest << 1 >= divisor) << 1;
     let beside = u32::from(rest != 0 && rest << 1 != divisor);
     let longer = mantissa << 2 | half | beside;
@@ -29,32 +92,6 @@ fn rounded(mantissa: u32, rest: u32, divisor: u32, exponent: i32) -> u32 {
     let up = u32::from(dropped + (kept & 1) > 1 << (shift - 1));
     let below = exponent.clamp(1, 255) as u32 - 1;
     (kept + up + (below << 23)).min(INFINITY)
-}
-
-/// `x / y`, where the device's quotient of mantissas is off by `off`.
-fn quotient_of(x: f32, y: f32, off: i32) -> f32 {
-    let (over, under) = (x.to_bits() & !SIGN, y.to_bits() & !SIGN);
-    let ((a, a_exponent), (b, b_exponent)) = (normal_of(over), normal_of(under));
-    let doubled = u32::from(a < b);
-    let dividend = a << doubled;
-    let exponent = a_exponent - b_exponent + 127 - doubled as i32;
-    let approximate = (dividend as f32 / b as f32).to_bits().wrapping_add_signed(off);
-    let mantissa = approximate.wrapping_sub(TO_MANTISSA);
-    let rest = (dividend << 23).wrapping_sub(mantissa.wrapping_mul(b)) as i32;
-    let divisor = b as i32;
-    let steps = (rest as f32 / divisor as f32).floor() as i32;
-    let rest = rest.wrapping_sub(steps.wrapping_mul(divisor));
-    let last = i32::from(rest >= divisor) - i32::from(rest < 0);
-    let rest = rest.wrapping_sub(last.wrapping_mul(divisor));
-    let bits = rounded(mantissa.wrapping_add_signed(steps + last), rest as u32, b, exponent);
-    let bits = match (over, under) {
-        _ if over.max(under) > INFINITY => NOT_A_NUMBER,
-        (0, 0) | (INFINITY, INFINITY) => NOT_A_NUMBER,
-        (INFINITY, _) | (_, 0) => INFINITY,
-        (0, _) | (_, INFINITY) => 0,
-        _ => bits,
-    };
-    f32::from_bits(bits | (x.to_bits() ^ y.to_bits()) & SIGN)
 }
 
 /// The root of `x`, where the device's root of the mantissa is off by `off`.
@@ -67,23 +104,9 @@ fn root_of(x: f32, off: i32) -> f32 {
     }
     let (mantissa, exponent) = normal_of(bits);
     let doubled = !exponent as u32 & 1;
-    let square = mantissa << doubled;
-    let exponent = (exponent - doubled as i32 + 127) as u32 >> 1;
-    let between_1_and_4 = f32::from_bits(mantissa + (doubled << 23) + TO_MANTISSA);
-    let approximate = between_1_and_4.sqrt().to_bits().wrapping_add_signed(off);
-    let root = approximate.wrapping_sub(TO_MANTISSA) as i32;
-    let rest = (square << 23).wrapping_sub((root as u32).wrapping_mul(root as u32)) as i32;
-    let steps = (rest as f32 / (root + root) as f32).floor() as i32;
-    let (mut rest, mut root) = (rest - steps * (root + root + steps), root + steps);
-    if rest > root + root {
-        rest -= root + root + 1;
-        root += 1;
-    }
-    if rest < 0 {
-        root -= 1;
-        rest += root + root + 1;
-    }
-    f32::from_bits(root as u32 + u32::from(rest > root) + ((exponent - 1) << 23))
+    let (root, rest) = rooted(mantissa << doubled, mantissa + (doubled << 23) + TO_MANTISSA, off);
+    let half = (exponent - doubled as i32 + 125) as u32 >> 1;
+    f32::from_bits(root + u32::from(rest > root) + (half << 23))
 }
 
 /// The same bits, or both not a number.

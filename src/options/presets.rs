@@ -6,6 +6,31 @@ use super::{AdamOptions, BiasCorrection, Epsilon, WeightDecay};
 
 /// Rules of other optimizers. Their defaults are those of the peer, where it has any.
 impl AdamOptions {
+    /// All presets, by their names.
+    pub const PRESETS: &[(&str, Self)] = &[
+        ("torch_sparse_adam", Self::torch_sparse_adam()),
+        ("torch_adam", Self::torch_adam()),
+        ("torch_adamw", Self::torch_adamw()),
+        ("fbgemm_adam", Self::fbgemm_adam()),
+        ("tfa_lazy_adam", Self::tfa_lazy_adam()),
+        ("mxnet_lazy", Self::mxnet_lazy()),
+        ("paddle_lazy", Self::paddle_lazy()),
+        ("gsplat_selective_adam", Self::gsplat_selective_adam()),
+        ("hugectr_local", Self::hugectr_local()),
+    ];
+
+    /// The preset of a name.
+    ///
+    /// ```
+    /// use sparse_adam::{AdamOptions, Epsilon};
+    /// let options = AdamOptions::preset("torch_adamw").map(|options| options.lr(0.01));
+    /// assert_eq!(options.map(|options| options.epsilon), Some(Epsilon::Corrected));
+    /// ```
+    #[must_use]
+    pub fn preset(name: &str) -> Option<Self> {
+        Self::PRESETS.iter().find(|(known, _)| *known == name).map(|(_, options)| *options)
+    }
+
     /// `torch.optim.SparseAdam` (torch/optim/_functional.py): the default.
     #[must_use]
     pub const fn torch_sparse_adam() -> Self {

@@ -1,20 +1,20 @@
 //! The numbers that operations are tried on.
 
 /// The bits of `x`, `y`, `z` and `w`.
-pub(super) type Case = [u32; 4];
+pub(crate) type Case = [u32; 4];
 
 pub(super) const CASES: u32 = 1 << 16;
 
-/// Of eight cases, four hold normal numbers of like size, whose results are normal; one a `z` near
-/// `-x * y`, which shows fused products best; two subnormal numbers or results; one any bits at all.
+/// Of eight cases, four hold normal numbers of like size, whose results are normal; one an `x` near
+/// `-y * z`, which shows fused products best; two subnormal numbers or results; one any bits at all.
 pub(super) fn draw(seed: u64, count: u32) -> Vec<Case> {
     let mut draws = Draws(seed);
     let case = |number: u32| match number % 8 {
         0..=3 => [0; 4].map(|_| draws.between(0x3000_0000, 0x4f00_0000)),
         4 => {
-            let [x, y] = [0; 2].map(|_| draws.between(0x3f00_0000, 0x4000_0000));
-            let product = (-f32::from_bits(x) * f32::from_bits(y)).to_bits();
-            [x, y, product ^ draws.next() & 3, draws.between(0x3f00_0000, 0x4000_0000)]
+            let [y, z] = [0; 2].map(|_| draws.between(0x3f00_0000, 0x4000_0000));
+            let product = (-f32::from_bits(y) * f32::from_bits(z)).to_bits();
+            [product ^ draws.next() & 3, y, z, draws.between(0x3f00_0000, 0x4000_0000)]
         }
         5 => [0; 4].map(|_| draws.between(0, 0x0100_0000)),
         6 => {

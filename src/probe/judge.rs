@@ -24,7 +24,7 @@ fn expected(operation: usize, [x, y, z, w]: [f32; 4]) -> (Roundings, usize) {
         0 => (vec![x + y], 2),
         1 => (vec![x - y], 2),
         2 => (vec![x * y], 2),
-        3 => (vec![x * y, x * y + z], 3),
+        3 => (vec![y * z, y * z + x], 3),
         4 => (vec![x + y, x + y - x], 2),
         5 => (vec![x + y, x + y + z, x + y + z + w], 4),
         6 => (vec![x / y], 2),
@@ -66,7 +66,7 @@ impl Findings {
         match operation {
             0..=2 => self.misrounded += 1,
             FOLDED if found.to_bits() == y.to_bits() => self.folded += 1,
-            3 if same(found, x.mul_add(y, z)) => self.fused += 1,
+            3 if same(found, y.mul_add(z, x)) => self.fused += 1,
             3..=5 => self.reordered += 1,
             6 => self.quotient_ulp = self.quotient_ulp.max(distance(found, result)),
             _ => self.root_ulp = self.root_ulp.max(distance(found, result)),

@@ -19,7 +19,7 @@ fn ieee(operation: usize, [x, y, z, w]: [f32; 4]) -> f32 {
         0 => x + y,
         1 => x - y,
         2 => x * y,
-        3 => x * y + z,
+        3 => y * z + x,
         4 => (x + y) - x,
         5 => ((x + y) + z) + w,
         6 => x / y,
@@ -40,7 +40,7 @@ fn a_device_is_told_from_others_by_what_it_does() {
     assert_eq!(exact.to_string(), "IEEE 754 in 65536 cases");
 
     let fusing = found(&|operation, case @ [x, y, z, _]| match operation {
-        3 => x.mul_add(y, z),
+        3 => y.mul_add(z, x),
         _ => ieee(operation, case),
     });
     assert!(fusing.fused > 1000 && !fusing.is_exact());

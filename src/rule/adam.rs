@@ -12,7 +12,10 @@ const SCALED: Variant = 1;
 const CLIPPED: Variant = 1 << 1;
 const L2: Variant = 1 << 2;
 const KEPT: Variant = 1 << 3;
-pub(crate) const AMSGRAD: Variant = 1 << 4;
+const AMSGRAD: Variant = 1 << 4;
+/// All of them, of which no rule has both L2 and KEPT.
+#[cfg(test)]
+pub(crate) const ALL_FLAGS: Variant = (1 << 5) - 1;
 
 fn variant(options: &AdamOptions) -> Variant {
     let decay = match options.weight_decay {

@@ -157,4 +157,4 @@ fn partial_sum(width: Width) -> &'static str {
 
 #[cfg(test)]
 #[path = "kernel_tests.rs"]
-mod tests;
+pub(crate) mod tests;

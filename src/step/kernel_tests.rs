@@ -1,98 +1,25 @@
 //! Every shader in every variant, without a GPU: valid with minimal capabilities, within the
 //! smallest limits, and laid out as the host believes.
 
+#[path = "kernel_tests/fences.rs"]
+mod fences;
+#[path = "kernel_tests/modules.rs"]
+pub(crate) mod modules;
+#[path = "kernel_tests/spirv.rs"]
+mod spirv;
+#[path = "kernel_tests/texts.rs"]
+mod texts;
+#[path = "kernel_tests/written.rs"]
+pub(crate) mod written;
+
+use self::modules::{kernels, parse, specialised};
 use super::*;
 use crate::step::layout;
 use crate::step::plan::tests::ADAM_RULE;
 use crate::step::stages::VALUE_WINDOWS;
 use crate::{CHUNK, Tuning};
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{AddressSpace, Module, ShaderStage, TypeInner};
+use naga::{AddressSpace, TypeInner};
 use std::mem::offset_of;
-
-const SIMPLE: [Stage; 12] = [
-    Stage::Ingest,
-    Stage::IngestSmallSerial,
-    Stage::IngestSmallParallel,
-    Stage::Weigh,
-    Stage::SortSerialHistogram,
-    Stage::SortSerialScan,
-    Stage::SortSerialScatter,
-    Stage::SortParallelHistogram,
-    Stage::SortParallelScan,
-    Stage::SortParallelScatter,
-    Stage::Heads,
-    Stage::Repeats,
-];
-
-/// Every kernel that any table could need, with both tunings' overrides and in both arithmetics.
-fn kernels() -> Vec<(Kernel, Tuning)> {
-    let mut kernels = SIMPLE.map(Kernel::of).to_vec();
-    for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
-        for values in [Values::One, Values::Windows] {
-            for (lanes, weighted) in [(1, false), (1, true), (8, false), (32, true)] {
-                let access = RowAccess { width, values, lanes, weighted, limited: weighted };
-                kernels.push(Kernel::inspect(access));
-                kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
-                kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE));
-                kernels.push(Kernel::partial(access, true));
-                kernels.push(Kernel::partial(access, false));
-            }
-        }
-    }
-    for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallParallel] {
-        kernels.push(Kernel::ingest(stage, true));
-    }
-    let tunings = [Tuning::CPU, Tuning::GPU].into_iter().flat_map(|tuning| {
-        [Arithmetic::Exact, Arithmetic::Fast].map(|arithmetic| Tuning { arithmetic, ..tuning })
-    });
-    let each = |kernel: Kernel| {
-        // A kernel's lanes never exceed its workgroup.
-        let fits = move |tuning: &Tuning| kernel.access.lanes <= tuning.max_lanes;
-        tunings.clone().filter(fits).map(move |tuning| (kernel, tuning))
-    };
-    kernels.into_iter().flat_map(each).collect()
-}
-
-/// Whether the kernel needs 64-bit integers, which GL ES has not.
-fn has_u64(kernel: Kernel) -> bool {
-    kernel.access.width == Width::Vec8
-}
-
-fn validate(module: &Module, kernel: Kernel, tuning: &Tuning) -> ModuleInfo {
-    let capabilities = match has_u64(kernel) {
-        true => Capabilities::SHADER_INT64,
-        false => Capabilities::empty(),
-    };
-    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
-    validator.validate(module).unwrap_or_else(|error| {
-        panic!("{kernel:?}: {}", error.emit_to_string(&kernel.wgsl(tuning)))
-    })
-}
-
-fn parse(kernel: Kernel, tuning: &Tuning) -> Module {
-    let source = kernel.wgsl(tuning);
-    naga::front::wgsl::parse_str(&source)
-        .unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(&source)))
-}
-
-/// The kernel's module with its overrides filled in.
-fn specialised(kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
-    let module = parse(kernel, tuning);
-    let info = validate(&module, kernel, tuning);
-    let constants = kernel.constants(tuning);
-    for (name, _) in &constants {
-        // wgpu ignores a name that the shader does not have; browsers refuse it.
-        let has = |held: &naga::Override| held.name.as_deref() == Some(name);
-        assert!(module.overrides.iter().any(|(_, held)| has(held)), "{kernel:?}: {name}");
-    }
-    let constants = constants.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
-    let entry = Some((ShaderStage::Compute, "main"));
-    let (module, info) =
-        naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants)
-            .unwrap();
-    (module.into_owned(), info.into_owned())
-}
 
 #[test]
 fn every_kernel_fits_the_smallest_device() {
@@ -114,79 +41,6 @@ fn every_kernel_fits_the_smallest_device() {
         let invocations: u32 = workgroup.iter().product();
         assert!(invocations <= limits.max_compute_invocations_per_workgroup);
         assert!(workgroup[0] <= limits.max_compute_workgroup_size_x);
-    }
-}
-
-/// A kernel's text for every target.
-struct Written {
-    spirv: Vec<u32>,
-    metal: String,
-    hlsl: String,
-    /// None where the kernel needs what GL ES has not.
-    glsl: Option<String>,
-    wgsl: String,
-}
-
-fn write(module: &Module, info: &ModuleInfo, with_glsl: bool) -> Written {
-    use naga::back::{hlsl, msl, spv, wgsl};
-    let entry = || Some((ShaderStage::Compute, "main".to_string()));
-    let spv_options =
-        spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
-    let spirv = spv::write_vec(module, info, &spv::Options::default(), Some(&spv_options));
-    let msl_options = msl::PipelineOptions { entry_point: entry(), ..Default::default() };
-    let metal = msl::write_string(module, info, &msl::Options::default(), &msl_options);
-    let (hlsl_options, mut hlsl) = (hlsl::Options::default(), String::new());
-    let pipeline = hlsl::PipelineOptions { entry_point: entry() };
-    hlsl::Writer::new(&mut hlsl, &hlsl_options, &pipeline).write(module, info, None).unwrap();
-    let glsl = with_glsl.then(|| write_glsl(module, info));
-    let wgsl = wgsl::write_string(module, info, wgsl::WriterFlags::empty()).unwrap();
-    Written { spirv: spirv.unwrap(), metal: metal.unwrap().0, hlsl, glsl, wgsl }
-}
-
-fn write_glsl(module: &Module, info: &ModuleInfo) -> String {
-    use naga::back::glsl;
-    // GLSL ES 3.10 has four storage blocks at least; wide gathers need a larger device.
-    let (glsl_options, mut glsl) = (glsl::Options::default(), String::new());
-    let pipeline = glsl::PipelineOptions {
-        shader_stage: ShaderStage::Compute,
-        entry_point: "main".into(),
-        multiview: None,
-    };
-    let policies = naga::proc::BoundsCheckPolicies::default();
-    glsl::Writer::new(&mut glsl, module, info, &glsl_options, &pipeline, policies)
-        .unwrap()
-        .write()
-        .unwrap();
-    glsl
-}
-
-impl Written {
-    /// For other validators than naga's to read.
-    fn save(&self, folder: &std::path::Path, name: &str) {
-        let save = |end: &str, contents: &[u8]| {
-            std::fs::write(folder.join(format!("{name}.{end}")), contents).unwrap();
-        };
-        save("spv", bytemuck::cast_slice(&self.spirv));
-        save("metal", self.metal.as_bytes());
-        save("hlsl", self.hlsl.as_bytes());
-        if let Some(glsl) = &self.glsl {
-            save("comp", glsl.as_bytes());
-        }
-        save("wgsl", self.wgsl.as_bytes());
-    }
-}
-
-/// Where `SPARSE_ADAM_SHADERS` names a folder, all that is written is left there.
-#[test]
-fn every_kernel_is_written_for_every_target() {
-    let folder = std::env::var_os("SPARSE_ADAM_SHADERS").map(std::path::PathBuf::from);
-    for (number, (kernel, tuning)) in kernels().into_iter().enumerate() {
-        let (module, info) = specialised(kernel, &tuning);
-        let written = write(&module, &info, !has_u64(kernel));
-        if let Some(folder) = &folder {
-            let stage = format!("{:?}", kernel.stage).replace([' ', ',', '(', ')'], "");
-            written.save(folder, &format!("{number:03}-{stage}-{}", kernel.access.lanes));
-        }
     }
 }
 

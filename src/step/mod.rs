@@ -4,6 +4,8 @@ pub(crate) mod access;
 pub(crate) mod bind;
 pub(crate) mod budget;
 pub(crate) mod demand;
+#[cfg(test)]
+mod hostile;
 pub(crate) mod kernel;
 pub(crate) mod layout;
 pub(crate) mod list;

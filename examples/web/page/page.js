@@ -92,6 +92,7 @@ async function open() {
   const laws = JSON.parse(Session.laws());
   byId('checks-run').addEventListener('click', () => alone(() => runChecks(session, laws, results), 'checks-verdict'));
   byId('times-run').addEventListener('click', () => alone(() => runTimes(session, results), 'times-verdict'));
+  byId('train-preset').replaceChildren(...JSON.parse(Session.presets()).map((name) => new Option(name)));
   trainButton(new Training(session, Trainer, results));
   byId('save').addEventListener('click', download);
   document.querySelectorAll('.needs-gpu').forEach((section) => { section.hidden = false; });

@@ -47,9 +47,10 @@ export class Training {
     if (this.trainer) return;
     this.running.show(0, 'loading the nouns');
     await breathe();
-    const options = { ...MODEL, lr: Number(byId('train-lr').value) };
+    const options = { ...MODEL, lr: Number(byId('train-lr').value), preset: byId('train-preset').value };
     this.trainer = new this.Trainer(this.session, JSON.stringify(options));
     byId('train-lr').disabled = true;
+    byId('train-preset').disabled = true;
     this.results.training = { ...options, curve: this.points };
     byId('search').hidden = false;
     byId('train-figure').hidden = false;

@@ -159,7 +159,12 @@ async fn compare(
         Ok(())
     })?;
     let found: Vec<f32> = gpu.read(&gathered).await?;
-    let compared = Comparison::new("param".into(), &found, &twin.param, bound(gpu.has_bits_of_twin(bench.optimizer.tuning())));
+    let compared = Comparison::new(
+        "param".into(),
+        &found,
+        &twin.param,
+        bound(gpu.has_bits_of_twin(bench.optimizer.tuning())),
+    );
     Ok((unique, compared))
 }
 

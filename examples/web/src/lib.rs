@@ -24,10 +24,8 @@ mod random;
 mod sampler;
 
 use serde::Serialize;
-use sparse_adam::Tuning;
-use sparse_adam_testkit::conformance::{
-    Adapter, Law, TRAINING_HASH, check_trace, check_training,
-};
+use sparse_adam::{AdamOptions, Tuning};
+use sparse_adam_testkit::conformance::{Adapter, Law, TRAINING_HASH, check_trace, check_training};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::Trace;
 use wasm_bindgen::prelude::*;
@@ -78,6 +76,11 @@ impl Session {
     pub fn laws() -> Result<String, JsError> {
         let listed = |law: Law| Listed { kind: law.kind(), name: law.name() };
         json(Law::ALL.map(listed).as_slice())
+    }
+
+    /// Names of the optimizer's presets, the default first, as a JSON array.
+    pub fn presets() -> Result<String, JsError> {
+        json(&AdamOptions::PRESETS.iter().map(|(name, _)| *name).collect::<Vec<_>>())
     }
 
     /// Checks a law by its number; returns a `conformance::Check`.

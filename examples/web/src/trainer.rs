@@ -26,6 +26,8 @@ struct Options {
     negatives: u32,
     lr: f64,
     seed: u64,
+    /// Of `AdamOptions::PRESETS`.
+    preset: String,
 }
 
 /// Where training is.
@@ -65,12 +67,13 @@ pub struct Trainer {
 
 #[wasm_bindgen]
 impl Trainer {
-    /// A fresh embedding of all nouns. `options`: `{"dim","batch","negatives","lr","seed"}`.
+    /// A fresh embedding of all nouns. `options`: `{"dim","batch","negatives","lr","seed","preset"}`.
     #[wasm_bindgen(constructor)]
     pub fn new(session: &Session, options: &str) -> Result<Trainer, JsError> {
-        let Options { dim, batch, negatives, lr, seed } = serde_json::from_str(options)?;
+        let Options { dim, batch, negatives, lr, seed, preset } = serde_json::from_str(options)?;
         let (gpu, wordnet) = (session.gpu.clone(), wordnet()?);
-        let defaults = AdamOptions::default().lr(lr);
+        let rule = AdamOptions::preset(&preset).ok_or_else(|| JsError::new("no such preset"))?;
+        let defaults = rule.lr(lr);
         let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, defaults)?;
         let shape = Shape { nouns: wordnet.len(), dim, negatives, batch };
         let mut random = Random::new(seed, Purpose::Initial);

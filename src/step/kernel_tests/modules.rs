@@ -1,0 +1,138 @@
+//! Kernels as naga's modules.
+
+use crate::rule::Rule;
+use crate::rule::adam::{ADAM, ALL_FLAGS};
+use crate::step::access::{RowAccess, Values};
+use crate::step::kernel::Kernel;
+use crate::step::plan::tests::ADAM_RULE;
+use crate::step::stages::{Fragment, Stage};
+use crate::step::width::Width;
+use crate::{Arithmetic, Tuning};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{Module, ShaderStage};
+
+const SIMPLE: [Stage; 12] = [
+    Stage::Ingest,
+    Stage::IngestSmallSerial,
+    Stage::IngestSmallParallel,
+    Stage::Weigh,
+    Stage::SortSerialHistogram,
+    Stage::SortSerialScan,
+    Stage::SortSerialScatter,
+    Stage::SortParallelHistogram,
+    Stage::SortParallelScan,
+    Stage::SortParallelScatter,
+    Stage::Heads,
+    Stage::Repeats,
+];
+
+/// Every kernel that any table could need, with both tunings' overrides and in both arithmetics.
+pub fn kernels() -> Vec<(Kernel, Tuning)> {
+    let mut kernels = SIMPLE.map(Kernel::of).to_vec();
+    for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
+        for values in [Values::One, Values::Windows] {
+            for (lanes, weighted) in [(1, false), (1, true), (8, false), (32, true)] {
+                let access = RowAccess { width, values, lanes, weighted, limited: weighted };
+                kernels.push(Kernel::inspect(access));
+                kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
+                kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE));
+                kernels.push(Kernel::partial(access, true));
+                kernels.push(Kernel::partial(access, false));
+            }
+        }
+    }
+    // Of a family, each member.
+    for variant in 1..=ALL_FLAGS {
+        let rule = Rule { family: &ADAM, variant };
+        for width in [Width::Scalar, Width::Vec4] {
+            let access = RowAccess { width, ..crate::step::kernel::NO_ROWS };
+            kernels.push(Kernel::update(Stage::UpdateParallel, access, rule));
+        }
+    }
+    for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallParallel] {
+        kernels.push(Kernel::ingest(stage, true));
+    }
+    let tunings = [Tuning::CPU, Tuning::GPU].into_iter().flat_map(|tuning| {
+        [Arithmetic::Exact, Arithmetic::Fast].map(|arithmetic| Tuning { arithmetic, ..tuning })
+    });
+    let each = |kernel: Kernel| {
+        // A kernel's lanes never exceed its workgroup.
+        let fits = move |tuning: &Tuning| kernel.access.lanes <= tuning.max_lanes;
+        tunings.clone().filter(fits).map(move |tuning| (kernel, tuning))
+    };
+    kernels.into_iter().flat_map(each).collect()
+}
+
+/// Whether the kernel needs 64-bit integers, which GL ES has not.
+pub fn has_u64(kernel: Kernel) -> bool {
+    kernel.access.width == Width::Vec8
+}
+
+/// Whether the kernel computes with floats.
+pub fn computes(kernel: Kernel) -> bool {
+    let fragments = kernel.stage.spec().fragments;
+    fragments.iter().any(|held| matches!(held, Fragment::Arithmetic))
+}
+
+pub fn validated(module: &Module, with_u64: bool, source: &str) -> ModuleInfo {
+    let capabilities = match with_u64 {
+        true => Capabilities::SHADER_INT64,
+        false => Capabilities::empty(),
+    };
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+    validator.validate(module).unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)))
+}
+
+pub fn parse(kernel: Kernel, tuning: &Tuning) -> Module {
+    parsed(&kernel.wgsl(tuning))
+}
+
+pub fn parsed(source: &str) -> Module {
+    naga::front::wgsl::parse_str(source)
+        .unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)))
+}
+
+/// The kernel's module with its overrides filled in.
+pub fn specialised(kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
+    specialised_from(parse(kernel, tuning), kernel, tuning)
+}
+
+/// As [`specialised`], from a module that is nearly the kernel's.
+pub fn specialised_from(module: Module, kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
+    let info = validated(&module, has_u64(kernel), &kernel.wgsl(tuning));
+    let constants = kernel.constants(tuning);
+    for (name, _) in &constants {
+        // wgpu ignores a name that the shader does not have; browsers refuse it.
+        let has = |held: &naga::Override| held.name.as_deref() == Some(name);
+        assert!(module.overrides.iter().any(|(_, held)| has(held)), "{kernel:?}: {name}");
+    }
+    let constants = constants.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+    let entry = Some((ShaderStage::Compute, "main"));
+    let (module, info) =
+        naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants)
+            .unwrap();
+    (module.into_owned(), info.into_owned())
+}
+
+/// The functions of exact arithmetic that round.
+const OPERATIONS: [&str; 7] =
+    ["add", "subtract", "multiply", "offset", "scale", "quotient_of", "root_of"];
+
+/// A kernel's exact WGSL with each of [`OPERATIONS`] left to the compiler in turn.
+pub fn opened(source: &str) -> impl Iterator<Item = (&'static str, String)> {
+    OPERATIONS.into_iter().map(|function| (function, left_open(source.into(), function)))
+}
+
+/// A kernel's exact WGSL with one of [`OPERATIONS`], where it has it, left to the compiler.
+pub fn left_open(mut source: String, function: &str) -> String {
+    let Some(start) = source.find(&format!("\nfn {function}(")) else { return source };
+    let body = start + source[start..].find('{').unwrap() + 1;
+    let end = body + source[body..].find("\n}").unwrap();
+    let open = match function {
+        "quotient_of" => "return x / y;".into(),
+        "root_of" => "return sqrt(x);".into(),
+        _ => source[body..end].replace("settled(", "("),
+    };
+    source.replace_range(body..end, &open);
+    source
+}

@@ -1,0 +1,98 @@
+//! Every kernel as naga writes it for every target.
+
+use super::modules::{has_u64, kernels, specialised};
+use naga::valid::ModuleInfo;
+use naga::{Module, ShaderStage};
+
+/// A kernel's text for every target.
+struct Written {
+    spirv: Vec<u32>,
+    metal: String,
+    hlsl: String,
+    /// None where the kernel needs what GL ES has not.
+    glsl: Option<String>,
+    wgsl: String,
+}
+
+fn write(module: &Module, info: &ModuleInfo, with_glsl: bool) -> Written {
+    let glsl = with_glsl.then(|| write_glsl(module, info));
+    let flags = naga::back::wgsl::WriterFlags::empty();
+    let wgsl = naga::back::wgsl::write_string(module, info, flags).unwrap();
+    let (metal, hlsl) = (write_metal(module, info), write_hlsl(module, info));
+    Written { spirv: write_spirv(module, info), metal, hlsl, glsl, wgsl }
+}
+
+fn entry() -> Option<(ShaderStage, String)> {
+    Some((ShaderStage::Compute, "main".to_string()))
+}
+
+/// With the names of functions.
+pub fn write_spirv(module: &Module, info: &ModuleInfo) -> Vec<u32> {
+    use naga::back::spv;
+    let pipeline =
+        spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
+    let mut options = spv::Options::default();
+    options.flags |= spv::WriterFlags::DEBUG;
+    spv::write_vec(module, info, &options, Some(&pipeline)).unwrap()
+}
+
+pub fn write_metal(module: &Module, info: &ModuleInfo) -> String {
+    use naga::back::msl;
+    let pipeline = msl::PipelineOptions { entry_point: entry(), ..Default::default() };
+    msl::write_string(module, info, &msl::Options::default(), &pipeline).unwrap().0
+}
+
+pub fn write_hlsl(module: &Module, info: &ModuleInfo) -> String {
+    use naga::back::hlsl;
+    let (options, mut text) = (hlsl::Options::default(), String::new());
+    let pipeline = hlsl::PipelineOptions { entry_point: entry() };
+    hlsl::Writer::new(&mut text, &options, &pipeline).write(module, info, None).unwrap();
+    text
+}
+
+fn write_glsl(module: &Module, info: &ModuleInfo) -> String {
+    use naga::back::glsl;
+    // GLSL ES 3.10 has four storage blocks at least; wide gathers need a larger device.
+    let (glsl_options, mut glsl) = (glsl::Options::default(), String::new());
+    let pipeline = glsl::PipelineOptions {
+        shader_stage: ShaderStage::Compute,
+        entry_point: "main".into(),
+        multiview: None,
+    };
+    let policies = naga::proc::BoundsCheckPolicies::default();
+    glsl::Writer::new(&mut glsl, module, info, &glsl_options, &pipeline, policies)
+        .unwrap()
+        .write()
+        .unwrap();
+    glsl
+}
+
+impl Written {
+    /// For other validators than naga's to read.
+    fn save(&self, folder: &std::path::Path, name: &str) {
+        let save = |end: &str, contents: &[u8]| {
+            std::fs::write(folder.join(format!("{name}.{end}")), contents).unwrap();
+        };
+        save("spv", bytemuck::cast_slice(&self.spirv));
+        save("metal", self.metal.as_bytes());
+        save("hlsl", self.hlsl.as_bytes());
+        if let Some(glsl) = &self.glsl {
+            save("comp", glsl.as_bytes());
+        }
+        save("wgsl", self.wgsl.as_bytes());
+    }
+}
+
+/// Where `SPARSE_ADAM_SHADERS` names a folder, all that is written is left there.
+#[test]
+fn every_kernel_is_written_for_every_target() {
+    let folder = std::env::var_os("SPARSE_ADAM_SHADERS").map(std::path::PathBuf::from);
+    for (number, (kernel, tuning)) in kernels().into_iter().enumerate() {
+        let (module, info) = specialised(kernel, &tuning);
+        let written = write(&module, &info, !has_u64(kernel));
+        if let Some(folder) = &folder {
+            let stage = format!("{:?}", kernel.stage).replace([' ', ',', '(', ')'], "");
+            written.save(folder, &format!("{number:03}-{stage}-{}", kernel.access.lanes));
+        }
+    }
+}
