@@ -65,9 +65,21 @@ impl<T: Numbers> Numbers for Option<T> {
     }
 }
 
-impl Numbers for Vec<f32> {
+impl Numbers for [f32] {
     fn not_finite(&self) -> Option<f64> {
         self.iter().find(|number| !number.is_finite()).map(|&number| number.into())
+    }
+}
+
+impl Numbers for Vec<f32> {
+    fn not_finite(&self) -> Option<f64> {
+        self[..].not_finite()
+    }
+}
+
+impl Numbers for Box<[f32]> {
+    fn not_finite(&self) -> Option<f64> {
+        self[..].not_finite()
     }
 }
 

@@ -48,7 +48,7 @@ pub struct ParamState {
     /// Largest second moment so far, row-major; with [`AdamOptions::amsgrad`](AdamOptions#structfield.amsgrad) alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "serde_with::finite")]
-    pub max_exp_avg_sq: Option<Vec<f32>>,
+    pub max_exp_avg_sq: Option<Box<[f32]>>,
 }
 
 impl ParamState {
@@ -62,7 +62,7 @@ impl ParamState {
     /// With the largest second moment so far, row-major.
     #[must_use]
     pub fn max_exp_avg_sq(self, largest: Vec<f32>) -> Self {
-        Self { max_exp_avg_sq: Some(largest), ..self }
+        Self { max_exp_avg_sq: Some(largest.into()), ..self }
     }
 
     /// Its tensors by torch's names, in the order of a rule's state.

@@ -202,7 +202,7 @@ fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
             if shape != state.shape {
                 return Err(invalid(format_args!("state.{number}"), "its moments differ in shape"));
             }
-            state.max_exp_avg_sq = Some(largest);
+            state.max_exp_avg_sq = Some(largest.into());
         }
         dict.state.insert(number, state);
     }
@@ -224,16 +224,17 @@ fn stated(header: &Parsed, budget: &mut Budget) -> Result<(u32, Counts, Vec<Grou
             return Err(invalid("format_version", reason));
         }
     };
+    // First, because reading them may take more for a while than they keep.
+    let groups = text(header, "param_groups")?;
+    budget.take_json("param_groups", groups)?;
+    let groups = parse(groups, "param_groups")?;
     // No lists are in it: what it becomes is its B-tree, whose nodes may be half empty, and
     // that of the state.
     let counts = text(header, "state")?;
     let most = counts.bytes().filter(|&byte| byte == b'{').count().saturating_sub(1);
     let each = 2 * size_of::<(usize, Counted)>() + 2 * size_of::<(usize, ParamState)>() + 32;
     budget.take("state", (most * each) as u64)?;
-    let counts = parse(counts, "state")?;
-    let groups = text(header, "param_groups")?;
-    budget.take_json("param_groups", groups)?;
-    Ok((version, counts, parse(groups, "param_groups")?))
+    Ok((version, parse(counts, "state")?, groups))
 }
 
 fn text<'a>(header: &'a Parsed, key: &str) -> Result<&'a str, Fault> {

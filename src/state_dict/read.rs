@@ -121,7 +121,16 @@ impl Snapshot {
             // A rule without one of them has none to save.
             let mut fields = fields.into_iter();
             let [exp_avg, exp_avg_sq] = std::array::from_fn(|_| fields.next().unwrap_or_default());
-            (number, ParamState { step, shape, exp_avg, exp_avg_sq, max_exp_avg_sq: fields.next() })
+            (
+                number,
+                ParamState {
+                    step,
+                    shape,
+                    exp_avg,
+                    exp_avg_sq,
+                    max_exp_avg_sq: fields.next().map(Vec::into),
+                },
+            )
         };
         Ok(self.arrive().await?.into_iter().map(named).collect())
     }

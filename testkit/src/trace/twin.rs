@@ -47,7 +47,7 @@ impl<'a> Twin<'a> {
             table.step = state.step;
             table.exp_avg.clone_from(&state.exp_avg);
             table.exp_avg_sq.clone_from(&state.exp_avg_sq);
-            table.max_exp_avg_sq = state.max_exp_avg_sq.clone().unwrap_or_default();
+            table.max_exp_avg_sq = state.max_exp_avg_sq.as_deref().unwrap_or_default().to_vec();
         }
         self.options = start.param_groups.iter().map(|group| group.options).collect();
         Ok(())
