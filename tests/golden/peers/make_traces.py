@@ -64,7 +64,7 @@ CASES = {
     "tfa_LazyAdam_clipvalue_before_sum": (TFA + " of clipvalue", {"clip_entries": 0.3}),
 }
 # These ran without an empty step.
-WITHOUT_EMPTY = ("tfa_", "hugectr_", "paddle_")
+WITHOUT_EMPTY = ("tfa_", "hugectr_", "paddle_", "gsplat")
 
 
 def run_of(name, uncounted):
