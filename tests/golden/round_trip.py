@@ -30,7 +30,7 @@ def load_into_torch(optimizer, path):
             _, i, moment = name.split(".")
             state[int(i)][moment] = file.get_tensor(name)
         param_groups = json.loads(metadata["param_groups"])
-    # What is not written is off; what torch does not know (such as epsilon's place) its optimizer stands for.
+    # What is not written is off. Keys that torch does not have, such as epsilon's, are not handed on.
     off = {"amsgrad": False, "weight_decay": 0.0, "decoupled_weight_decay": False}
     known = {"params", "param_names", "initial_lr", *optimizer.defaults}
     param_groups = [{key: held for key, held in {**optimizer.defaults, **off, **group}.items()

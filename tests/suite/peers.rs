@@ -134,10 +134,7 @@ fn presets_are_the_rules_that_the_peers_ran_by() {
 
 #[test]
 fn the_formula_the_twin_and_every_adapter_agree_with_every_peer() {
-    println!(
-        "{:36} {:22} {:>8} {:>8} {:>8}  {}",
-        "run", "preset", "f64", "twin", "GPU", "recorded by"
-    );
+    println!("{:36} {:22} {:>8} {:>8} {:>8}  recorded by", "run", "preset", "f64", "twin", "GPU");
     for run in runs() {
         let tolerance = run.trace.recipe.tolerance;
         assert_eq!((tolerance.rtol, tolerance.atol), (0.0, 2e-6));
