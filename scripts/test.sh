@@ -141,7 +141,9 @@ step "PyTorch, both ways"
 await fetch "$fetching"
 python="$(scripts/torch.sh | tail -n 1)"
 "$python" tests/golden/generate.py --check
+"$python" tests/golden/peers/make_traces.py --check
 "$python" tests/golden/round_trip.py "$target/release/examples/replay"
+"$python" tests/golden/oracle.py "$target/release/examples/replay"
 
 step "traces with other seeds and shapes, replayed once"
 fresh="$(mktemp -d)"

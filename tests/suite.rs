@@ -18,6 +18,7 @@ mod suite {
     mod links;
     mod not_finite;
     mod orders;
+    mod peers;
     mod places;
     mod rates;
     mod rules;

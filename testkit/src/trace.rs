@@ -2,7 +2,8 @@
 //!
 //! A trace is a safetensors file. Its metadata key `trace` holds [`Recipe`] as JSON; its
 //! tensors are `initial/<p>` f32, `step/<k>/<p>/indices` i64 `[nnz]`, `step/<k>/<p>/values` f32
-//! `[nnz, ...]`, and `expected/<k>/<p>/param`, `/exp_avg`, `/exp_avg_sq` f32.
+//! `[nnz, ...]`, and `expected/<k>/<p>/param`, `/exp_avg`, `/exp_avg_sq`, `/max_exp_avg_sq` f32. Where a file tells
+//! one of the last three of no parameter, it is not compared.
 
 mod compare;
 mod file;

@@ -15,8 +15,36 @@ import pathlib
 import torch
 from safetensors.torch import save_file
 
+# Tensors of a state, in the order of a trace.
+MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 HERE = pathlib.Path(__file__).resolve().parent
 TOLERANCE = {"rtol": 2e-6, "atol": 1e-7}
+# Adam and AdamW round where SparseAdam does not.
+TOLERANCE_OF_ADAM = {"rtol": 2e-6, "atol": 1e-6}
+
+
+def is_sparse(optimizer):
+    return isinstance(optimizer, torch.optim.SparseAdam)
+
+
+def give_gradients(params, optimizer, generator, share):
+    """Gives each parameter a gradient of a share of its rows: of all to an optimizer of dense ones, as a lazy one does
+    the same where every row is named. Returns them, sparse."""
+    grads = {}
+    for name, p in params.items():
+        rows = p.shape[0]
+        grads[name] = gradient(p, generator, 1 + rows // share if is_sparse(optimizer) else rows)
+        p.grad = grads[name] if is_sparse(optimizer) else grads[name].to_dense()
+    return grads
+
+
+def rule(optimizer, group):
+    """A group's keys in a trace that SparseAdam has not."""
+    if is_sparse(optimizer):
+        return {}
+    decay = "decoupled" if group["decoupled_weight_decay"] else "l2"
+    decay = {"weight_decay": group["weight_decay"], "decay": decay} if group["weight_decay"] else {}
+    return {"epsilon": "corrected", "amsgrad": group["amsgrad"], **decay}
 
 
 def gradient(param, generator, nnz):
@@ -26,14 +54,14 @@ def gradient(param, generator, nnz):
     return torch.sparse_coo_tensor(rows[None], values, param.shape)
 
 
-def make(shapes, groups, named, generator):
+def make(shapes, groups, named, generator, kind=torch.optim.SparseAdam):
     params = {f"p{i}": torch.nn.Parameter(torch.randn(*shape, generator=generator))
               for i, shape in enumerate(shapes)}
     members = []
     for options, names in groups:
         held = [(name, params[name]) if named else params[name] for name in names]
         members.append({**options, "params": held})
-    return params, torch.optim.SparseAdam(members)
+    return params, kind(members)
 
 
 def age(state_dict):
@@ -50,23 +78,22 @@ def continue_trace(params, optimizer, groups, generator, steps):
     recipe = {"version": 1,
               "params": {name: list(p.shape) for name, p in params.items()},
               "groups": [{"lr": g["lr"], "betas": list(g["betas"]), "eps": g["eps"],
-                          "maximize": g["maximize"], "params": names}
+                          "maximize": g["maximize"], **rule(optimizer, g), "params": names}
                          for g, (_, names) in zip(optimizer.param_groups, groups)],
-              "steps": [], "expect": [0, steps - 1], "tolerance": TOLERANCE,
+              "steps": [], "expect": [0, steps - 1], "tolerance": TOLERANCE if is_sparse(optimizer) else TOLERANCE_OF_ADAM,
               "source": f"torch {torch.__version__.split('+')[0]} cpu"}
     for k in range(steps):
-        for name, p in params.items():
-            p.grad = gradient(p, generator, 1 + p.shape[0] // 3)
-            tensors[f"step/{k}/{name}/indices"] = p.grad._indices()[0].clone()
-            tensors[f"step/{k}/{name}/values"] = p.grad._values().clone()
+        for name, grad in give_gradients(params, optimizer, generator, 3).items():
+            tensors[f"step/{k}/{name}/indices"] = grad._indices()[0].clone()
+            tensors[f"step/{k}/{name}/values"] = grad._values().clone()
         recipe["steps"].append({"grads": list(params)})
         optimizer.step()
         if k in recipe["expect"]:
             for name, p in params.items():
                 state = optimizer.state[p]
                 tensors[f"expected/{k}/{name}/param"] = p.detach().clone()
-                tensors[f"expected/{k}/{name}/exp_avg"] = state["exp_avg"].clone()
-                tensors[f"expected/{k}/{name}/exp_avg_sq"] = state["exp_avg_sq"].clone()
+                for moment in filter(state.__contains__, MOMENTS):
+                    tensors[f"expected/{k}/{name}/{moment}"] = state[moment].clone()
     return tensors, recipe
 
 
@@ -80,13 +107,34 @@ CASES = {
 }
 
 
-def write(name, out, seed, steps=6):
+# Of torch.optim.Adam and AdamW, whose gradients name every row. Epsilon is large enough to be felt.
+FELT = {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-2}
+ADAMS = {
+    # name: optimizer, shapes, groups (options, params)
+    "adam": (torch.optim.Adam, [(12, 4)], [({**FELT}, ["p0"])]),
+    "adamw": (torch.optim.AdamW, [(12, 4)], [({**FELT}, ["p0"])]),
+    "adam_amsgrad": (torch.optim.Adam, [(9, 3), (5,)],
+                     [({**FELT, "amsgrad": True, "weight_decay": 0.1}, ["p1"]), ({**FELT}, ["p0"])]),
+    "adamw_amsgrad": (torch.optim.AdamW, [(9, 3), (5,)],
+                      [({**FELT, "amsgrad": True, "weight_decay": 0.1, "maximize": True}, ["p0"]),
+                       ({**FELT, "weight_decay": 0.0}, ["p1"])]),
+}
+
+
+def start(name, generator):
+    """Parameters and optimizer of a case, its groups, and whether its file is of an older torch."""
+    if name in ADAMS:
+        kind, shapes, groups = ADAMS[name]
+        return *make(shapes, groups, False, generator, kind), groups, False
     shapes, groups, named, aged = CASES[name]
+    return *make(shapes, groups, named, generator), groups, aged
+
+
+def write(name, out, seed, steps=6):
     generator = torch.Generator().manual_seed(seed)
-    params, optimizer = make(shapes, groups, named, generator)
+    params, optimizer, groups, aged = start(name, generator)
     for _ in range(steps):
-        for p in params.values():
-            p.grad = gradient(p, generator, 1 + p.shape[0] // 2)
+        give_gradients(params, optimizer, generator, 2)
         optimizer.step()
     saved = optimizer.state_dict()
     torch.save(age(saved) if aged else saved, out / f"{name}.pt")
@@ -142,13 +190,17 @@ def write_refused(out):
             return (print, ("called",))
     torch.save({"state": {}, "param_groups": Hostile()}, out / "hostile.pt")
     torch.save({"weight": torch.zeros(3)}, out / "not_a_state.pt")
-    # Other optimizers, and an optimizer itself.
-    for kind in (torch.optim.Adam, torch.optim.AdamW):
-        param = torch.nn.Parameter(torch.zeros(3, 2))
-        param.grad = torch.ones(3, 2)
-        optimizer = kind([param])
-        optimizer.step()
-        torch.save(optimizer.state_dict(), out / f"{kind.__name__.lower()}.pt")
+    # Another optimizer, one of before it told its decay, and an optimizer itself.
+    param = torch.nn.Parameter(torch.zeros(3, 2))
+    param.grad = torch.ones(3, 2)
+    optimizer = torch.optim.NAdam([param])
+    optimizer.step()
+    torch.save(optimizer.state_dict(), out / "nadam.pt")
+    optimizer = torch.optim.Adam([param], weight_decay=0.1)
+    optimizer.step()
+    saved = optimizer.state_dict()
+    del saved["param_groups"][0]["decoupled_weight_decay"]
+    torch.save(saved, out / "adam_before_2_7.pt")
     param = torch.nn.Parameter(torch.zeros(3, 2))
     optimizer = torch.optim.SparseAdam([param])
     param.grad = torch.sparse_coo_tensor([[1]], torch.ones(1, 2), (3, 2))
@@ -169,7 +221,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.out.mkdir(exist_ok=True)
-    for name in CASES:
+    for name in [*CASES, *ADAMS]:
         write(name, args.out, args.seed)
     write_ways(args.out)
     write_refused(args.out)

@@ -24,11 +24,17 @@ import checkpoints
 def load_into_torch(optimizer, path):
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
-        state = {int(i): {"step": counted["step"],
-                          "exp_avg": file.get_tensor(f"state.{i}.exp_avg"),
-                          "exp_avg_sq": file.get_tensor(f"state.{i}.exp_avg_sq")}
+        state = {int(i): {"step": counted["step"]}
                  for i, counted in json.loads(metadata["state"]).items()}
+        for name in file.keys():
+            _, i, moment = name.split(".")
+            state[int(i)][moment] = file.get_tensor(name)
         param_groups = json.loads(metadata["param_groups"])
+    # What is not written is off. Keys that torch does not have, such as epsilon's, are not handed on.
+    off = {"amsgrad": False, "weight_decay": 0.0, "decoupled_weight_decay": False}
+    known = {"params", "param_names", "initial_lr", *optimizer.defaults}
+    param_groups = [{key: held for key, held in {**optimizer.defaults, **off, **group}.items()
+                     if key in known} for group in param_groups]
     optimizer.load_state_dict({"state": state, "param_groups": param_groups})
 
 
@@ -40,7 +46,7 @@ def replay(binary, *arguments):
 
 
 def there(binary, folder, seed, reference):
-    for name in checkpoints.CASES:
+    for name in [*checkpoints.CASES, *checkpoints.ADAMS]:
         checkpoints.write(name, folder, seed)
         flags = ["--reference"] if reference else []
         report = replay(binary, folder / f"{name}.safetensors",
@@ -49,9 +55,10 @@ def there(binary, folder, seed, reference):
 
 
 def back(binary, folder, seed, reference):
-    for name, (shapes, groups, named, _) in checkpoints.CASES.items():
+    for name in [*checkpoints.CASES, *checkpoints.ADAMS]:
         generator = torch.Generator().manual_seed(seed)
-        params, optimizer = checkpoints.make(shapes, groups, named, generator)
+        params, optimizer, groups, _ = checkpoints.start(name, generator)
+        named = "param_names" in optimizer.param_groups[0]
         tensors, recipe = checkpoints.continue_trace(params, optimizer, groups, generator, 6)
         trace, state = folder / f"{name}-first.safetensors", folder / f"{name}-state.safetensors"
         save_file(tensors, trace, {"trace": json.dumps(recipe)})
@@ -61,19 +68,31 @@ def back(binary, folder, seed, reference):
         resumed = {n: torch.nn.Parameter(p.detach().clone()) for n, p in params.items()}
         members = [{"params": [(n, resumed[n]) if named else resumed[n] for n in names]}
                    for _, names in groups]
-        other = torch.optim.SparseAdam(members)
+        other = type(optimizer)(members)
         load_into_torch(other, state)
         for _ in range(6):
+            checkpoints.give_gradients(params, optimizer, generator, 3)
             for n, p in params.items():
-                p.grad = checkpoints.gradient(p, generator, 1 + p.shape[0] // 3)
                 resumed[n].grad = p.grad.clone()
             optimizer.step()
             other.step()
-        close = all(torch.allclose(resumed[n], p, rtol=2e-6, atol=1e-7)
-                    for n, p in params.items())
-        counted = all(other.state[resumed[n]]["step"] == optimizer.state[p]["step"]
-                      for n, p in params.items())
-        yield f"{report['adapter']} to torch: {name}", report["ok"] and close and counted
+        same = (same_state(other.state[resumed[n]], optimizer.state[p]) for n, p in params.items())
+        groups = zip(other.param_groups, optimizer.param_groups, strict=True)
+        same_groups = all(hyperparameters(a) == hyperparameters(b) for a, b in groups)
+        close = all(torch.allclose(resumed[n], p, **recipe["tolerance"]) for n, p in params.items())
+        yield (f"{report['adapter']} to torch: {name}",
+               report["ok"] and close and all(same) and same_groups)
+
+
+def hyperparameters(group):
+    kept = {key: held for key, held in group.items() if key not in ("params", "param_names")}
+    return {**kept, "betas": tuple(group["betas"])}
+
+
+def same_state(found, expected):
+    moments = expected.keys() - {"step"}
+    return (found.keys() == expected.keys() and found["step"] == expected["step"]
+            and all(torch.allclose(found[m], expected[m], rtol=2e-6, atol=1e-6) for m in moments))
 
 
 def main():

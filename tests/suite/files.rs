@@ -1,5 +1,6 @@
 //! Checkpoint files: what torch wrote, what we wrote, and thousands that are broken.
 
+mod adam;
 mod kills;
 mod memory;
 mod mutated;

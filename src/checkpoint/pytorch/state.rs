@@ -22,14 +22,19 @@ const OF_SCHEDULERS: [&str; 6] =
 /// Keys of torch's Adam and AdamW that say how they compute, not what.
 const OF_ADAM: [&str; 5] = ["foreach", "capturable", "differentiable", "fused", "amsgrad"];
 
-/// Keys of a group that name another optimizer, and which.
-const OF_OTHERS: [(&str, &str); 6] = [
+/// Keys of a group or a state that name another optimizer, and which.
+const OF_OTHERS: [(&str, &str); 11] = [
     ("alpha", "torch.optim.RMSprop or ASGD"),
     ("nesterov", "torch.optim.SGD"),
     ("lr_decay", "torch.optim.Adagrad"),
     ("momentum_decay", "torch.optim.NAdam"),
     ("rho", "torch.optim.Adadelta"),
     ("dampening", "torch.optim.SGD"),
+    ("mu_product", "torch.optim.NAdam"),
+    ("momentum_buffer", "torch.optim.SGD or RMSprop"),
+    ("sum", "torch.optim.Adagrad"),
+    ("square_avg", "torch.optim.RMSprop or Adadelta"),
+    ("exp_inf", "torch.optim.Adamax"),
 ];
 
 /// What amsgrad adds to a state.

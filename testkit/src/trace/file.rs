@@ -6,6 +6,9 @@ use sparse_adam::Error;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+/// Most steps that an optimizer counts.
+const MOST_STEPS: u64 = 1 << 53;
+
 /// A trace: what went into an optimizer, and what came out.
 #[derive(Clone, Debug)]
 pub struct Trace {
@@ -37,6 +40,7 @@ impl Trace {
             }
         }
         self.check_groups()?;
+        self.check_start()?;
         for (k, step) in self.recipe.steps.iter().enumerate() {
             self.check_step(k, step)?;
         }
@@ -69,6 +73,19 @@ impl Trace {
             None => Ok(()),
             Some(name) => Err(invalid(name, "in no group; name it in one")),
         }
+    }
+
+    /// Step counts are of parameters, and such as an optimizer takes.
+    fn check_start(&self) -> Result<(), Error> {
+        for (name, &steps) in &self.recipe.start_step {
+            if !self.recipe.params.contains_key(name) {
+                return Err(invalid("start_step", "of a parameter that the trace does not have"));
+            }
+            if steps > MOST_STEPS {
+                return Err(invalid("start_step", format_args!("{steps}, at most 2^53")));
+            }
+        }
+        Ok(())
     }
 
     /// Indices and values of each gradient fit each other and their parameter.
@@ -116,9 +133,36 @@ impl Trace {
         Ok((indices, self.float(&format!("step/{k}/{param}/values"))?))
     }
 
-    /// What `tensor` (`param`, `exp_avg` or `exp_avg_sq`) should be after step `k`, if known.
+    /// What `tensor` (`param`, `exp_avg`, `exp_avg_sq` or `max_exp_avg_sq`) should be after step `k`, if known.
     pub fn expected(&self, k: usize, param: &str, tensor: &str) -> Option<&[f32]> {
         self.floats.get(&format!("expected/{k}/{param}/{tensor}")).map(Vec::as_slice)
+    }
+
+    /// Whether nobody knows what `tensor` of a parameter should be after step `k`: the parameter has a state, and the file tells
+    /// that tensor of no parameter, as peers do that show their weights alone. Where it tells one, a parameter
+    /// without has none.
+    pub(super) fn leaves_open(&self, k: usize, param: &str, tensor: &str) -> bool {
+        match tensor {
+            "param" => false,
+            // Whether there is one depends on the options.
+            "max_exp_avg_sq" => !self.tells(tensor),
+            _ => !self.tells(tensor) && self.has_stepped(k, param),
+        }
+    }
+
+    /// Whether the file says what `tensor` should be, of any parameter after any step.
+    fn tells(&self, tensor: &str) -> bool {
+        let params = self.recipe.params.keys();
+        let mut expected =
+            params.flat_map(|name| self.recipe.expect.iter().map(move |&k| (k, name)));
+        expected.any(|(k, name)| self.expected(k, name, tensor).is_some())
+    }
+
+    /// Whether a parameter has had a gradient by the end of step `k`, or counted steps before the first one.
+    fn has_stepped(&self, k: usize, param: &str) -> bool {
+        let mut steps = self.recipe.steps.iter().take(k + 1);
+        self.recipe.start_step.get(param).is_some_and(|&steps| steps > 0)
+            || steps.any(|step| step.grads.iter().any(|name| name == param))
     }
 
     /// Values per row of a parameter of the trace.

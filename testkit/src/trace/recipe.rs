@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sparse_adam::{AdamOptions, BiasCorrection, Clip, Epsilon, WeightDecay};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// What a trace does: the JSON of its metadata key `trace`. An unknown key is an error: it may
 /// ask for what is not done here.
@@ -28,6 +29,9 @@ pub struct Recipe {
     /// Who recorded it, such as `torch 2.15.0 cpu`.
     #[serde(default)]
     pub source: String,
+    /// Steps that parameters have counted before the first one; 0 for those that it does not name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique")]
+    pub start_step: BTreeMap<String, u64>,
 }
 
 /// One parameter group.
@@ -187,15 +191,17 @@ impl SetRecipe {
     }
 }
 
-/// Shapes of parameters whose names differ; serde's own map keeps the last of two.
-fn unique<'de, D: Deserializer<'de>>(read: D) -> Result<BTreeMap<String, Vec<u32>>, D::Error> {
-    read.deserialize_map(Unique)
+/// What is said of parameters whose names differ; serde's own map keeps the last of two.
+fn unique<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    read: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    read.deserialize_map(Unique(PhantomData))
 }
 
-struct Unique;
+struct Unique<T>(PhantomData<T>);
 
-impl<'de> Visitor<'de> for Unique {
-    type Value = BTreeMap<String, Vec<u32>>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Unique<T> {
+    type Value = BTreeMap<String, T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a map whose keys differ")
@@ -203,8 +209,8 @@ impl<'de> Visitor<'de> for Unique {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut unique = BTreeMap::new();
-        while let Some((key, shape)) = map.next_entry()? {
-            if unique.insert(key, shape).is_some() {
+        while let Some((key, value)) = map.next_entry()? {
+            if unique.insert(key, value).is_some() {
                 return Err(A::Error::custom("a key twice"));
             }
         }

@@ -9,10 +9,10 @@ use sparse_adam::{
 use std::collections::BTreeMap;
 use wgpu::Buffer;
 
-/// Moments and values of a parameter after a step.
+/// Values and state of a parameter after a step.
 pub(super) struct Outcome {
     pub param: Vec<f32>,
-    pub moments: Option<(Vec<f32>, Vec<f32>)>,
+    pub state: Option<ParamState>,
 }
 
 impl Trace {
@@ -98,12 +98,21 @@ impl Trace {
         tolerance: Tolerance,
         comparisons: &mut Vec<Comparison>,
     ) {
-        let empty = (Vec::new(), Vec::new());
-        let (exp_avg, exp_avg_sq) = outcome.moments.as_ref().unwrap_or(&empty);
-        let tensors = [("param", &outcome.param), ("exp_avg", exp_avg), ("exp_avg_sq", exp_avg_sq)];
+        let state = outcome.state.as_ref();
+        let largest = state.and_then(|state| state.max_exp_avg_sq.as_deref());
+        let tensors = [
+            ("param", Some(&outcome.param[..])),
+            ("exp_avg", state.map(|state| &state.exp_avg[..])),
+            ("exp_avg_sq", state.map(|state| &state.exp_avg_sq[..])),
+            ("max_exp_avg_sq", largest),
+        ];
         for (tensor, found) in tensors {
+            if self.leaves_open(k, name, tensor) {
+                continue;
+            }
             // torch has no moments before the first gradient; neither may we.
             let expected = self.expected(k, name, tensor).unwrap_or(&[]);
+            let found = found.unwrap_or(&[]);
             let name = format!("{k}/{name}/{tensor}");
             comparisons.push(Comparison::new(name, found, expected, tolerance));
         }
@@ -149,6 +158,11 @@ impl<'a> GpuRun<'a> {
             buffers.insert(name.to_string(), buffer.clone());
             buffer
         })?;
+        for (name, &steps) in &trace.recipe.start_step {
+            if let Some(param) = optimizer.param(name) {
+                optimizer.set_step_count(param, steps)?;
+            }
+        }
         Ok(Self { trace, gpu, optimizer, groups, buffers })
     }
 
@@ -183,7 +197,6 @@ impl<'a> GpuRun<'a> {
             Some(param) => self.optimizer.state_of(param).await?,
             None => None,
         };
-        let moments = state.map(|ParamState { exp_avg, exp_avg_sq, .. }| (exp_avg, exp_avg_sq));
-        Ok(Outcome { param, moments })
+        Ok(Outcome { param, state })
     }
 }

@@ -17,11 +17,20 @@ impl<'a> Twin<'a> {
     pub fn new(trace: &'a Trace, start: Option<&StateDict>) -> Result<Self, Error> {
         let mut tables = BTreeMap::new();
         for name in trace.recipe.params.keys() {
-            let table = Table::new(trace.initial(name)?.to_vec(), trace.dim(name));
+            let mut table = Table::new(trace.initial(name)?.to_vec(), trace.dim(name));
+            table.step = trace.recipe.start_step.get(name).copied().unwrap_or(0);
             tables.insert(name.as_str(), table);
         }
         let options = trace.recipe.groups.iter().map(|group| group.options).collect();
         let mut twin = Self { trace, tables, options };
+        for (name, group) in twin.numbered() {
+            // A parameter with a step count has all of its state.
+            let amsgrad = twin.options[group].amsgrad;
+            if let Some(table) = twin.tables.get_mut(name).filter(|table| amsgrad && table.step > 0)
+            {
+                table.max_exp_avg_sq = vec![0.0; table.param.len()];
+            }
+        }
         if let Some(start) = start {
             twin.load(start)?;
         }
@@ -40,8 +49,9 @@ impl<'a> Twin<'a> {
         // Numbers lie in the order of the parameters, through the groups.
         let numbers = start.param_groups.iter().flat_map(|group| &group.params);
         for ((name, _), number) in self.numbered().zip(numbers) {
-            let (Some(state), Some(table)) = (start.state.get(number), self.tables.get_mut(name))
-            else {
+            let Some(table) = self.tables.get_mut(name) else { continue };
+            let Some(state) = start.state.get(number) else {
+                table.step = 0;
                 continue;
             };
             table.step = state.step;
@@ -73,10 +83,21 @@ impl<'a> Twin<'a> {
 
     pub fn outcomes(&self) -> impl Iterator<Item = (&'a str, Outcome)> {
         self.tables.iter().map(|(&name, table)| {
-            let moments = (table.exp_avg.clone(), table.exp_avg_sq.clone());
-            let moments = (table.step > 0).then_some(moments);
-            (name, Outcome { param: table.param.clone(), moments })
+            (name, Outcome { param: table.param.clone(), state: self.state(name, table) })
         })
+    }
+
+    /// The state of a table; None before its first step.
+    fn state(&self, name: &str, table: &Table<f32>) -> Option<ParamState> {
+        let shape = self.trace.recipe.params.get(name)?.clone();
+        let (exp_avg, exp_avg_sq) = (table.exp_avg.clone(), table.exp_avg_sq.clone());
+        let state = ParamState::new(table.step, shape, exp_avg, exp_avg_sq);
+        let largest = &table.max_exp_avg_sq;
+        let state = match largest.is_empty() {
+            true => state,
+            false => state.max_exp_avg_sq(largest.clone()),
+        };
+        (table.step > 0).then_some(state)
     }
 
     pub fn state_dict(&self) -> StateDict {
@@ -90,18 +111,8 @@ impl<'a> Twin<'a> {
             let group = &mut dict.param_groups[group];
             group.params.push(number);
             group.param_names.get_or_insert_default().push(name.to_string());
-            let Some(table) = self.tables.get(name).filter(|table| table.step > 0) else {
-                continue;
-            };
-            let shape = self.trace.recipe.params[name].clone();
-            let (exp_avg, exp_avg_sq) = (table.exp_avg.clone(), table.exp_avg_sq.clone());
-            let state = ParamState::new(table.step, shape, exp_avg, exp_avg_sq);
-            let largest = &table.max_exp_avg_sq;
-            let state = match largest.is_empty() {
-                true => state,
-                false => state.max_exp_avg_sq(largest.clone()),
-            };
-            dict.state.insert(number, state);
+            let state = self.tables.get(name).and_then(|table| self.state(name, table));
+            dict.state.extend(state.map(|state| (number, state)));
         }
         dict
     }

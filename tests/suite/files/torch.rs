@@ -1,13 +1,17 @@
 //! What torch wrote, in every way that people save a state.
 
 use super::golden;
-use sparse_adam::{Error, StateDict};
+use sparse_adam::{AdamOptions, Error, StateDict, WeightDecay};
 use sparse_adam_testkit::gpus;
 use sparse_adam_testkit::trace::Trace;
 
+/// States of torch.optim.Adam and AdamW.
+const ADAMS: [&str; 4] = ["adam", "adamw", "adam_amsgrad", "adamw_amsgrad"];
+
 #[test]
 fn what_torch_saved_continues_as_in_torch() {
-    for name in ["plain", "old", "named_groups"] {
+    let of_sparse_adam = ["plain", "old", "named_groups"];
+    for name in of_sparse_adam.into_iter().chain(ADAMS) {
         let start = StateDict::load_pytorch(golden(&format!("{name}.pt"))).unwrap();
         let file = golden(&format!("{name}.safetensors"));
         let trace = Trace::parse(&std::fs::read(file).unwrap()).unwrap();
@@ -23,6 +27,40 @@ fn what_torch_saved_continues_as_in_torch() {
             let compared = pollster::block_on(without).unwrap();
             assert!(compared.iter().any(|c| !c.within), "{name} tells nothing");
         }
+    }
+}
+
+#[test]
+fn states_of_adam_bring_their_rules() {
+    let felt = |options: AdamOptions| options.lr(0.05).betas((0.8, 0.95)).eps(1e-2);
+    let (adam, adamw) = (felt(AdamOptions::torch_adam()), felt(AdamOptions::torch_adamw()));
+    let (none, some) = (WeightDecay::None, WeightDecay::Decoupled(0.1));
+    let options = [
+        vec![adam],
+        vec![adamw],
+        vec![adam.amsgrad(true).weight_decay(WeightDecay::L2(0.1)), adam],
+        vec![adamw.amsgrad(true).weight_decay(some).maximize(true), adamw.weight_decay(none)],
+    ];
+    for (name, expected) in ADAMS.into_iter().zip(options) {
+        let loaded = load(&format!("{name}.pt"), &[]).unwrap();
+        let found: Vec<_> = loaded.param_groups.iter().map(|group| group.options).collect();
+        assert_eq!(found, expected, "{name}");
+        for group in &loaded.param_groups {
+            for number in &group.params {
+                let state = &loaded.state[number];
+                assert_eq!(state.step, 6, "{name}");
+                assert_eq!(state.max_exp_avg_sq.is_some(), group.options.amsgrad, "{name}");
+            }
+        }
+        // As one of ours it comes back, and to no other rule.
+        let bytes = loaded.to_safetensors().unwrap();
+        assert_eq!(StateDict::from_safetensors(&bytes).unwrap(), loaded);
+        let text = std::fs::read(golden(&format!("{name}.safetensors"))).unwrap();
+        let mut trace = Trace::parse(&text).unwrap();
+        trace.recipe.groups[0].options = AdamOptions::default();
+        let tolerance = trace.recipe.tolerance;
+        let error = trace.replay_reference_from(tolerance, Some(&loaded)).unwrap_err();
+        assert!(error.to_string().contains("epsilon of group 0"), "{error}");
     }
 }
 
@@ -68,8 +106,8 @@ fn what_is_refused_is_named_with_its_remedy() {
         ("hostile.pt", &[], "print is not a list"),
         ("not_a_state.pt", &[], "[\"weight\"] is no optimizer's state"),
         ("plain.safetensors", &[], "not what torch.save writes"),
-        ("adam.pt", &[], "a state of torch.optim.Adam or AdamW"),
-        ("adamw.pt", &[], "a state of torch.optim.Adam or AdamW"),
+        ("nadam.pt", &[], "a state of torch.optim.NAdam"),
+        ("adam_before_2_7.pt", &[], "does not say whether it is Adam's or AdamW's"),
         ("whole_optimizer.pt", &[], "save optimizer.state_dict() instead"),
         ("keyed_by_tensors.pt", &[], "save optimizer.state_dict() instead"),
         ("expanded.pt", &[], "it has more numbers than its storage"),

@@ -1,7 +1,7 @@
 //! Traces that contradict themselves, and states that do not fit them.
 
 use super::golden;
-use sparse_adam::{Error, StateDict};
+use sparse_adam::{AdamOptions, BiasCorrection, Clip, Epsilon, Error, StateDict, WeightDecay};
 use sparse_adam_testkit::gpus;
 use sparse_adam_testkit::trace::Trace;
 
@@ -31,7 +31,6 @@ fn a_trace_that_contradicts_itself_is_refused() {
         (r#"\"grads\":[\"p0\",\"p1\"]"#, r#"\"grads\":[\"p0\",\"p7\"]"#, "does not have"),
         (r#"\"version\":1"#, r#"\"version\":2"#, "version 2, not 1"),
         (r#"\"version\":1"#, r#"\"clip_grad_norm\":{\"max\":1},\"version\":1"#, "unknown field"),
-        (r#"\"maximize\":false"#, r#"\"maximize\":false,\"amsgrad\":true"#, "unknown field"),
         (r#"\"expect\":["#, r#"\"expect\":[99,"#, "step 99 of"),
         ("step/0/p1/values", "step/0/p1/volumes", "missing"),
     ];
@@ -92,4 +91,103 @@ fn a_replay_refuses_a_state_that_does_not_fit() {
         assert_eq!(pollster::block_on(replay).unwrap_err(), of_twin);
     }
     assert!(trace.replay_reference_from(tolerance, Some(&whole)).is_ok());
+}
+
+/// The first group, with further keys.
+fn with_keys(keys: &str) -> Result<AdamOptions, Error> {
+    let from = r#"\"maximize\":false"#;
+    let keys = format!("{from},{}", keys.replace('"', r#"\""#));
+    let trace = trace(|header| header.replacen(from, &keys, 1))?;
+    Ok(trace.recipe.groups[0].options)
+}
+
+#[test]
+fn a_groups_keys_mean_their_options() {
+    let base = AdamOptions::default();
+    let keys = [
+        (r#""epsilon":"raw""#, base),
+        (r#""epsilon":"corrected""#, base.epsilon(Epsilon::Corrected)),
+        (r#""bias_correction":"step""#, base),
+        (r#""bias_correction":"none""#, base.bias_correction(BiasCorrection::None)),
+        (r#""weight_decay":0.5,"decay":"l2""#, base.weight_decay(WeightDecay::L2(0.5))),
+        (r#""decay":"decoupled","weight_decay":2"#, base.weight_decay(WeightDecay::Decoupled(2.0))),
+        (r#""weight_decay":0.5,"decay":"plain""#, base.weight_decay(WeightDecay::Plain(0.5))),
+        (r#""weight_decay":0"#, base),
+        (r#""amsgrad":true"#, base.amsgrad(true)),
+        (r#""clip_entries":0.25"#, base.clip(Clip::Entries(0.25))),
+        (r#""clip_value":0.25"#, base.clip(Clip::Value(0.25))),
+        (r#""grad_scale":0.125"#, base.grad_scale(0.125)),
+    ];
+    for (keys, expected) in keys {
+        assert_eq!(with_keys(keys), Ok(expected), "{keys}");
+    }
+}
+
+#[test]
+fn keys_of_what_is_not_done_here_are_refused() {
+    let refused = [
+        (r#""bias_correction":"row""#, "unknown variant"),
+        (r#""epsilon":"inside""#, "unknown variant"),
+        (r#""catch_up":"decay""#, "unknown field"),
+        (r#""second_moment":"row""#, "unknown field"),
+        (r#""duplicates":"mean""#, "unknown field"),
+        (r#""clip_norm":1.0"#, "unknown field"),
+        (r#""decay":"all","weight_decay":0.5"#, "unknown variant"),
+        (r#""weight_decay":0.5"#, "weight_decay without decay"),
+        (r#""clip_entries":1,"clip_value":1"#, "clip_entries and clip_value"),
+        (r#""amsgrad":true,"amsgrad":true"#, "duplicate field"),
+    ];
+    for (keys, told) in refused {
+        let error = with_keys(keys).unwrap_err().to_string();
+        assert!(error.contains(told), "{keys}: {error}");
+    }
+    // At the top level.
+    for key in [r#"\"formats\":{}"#, r#"\"clip_grad_norm\":{\"max\":1}"#] {
+        let key = format!(r#"{key},\"version\":1"#);
+        let error = trace(|header| header.replacen(r#"\"version\":1"#, &key, 1)).unwrap_err();
+        assert!(error.to_string().contains("unknown field"), "{error}");
+    }
+}
+
+#[test]
+fn a_run_starts_at_the_step_that_its_trace_names() {
+    let with = |steps: &str| {
+        let key = format!(r#"\"start_step\":{{{steps}}},\"version\":1"#);
+        trace(|header| header.replacen(r#"\"version\":1"#, &key, 1))
+    };
+    for (steps, told) in [
+        (r#"\"p9\":1"#, "of a parameter that the trace does not have"),
+        (r#"\"p0\":1,\"p0\":1"#, "a key twice"),
+        (r#"\"p0\":-1"#, "invalid value"),
+        (r#"\"p0\":9007199254740993"#, "at most 2^53"),
+    ] {
+        let error = with(steps).unwrap_err().to_string();
+        assert!(error.contains(told), "{steps}: {error}");
+    }
+    let plain = trace(str::to_string).unwrap();
+    let late = with(r#"\"p1\":40"#).unwrap();
+    let tolerance = plain.recipe.tolerance;
+    let steps = plain.recipe.steps.len() as u64;
+    let (compared, of_twin) = late.replay_reference_from(tolerance, None).unwrap();
+    assert_eq!([0, 1].map(|number| of_twin.state[&number].step), [steps, steps + 40]);
+    // The bias correction alone differs: of p1's values, not of its moments.
+    for compared in compared {
+        assert_eq!(compared.within, !compared.name.ends_with("p1/param"), "{compared:?}");
+    }
+    for gpu in gpus() {
+        let replay = late.replay_from(gpu, None, tolerance, None);
+        let (compared, of_gpu) = pollster::block_on(replay).unwrap();
+        assert_eq!(of_gpu.state[&1].step, steps + 40);
+        assert!(compared.iter().all(|c| c.within != c.name.ends_with("p1/param")), "{compared:?}");
+        // A state that is loaded has counts of its own.
+        let (_, whole) = plain.replay_reference_from(tolerance, None).unwrap();
+        let mut first = whole.clone();
+        first.state.remove(&1);
+        let replay = late.replay_from(gpu, None, tolerance, Some(&first));
+        let of_gpu = pollster::block_on(replay).unwrap().1;
+        let of_twin = late.replay_reference_from(tolerance, Some(&first)).unwrap().1;
+        for held in [of_gpu, of_twin] {
+            assert_eq!([0, 1].map(|number| held.state[&number].step), [2 * steps, steps]);
+        }
+    }
 }

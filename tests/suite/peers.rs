@@ -1,0 +1,213 @@
+//! What other libraries' lazy Adams made of one run, against the presets that are named after them: by the
+//! formula in f64, on the twin, and on every adapter in every tuning.
+
+use sparse_adam::reference::{Gradient, Table, step_f64};
+use sparse_adam::{AdamOptions, BiasCorrection, Clip, Epsilon, WeightDecay};
+use sparse_adam_testkit::trace::{Comparison, Trace};
+use sparse_adam_testkit::{other_variants, variants};
+use std::path::Path;
+
+/// Another rule is at least so far from what the peer made: 500 times the tolerance.
+const FAR: f64 = 1e-3;
+
+/// File, name of the preset, and the preset with what the peer was given in that run, beside its numbers.
+fn presets() -> Vec<(&'static str, &'static str, AdamOptions)> {
+    let (l2, decoupled) = (WeightDecay::L2(0.05), WeightDecay::Decoupled(0.05));
+    let adam = AdamOptions::torch_adam();
+    let adamw = AdamOptions::torch_adamw();
+    let fbgemm = AdamOptions::fbgemm_adam();
+    let hugectr = AdamOptions::hugectr_local();
+    let mxnet = AdamOptions::mxnet_lazy();
+    let paddle = AdamOptions::paddle_lazy();
+    let tfa = AdamOptions::tfa_lazy_adam();
+    let gsplat = AdamOptions::gsplat_selective_adam();
+    vec![
+        ("torch_Adam_step", "torch_adam", adam),
+        ("torch_Adam_step_wd", "torch_adam", adam.weight_decay(l2)),
+        ("torch_Adam_step_amsgrad", "torch_adam", adam.amsgrad(true)),
+        ("torch_Adam_step_amsgrad_wd", "torch_adam", adam.amsgrad(true).weight_decay(l2)),
+        ("torch_AdamW_step", "torch_adamw", adamw.weight_decay(WeightDecay::None)),
+        ("torch_AdamW_step_wd", "torch_adamw", with_amount(adamw)),
+        (
+            "torch_AdamW_step_amsgrad",
+            "torch_adamw",
+            adamw.amsgrad(true).weight_decay(WeightDecay::None),
+        ),
+        ("torch_AdamW_step_amsgrad_wd", "torch_adamw", with_amount(adamw).amsgrad(true)),
+        ("fbgemm_adam_wd=0.0_per_row=False", "fbgemm_adam", fbgemm),
+        ("fbgemm_adam_wd=0.05_per_row=False", "fbgemm_adam", fbgemm.weight_decay(decoupled)),
+        ("gsplat", "gsplat_selective_adam", gsplat),
+        ("hugectr_Local_1", "hugectr_local", hugectr),
+        ("hugectr_Local_8", "hugectr_local", hugectr.grad_scale(1.0 / 8.0)),
+        ("mxnet_plain", "mxnet_lazy", mxnet),
+        ("mxnet_wd", "mxnet_lazy", mxnet.weight_decay(l2)),
+        // optax has torch's rules.
+        ("optax_adam", "torch_adam", adam),
+        ("optax_adamw", "torch_adamw", with_amount(adamw)),
+        ("paddle_Adam_lazy", "paddle_lazy", paddle),
+        ("paddle_Adam_lazy_amsgrad", "paddle_lazy", paddle.amsgrad(true)),
+        ("paddle_Adam_lazy_empty_step", "paddle_lazy", paddle),
+        ("tfa_LazyAdam", "tfa_lazy_adam", tfa),
+        ("tfa_LazyAdam+decay", "tfa_lazy_adam", tfa.weight_decay(WeightDecay::Plain(0.05))),
+        ("tfa_LazyAdam_clipvalue_before_sum", "tfa_lazy_adam", tfa.clip(Clip::Entries(0.3))),
+    ]
+}
+
+/// A preset that decays, with the runs' amount.
+fn with_amount(preset: AdamOptions) -> AdamOptions {
+    match preset.weight_decay {
+        WeightDecay::Decoupled(_) => preset.weight_decay(WeightDecay::Decoupled(0.05)),
+        other => panic!("AdamW decays by {other:?}"),
+    }
+}
+
+/// The numbers of every run.
+fn in_run(options: AdamOptions) -> AdamOptions {
+    options.lr(0.1).betas((0.8, 0.9)).eps(1e-2)
+}
+
+/// A peer's run, with the preset of its optimizer.
+struct Run {
+    name: &'static str,
+    preset: &'static str,
+    options: AdamOptions,
+    trace: Trace,
+}
+
+fn runs() -> Vec<Run> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/peers");
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|end| end == "safetensors"));
+    assert_eq!(files.count(), presets().len(), "a trace without a preset, or the reverse");
+    let run = |(name, preset, options)| {
+        let file = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
+        let trace = Trace::parse(&file).unwrap();
+        Run { name, preset, options: in_run(options), trace }
+    };
+    presets().into_iter().map(run).collect()
+}
+
+impl Run {
+    /// Steps counted before the first one.
+    fn start(&self) -> u64 {
+        self.trace.recipe.start_step.get("p0").copied().unwrap_or(0)
+    }
+
+    /// How far the formula in f64 ends from the peer, by these options.
+    fn apart(&self, options: &AdamOptions, start: u64) -> f64 {
+        let trace = &self.trace;
+        let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
+        let dim = trace.recipe.params["p0"][1] as usize;
+        let mut table = Table::new(wide(trace.initial("p0").unwrap()), dim);
+        table.step = start;
+        for (k, step) in trace.recipe.steps.iter().enumerate() {
+            for name in &step.grads {
+                let (indices, values) = trace.grad(k, name).unwrap();
+                let grad = Gradient { indices: indices.to_vec(), values: wide(values) };
+                step_f64(&mut table, &grad, options);
+            }
+        }
+        let expected = trace.expected(trace.recipe.steps.len() - 1, "p0", "param").unwrap();
+        assert_eq!(expected.len(), table.param.len());
+        let apart =
+            expected.iter().zip(&table.param).map(|(&e, found)| (f64::from(e) - found).abs());
+        apart.fold(0.0, f64::max)
+    }
+
+    /// The largest difference, where all are within tolerance.
+    fn within(&self, on: &str, compared: &[Comparison]) -> f64 {
+        // A peer tells its weights alone.
+        let [param] = compared else { panic!("{}: {compared:?}", self.name) };
+        assert!(param.within, "{} on {on}: {param:?}", self.name);
+        param.max_abs
+    }
+}
+
+#[test]
+fn presets_are_the_rules_that_the_peers_ran_by() {
+    for run in runs() {
+        let [group] = &run.trace.recipe.groups[..] else { panic!("{}", run.name) };
+        assert_eq!(group.options, run.options, "{} by {}", run.name, run.preset);
+        assert!(!run.trace.recipe.source.is_empty(), "{}", run.name);
+    }
+}
+
+#[test]
+fn the_formula_the_twin_and_every_adapter_agree_with_every_peer() {
+    println!("{:36} {:22} {:>8} {:>8} {:>8}  recorded by", "run", "preset", "f64", "twin", "GPU");
+    for run in runs() {
+        let tolerance = run.trace.recipe.tolerance;
+        assert_eq!((tolerance.rtol, tolerance.atol), (0.0, 2e-6));
+        let exact = run.apart(&run.options, run.start());
+        assert!(exact <= tolerance.atol, "{} by the formula: {exact:e}", run.name);
+        let twin = run.within("the twin", &run.trace.replay_reference(tolerance).unwrap());
+        let on_gpu = variants().into_iter().chain(other_variants()).map(|(gpu, tuning)| {
+            let replay = run.trace.replay(gpu, Some(tuning), tolerance);
+            run.within(&gpu.describe(), &pollster::block_on(replay).unwrap())
+        });
+        let on_gpu = on_gpu.fold(0.0, f64::max);
+        let (name, preset, source) = (run.name, run.preset, &run.trace.recipe.source);
+        println!("{name:36} {preset:22} {exact:8.1e} {twin:8.1e} {on_gpu:8.1e}  {source}");
+    }
+}
+
+/// The options with one thing changed that makes another rule of them.
+fn others(options: AdamOptions) -> Vec<AdamOptions> {
+    let mut others = vec![options.amsgrad(!options.amsgrad)];
+    others.push(options.bias_correction(match options.bias_correction {
+        BiasCorrection::None => BiasCorrection::Step,
+        _ => BiasCorrection::None,
+    }));
+    // Where nothing is corrected, both are one.
+    if options.bias_correction != BiasCorrection::None {
+        others.push(options.epsilon(match options.epsilon {
+            Epsilon::Corrected => Epsilon::Raw,
+            _ => Epsilon::Corrected,
+        }));
+    }
+    let decays = [
+        WeightDecay::None,
+        WeightDecay::L2(0.05),
+        WeightDecay::Decoupled(0.05),
+        WeightDecay::Plain(0.05),
+    ];
+    others.extend(decays.map(|decay| options.weight_decay(decay)));
+    others
+        .extend([Clip::None, Clip::Entries(0.3), Clip::Value(0.3)].map(|clip| options.clip(clip)));
+    others.extend([1.0, 0.125].map(|scale| options.grad_scale(scale)));
+    others.push(options.maximize(true));
+    others.push(in_run(AdamOptions::default()));
+    others.retain(|other| *other != options);
+    others
+}
+
+#[test]
+fn any_other_rule_is_far_from_every_peer() {
+    for run in runs() {
+        let others = others(run.options);
+        assert!(others.len() >= 9, "{}: {}", run.name, others.len());
+        for other in others {
+            let apart = run.apart(&other, run.start());
+            assert!(apart > FAR, "{} is also {apart:e} from {other:?}", run.name);
+        }
+        if run.options.bias_correction == BiasCorrection::Step {
+            let apart = run.apart(&run.options, 1 - run.start());
+            assert!(apart > FAR, "{} is also {apart:e} from another start", run.name);
+        }
+    }
+}
+
+#[test]
+fn a_replay_by_default_options_is_outside_the_tolerance() {
+    let mut default = 0;
+    for mut run in runs() {
+        let tolerance = run.trace.recipe.tolerance;
+        run.trace.recipe.groups[0].options = in_run(AdamOptions::default());
+        let compared = run.trace.replay_reference(tolerance).unwrap();
+        let is_default = run.options == in_run(AdamOptions::default());
+        assert_eq!(compared.iter().all(|c| c.within), is_default, "{}", run.name);
+        default += usize::from(is_default);
+    }
+    // HugeCTR's, MXNet's and TensorFlow Addons' plain ones.
+    assert_eq!(default, 3);
+}
