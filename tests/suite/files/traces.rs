@@ -191,3 +191,34 @@ fn a_run_starts_at_the_step_that_its_trace_names() {
         }
     }
 }
+
+#[test]
+fn a_tensor_that_is_told_of_nobody_is_not_compared_and_else_it_is() {
+    let names = |header: fn(&str) -> String| {
+        let trace = trace(|text| header(text)).unwrap();
+        let (compared, _) = trace.replay_reference_from(trace.recipe.tolerance, None).unwrap();
+        compared.into_iter().map(|c| (c.name, c.within)).collect::<Vec<_>>()
+    };
+    let whole = names(str::to_string);
+    assert_eq!(whole.len(), 3 * 2 * 3);
+    // One is missing: torch had none, and we do.
+    let one = names(|header| header.replacen("expected/5/p1/exp_avg\"", "expected/5/p1/lost\"", 1));
+    let missed: Vec<_> = one.iter().filter(|(_, within)| !within).collect();
+    assert_eq!(missed, [&("5/p1/exp_avg".to_string(), false)]);
+    assert_eq!(one.len(), whole.len());
+    // None is told: what there is of a parameter that has stepped, nobody knows.
+    let none = names(|header| header.replace("/exp_avg", "/lost"));
+    assert_eq!(none.len(), 3 * 2);
+    assert!(none.iter().all(|(name, within)| name.ends_with("/param") && *within), "{none:?}");
+    // A parameter that has not stepped has no state all the same.
+    let before = names(|header| {
+        let header = header.replace("/exp_avg", "/lost");
+        header.replacen(r#"\"grads\":[\"p0\",\"p1\"]"#, r#"\"grads\":[\"p0\"]"#, 1)
+    });
+    let of_nothing: Vec<_> = before.iter().filter(|(name, _)| name.contains("exp_avg")).collect();
+    let told = ["0/p1/exp_avg", "0/p1/exp_avg_sq"].map(|name| (name.to_string(), true));
+    assert_eq!(of_nothing, told.iter().collect::<Vec<_>>());
+    // The parameter is compared always.
+    let lost = names(|header| header.replace("/param\"", "/lost\""));
+    assert_eq!(lost.iter().filter(|(name, within)| name.ends_with("/param") && !within).count(), 6);
+}
