@@ -28,7 +28,7 @@ impl Kit {
         Self::with_tuning(device, queue, Tuning::for_adapter(&device.adapter_info()))
     }
 
-    /// As [`Kit::new`], with the sizes chosen by the caller. Results do not depend on them.
+    /// As [`Kit::new`], with sizes and arithmetic chosen by the caller. Results depend on the arithmetic alone.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] for the tuning; [`Error::DeviceLimit`] where the device is too small,
@@ -52,7 +52,7 @@ impl Kit {
         self
     }
 
-    /// The sizes that it was made with.
+    /// The sizes and the arithmetic that it was made with.
     #[must_use]
     pub fn tuning(&self) -> &Tuning {
         &self.tuning

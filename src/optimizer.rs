@@ -67,8 +67,8 @@ impl SparseAdam {
         Self::with_tuning(device, queue, defaults, Tuning::for_adapter(&device.adapter_info()))
     }
 
-    /// As [`SparseAdam::new`], with the sizes chosen by the caller. Results do not depend on
-    /// them.
+    /// As [`SparseAdam::new`], with sizes and arithmetic chosen by the caller. Results depend on the
+    /// arithmetic alone.
     ///
     /// # Errors
     /// As [`SparseAdam::new`]; [`Error::InvalidOption`] also for the tuning.

@@ -1,6 +1,7 @@
 //! Powers with the same bits on every machine.
 
-/// `base^exponent` for a base in [0, 1), rounded once to f64 but for an error of some 2^-90.
+/// `base^exponent` for a base in [0, 1), rounded once to f64 but for a relative error of some
+/// `exponent * 2^-104`.
 ///
 /// The maths libraries that `f64::powf` calls differ from machine to machine in the last bit, and a
 /// step size with it; this is made of sums and products alone, in twice the precision.

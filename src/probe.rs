@@ -5,21 +5,23 @@ mod judge;
 
 use crate::guard::Guard;
 use crate::readback::{Reading, Wait};
-use crate::{Arithmetic, Error, Region, upload};
-use cases::{CASES, Case};
+use crate::step::kernel;
+use crate::step::width::Width;
+use crate::{Arithmetic, Error, Region, device_limits, upload};
+use cases::{CASES, Case, FEWEST_CASES};
 use std::fmt;
 use std::sync::Arc;
 use wgpu::util::DeviceExt;
 use wgpu::{
     BindGroupDescriptor, BindGroupEntry, Buffer, BufferUsages, CommandEncoderDescriptor,
-    ComputePassDescriptor, ComputePipelineDescriptor, Device, PipelineCompilationOptions, Queue,
-    ShaderModuleDescriptor, ShaderSource, WasmNotSend,
+    ComputePassDescriptor, ComputePipelineDescriptor, Device, Limits, PipelineCompilationOptions,
+    Queue, ShaderModuleDescriptor, ShaderSource, WasmNotSend,
 };
 
 const LABEL: &str = "sparse_adam::probe";
 
 /// Operations that are tried, each in both ways.
-const OPERATIONS: usize = 8;
+const OPERATIONS: usize = 9;
 
 /// What a device's float arithmetic was found to do, over [`Findings::cases`] random cases.
 ///
@@ -52,25 +54,26 @@ pub struct Findings {
     pub fused: u32,
     /// `((x + y) + z) + w` and `y * z + x` with other bits, not counted above.
     pub reordered: u32,
-    /// `(x + y) - x` that gave `y`. Mesa's compilers do that; no step subtracts what it has just added,
+    /// `(z + w) - z` that gave `w`. Mesa's compilers do that; no step subtracts what it has just added,
     /// so [`Findings::is_exact`] does not ask.
     pub folded: u32,
     /// Single operations with another result because a subnormal operand or result was not kept.
     pub flushed: u32,
-    /// Single operations whose result should have been infinite or not a number and was not, or the reverse.
+    /// Single operations on or to an infinity or a NaN with another result; of NaN, all are alike.
     pub not_finite: u32,
-    /// Largest distance of a quotient of normal numbers, in units in the last place.
+    /// Largest distance of a quotient of normal numbers, in units in the last place; 2^32 - 1 of a NaN.
     pub quotient_ulp: u32,
-    /// Largest distance of a root of a normal number, in units in the last place.
+    /// Largest distance of a root of a normal number, likewise.
     pub root_ulp: u32,
 }
 
 impl Findings {
-    /// Whether results on normal numbers have the bits of IEEE 754.
+    /// Whether results on normal numbers and zeros have the bits of IEEE 754, and infinities and NaN come
+    /// where they should.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        let Self { misrounded, fused, reordered, quotient_ulp, root_ulp, .. } = *self;
-        [misrounded, fused, reordered, quotient_ulp, root_ulp] == [0; 5]
+        let Self { misrounded, fused, reordered, not_finite, quotient_ulp, root_ulp, .. } = *self;
+        [misrounded, fused, reordered, not_finite, quotient_ulp, root_ulp] == [0; 6]
     }
 
     /// Whether subnormal numbers are kept as operands and as results.
@@ -89,7 +92,7 @@ impl fmt::Display for Findings {
             (reordered, "sums reordered"),
             (folded, "differences folded"),
             (flushed, "subnormal numbers flushed"),
-            (not_finite, "infinities or NaN lost or made"),
+            (not_finite, "infinities or NaN lost"),
         ];
         let mut held = Vec::new();
         for (count, what) in counted.into_iter().filter(|(count, _)| *count > 0) {
@@ -107,36 +110,30 @@ impl fmt::Display for Findings {
 }
 
 impl Probe {
-    /// Tries each operation in 65,536 cases (fewer where no binding holds 4 MiB), drawn from `seed`, in one
-    /// dispatch and one submit of its
-    /// own; uses 5 MiB of GPU memory for as long. The future does not borrow the device; who blocks
-    /// on it waits for it.
+    /// Tries each operation in 65,536 cases (fewer where no binding holds 2.3 MB, 256 at least), drawn from
+    /// `seed`, in two dispatches and submits of its own; takes 9 MiB for as long, 4 of them mappable. The
+    /// future does not borrow the device; who blocks on it waits for it.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], [`Error::Refused`], [`Error::DeviceLost`].
+    /// [`Error::DeviceLimit`], [`Error::OutOfMemory`], [`Error::Refused`], [`Error::DeviceLost`].
     pub fn run(
         device: &Device,
         queue: &Queue,
         seed: u64,
     ) -> impl Future<Output = Result<Self, Error>> + WasmNotSend + use<> {
         let guard = Arc::new(Guard::new(device, queue));
-        let limits = device.limits();
-        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let fitting = most / (4 * 2 * OPERATIONS as u64);
-        let cases = cases::draw(seed, fitting.min(CASES.into()) as u32);
-        let reading = dispatch(&guard, &cases);
+        let cases = count(&device.limits()).map(|count| cases::draw(seed, count));
+        let started = cases.and_then(|cases| Ok((dispatch(&guard, &cases)?, cases)));
         async move {
-            let mut results: Vec<u32> = Vec::new();
-            let take = |bytes: &[u8]| results.extend(bytemuck::cast_slice::<_, u32>(bytes));
-            reading?.finish(&guard, Wait::Yield, take).await?;
+            let (reading, cases) = started?;
+            let mut results: Vec<Vec<u32>> = Vec::new();
+            let take = |bytes: &[u8]| results.push(bytemuck::pod_collect_to_vec(bytes));
+            reading.finish(&guard, Wait::Yield, take).await?;
             guard.refused()?;
-            Ok(Self::judged(&cases, &results))
+            let mut found = results.iter().map(|results| judge::judge(&cases, results));
+            let [plain, fenced] = std::array::from_fn(|_| found.next().unwrap_or_default());
+            Ok(Self { plain, fenced })
         }
-    }
-
-    fn judged(cases: &[Case], results: &[u32]) -> Self {
-        let (plain, fenced) = results.split_at(results.len() / 2);
-        Self { plain: judge::judge(cases, plain), fenced: judge::judge(cases, fenced) }
     }
 
     /// As [`Probe::run`], of a device that `answer` stands for: of the WGSL, the cases, and the number of
@@ -145,41 +142,64 @@ impl Probe {
     pub(crate) fn answered(
         seed: u64,
         count: u32,
-        answer: impl FnOnce(&str, &[Case], usize) -> Vec<u32>,
+        answer: impl Fn(&str, &[Case], usize) -> Vec<u32>,
     ) -> Self {
         let cases = cases::draw(seed, count);
-        Self::judged(&cases, &answer(&wgsl(), &cases, 2 * OPERATIONS * cases.len()))
+        let found = WAYS.map(|arithmetic| {
+            judge::judge(&cases, &answer(&wgsl(arithmetic), &cases, OPERATIONS * cases.len()))
+        });
+        let [plain, fenced] = found;
+        Self { plain, fenced }
     }
 
     /// Whether a step with that arithmetic has the bits of the [CPU twin](crate::reference) on this
-    /// device, rows with subnormal values or moments left out where those are flushed.
+    /// device; where subnormal numbers are flushed ([`Findings::flushed`]), rows left out of which an
+    /// operation meets or makes one.
     #[must_use]
     pub fn has_bits_of_twin(&self, arithmetic: Arithmetic) -> bool {
         match arithmetic {
-            Arithmetic::Exact => self.fenced.is_exact(),
+            // What is folded behind fences, a compiler has seen through one.
+            Arithmetic::Exact => self.fenced.is_exact() && self.fenced.folded == 0,
             Arithmetic::Fast => self.plain.is_exact(),
         }
     }
 }
 
+/// The two ways, in the order of the results.
+const WAYS: [Arithmetic; 2] = [Arithmetic::Fast, Arithmetic::Exact];
+
+/// Cases that a device has room for.
+///
+/// # Errors
+/// [`Error::DeviceLimit`].
+fn count(limits: &Limits) -> Result<u32, Error> {
+    device_limits::check(limits)?;
+    let found = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    let expected = 4 * OPERATIONS as u64 * u64::from(FEWEST_CASES);
+    if found < expected {
+        let limit = "max_storage_buffer_binding_size";
+        return Err(Error::DeviceLimit { limit, expected, found });
+    }
+    Ok((found / (4 * OPERATIONS as u64)).min(CASES.into()) as u32)
+}
+
 /// The complete WGSL.
-fn wgsl() -> String {
+fn wgsl(arithmetic: Arithmetic) -> String {
     [
         include_str!("../shaders/shared/scalar.wgsl"),
-        include_str!("../shaders/shared/exact.wgsl"),
-        include_str!("../shaders/shared/compare.wgsl"),
-        include_str!("../shaders/shared/one_part.wgsl"),
+        kernel::arithmetic(arithmetic),
+        kernel::operations(Width::Scalar),
         include_str!("../shaders/probe.wgsl"),
     ]
     .concat()
 }
 
+/// Has the device compute in both ways, and reads both results.
 fn dispatch(guard: &Guard, cases: &[Case]) -> Result<Reading, Error> {
     guard.alive()?;
     let count = cases.len() as u32;
     let given = guard.storage(LABEL, size_of_val(cases) as u64)?;
     upload::write(guard, &given, 0, bytemuck::cast_slice(cases))?;
-    let results = guard.storage(LABEL, 4 * 2 * (OPERATIONS * cases.len()) as u64)?;
     let config = guard.make(LABEL, 16, |device| {
         device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: Some(LABEL),
@@ -187,14 +207,28 @@ fn dispatch(guard: &Guard, cases: &[Case]) -> Result<Reading, Error> {
             usage: BufferUsages::UNIFORM,
         })
     })?;
-    let bound = [&config, &given, &results];
-    guard.make(LABEL, 0, |device| submit(device, &guard.queue, bound, count.div_ceil(64)))?;
-    Reading::start(guard, &[Region::from(&results)])
+    let mut regions = Vec::new();
+    for arithmetic in WAYS {
+        let results = guard.storage(LABEL, 4 * (OPERATIONS * cases.len()) as u64)?;
+        let bound = [&config, &given, &results];
+        let submit = |device: &Device| {
+            submit(device, &guard.queue, arithmetic, bound, count.div_ceil(64));
+        };
+        guard.make(LABEL, 0, submit)?;
+        regions.push(Region::from(&results));
+    }
+    Reading::start(guard, &regions)
 }
 
-fn submit(device: &Device, queue: &Queue, bound: [&Buffer; 3], workgroups: u32) {
+fn submit(
+    device: &Device,
+    queue: &Queue,
+    arithmetic: Arithmetic,
+    bound: [&Buffer; 3],
+    workgroups: u32,
+) {
     let label = Some(LABEL);
-    let source = ShaderSource::Wgsl(wgsl().into());
+    let source = ShaderSource::Wgsl(wgsl(arithmetic).into());
     let module = device.create_shader_module(ShaderModuleDescriptor { label, source });
     let pipeline = device.create_compute_pipeline(&ComputePipelineDescriptor {
         label,

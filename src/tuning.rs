@@ -95,11 +95,9 @@ impl Tuning {
             || software.iter().any(|known| name.contains(known));
         match is_cpu {
             false => Self::GPU,
-            // Mesa reorders sums in shaders that come as GLSL, which promises less than SPIR-V.
-            true if info.backend == Backend::Gl => {
-                Self { arithmetic: Arithmetic::Exact, ..Self::CPU }
-            }
-            true => Self::CPU,
+            true if info.backend == Backend::Vulkan => Self::CPU,
+            // Through GL, Mesa has been seen to reorder sums; of others, nothing is known.
+            true => Self { arithmetic: Arithmetic::Exact, ..Self::CPU },
         }
     }
 

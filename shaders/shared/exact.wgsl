@@ -1,5 +1,6 @@
 // Arithmetic with the bits of IEEE 754 on every device that rounds + - * to nearest, whatever its
-// compiler fuses or reorders, and however it approximates a quotient or a root.
+// compiler fuses or reorders, and however it approximates a quotient or a root, within 60 units in the
+// last place.
 //
 // A stage that uses this declares `config` with a field `zero`, which is always 0.
 

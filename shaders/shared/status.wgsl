@@ -13,8 +13,9 @@ const REPEATED: u32 = 3u;
 const PADDING: u32 = 4u;
 const OVER_CAPACITY: u32 = 5u;
 
-/// A counter that has come so far stops. The adds that are under way then are too few to reach
-/// 2^32, so none wraps to a number that looks clean.
+/// A counter that has come so far stops. What is added by those that looked before is no more than
+/// the entries of a dispatch that are under way at once, far from the 2^30 that are left, so none wraps
+/// to a number that looks clean.
 const FULL: u32 = 0xc0000000u;
 
 fn add_to_status(counter: u32, count: u32) {

@@ -7,8 +7,8 @@ const NOT_A_NUMBER: u32 = 0x7fc0_0000;
 const HIDDEN: u32 = 0x0080_0000;
 const TO_MANTISSA: u32 = 0x3f00_0000;
 
-/// What a device's approximation is off by, in units in the last place.
-const OFF: std::ops::RangeInclusive<i32> = -4..=4;
+/// What a device's approximation is off by, in units in the last place. The integers bear 60.
+const OFF: [i32; 9] = [-60, -9, -4, -1, 0, 1, 4, 11, 60];
 
 /// Mantissa and biased exponent of a number above 0.
 fn normal_of(magnitude: u32) -> (u32, i32) {
@@ -114,13 +114,17 @@ fn same(found: f32, expected: f32) -> bool {
     found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan())
 }
 
+fn try_root(x: f32) {
+    for off in OFF {
+        assert!(same(root_of(x, off), x.sqrt()), "root of {x:e}, off by {off}");
+    }
+}
+
 /// The roots of the mantissas `start`, `start + stride`, ... of two binades.
 fn try_roots(start: u32, stride: usize) {
     for bits in (0x3f80_0000 + start..0x4080_0000).step_by(stride) {
         let x = f32::from_bits(bits);
-        for off in OFF {
-            assert!(same(root_of(x, off), x.sqrt()), "root of {x:e}, off by {off}");
-        }
+        try_root(x);
     }
 }
 
@@ -164,13 +168,13 @@ fn a_root_is_rounded_correctly_from_a_poor_one() {
     try_roots((seed % 997) as u32, 997);
     for edge in EDGES {
         for x in [f32::from_bits(edge), -f32::from_bits(edge)] {
-            OFF.for_each(|off| assert!(same(root_of(x, off), x.sqrt()), "root of {x:e}"));
+            try_root(x);
         }
     }
     let mut rng = sparse_adam_testkit::Rng(seed);
     for _ in 0..500_000 {
         let x = f32::from_bits(rng.next() as u32);
-        OFF.for_each(|off| assert!(same(root_of(x, off), x.sqrt()), "root of {x:e}"));
+        try_root(x);
     }
 }
 
@@ -180,7 +184,7 @@ fn every_root_is_rounded_correctly_from_a_poor_one() {
     try_roots(0, 1);
     (1..HIDDEN).for_each(|bits| {
         let x = f32::from_bits(bits);
-        OFF.for_each(|off| assert!(same(root_of(x, off), x.sqrt()), "root of {x:e}"));
+        try_root(x);
     });
 }
 

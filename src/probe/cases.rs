@@ -3,10 +3,13 @@
 /// The bits of `x`, `y`, `z` and `w`.
 pub(crate) type Case = [u32; 4];
 
+/// Cases where there is room, and where there is little.
 pub(super) const CASES: u32 = 1 << 16;
+pub(super) const FEWEST_CASES: u32 = 1 << 8;
 
 /// Of eight cases, four hold normal numbers of like size, whose results are normal; one an `x` near
-/// `-y * z`, which shows fused products best; two subnormal numbers or results; one any bits at all.
+/// `-y * z`, which shows fused products best; two subnormal numbers or results; one, by turns, any bits at all,
+/// or zeros, ones, infinities and equal numbers.
 pub(super) fn draw(seed: u64, count: u32) -> Vec<Case> {
     let mut draws = Draws(seed);
     let case = |number: u32| match number % 8 {
@@ -22,7 +25,12 @@ pub(super) fn draw(seed: u64, count: u32) -> Vec<Case> {
             let size = draws.between(0x3c00_0000, 0x4200_0000);
             [small, size, draws.between(0, 0x0100_0000), small]
         }
-        _ => [0; 4].map(|_| draws.next()),
+        _ if number % 16 == 7 => [0; 4].map(|_| draws.next()),
+        _ => {
+            let any = draws.between(0x3000_0000, 0x4f00_0000);
+            let edges = [0, 0x3f80_0000, 0x4000_0000, 0x7f80_0000, 0x7f7f_ffff, any];
+            [0; 4].map(|_| edges[draws.next() as usize % edges.len()] | (draws.next() & 1 << 31))
+        }
     };
     (0..count).map(case).collect()
 }

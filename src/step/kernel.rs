@@ -126,7 +126,7 @@ fn lane(width: Width) -> &'static str {
     }
 }
 
-fn operations(width: Width) -> &'static str {
+pub(crate) fn operations(width: Width) -> &'static str {
     match width {
         Width::Scalar | Width::Vec4 => concat!(
             include_str!("../../shaders/shared/compare.wgsl"),

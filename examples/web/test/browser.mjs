@@ -170,6 +170,9 @@ async function withWebGpu(address) {
     writeFileSync(report, JSON.stringify(results, null, 1));
     assert.ok(results.adapter.limits.length >= 5);
     assert.ok(results.conformance.checks.length > 60 && results.conformance.checks.every((check) => check.ok));
+    assert.equal(results.adapter.class, 'same bits', results.adapter.probe);
+    const { training } = results.conformance;
+    assert.equal(training.hash, training.everywhere);
     assert.equal(results.benchmark.cases.length, 5);
     const { curve } = results.training;
     assert.ok(curve.at(-1)[1] < curve[0][1], `the loss went from ${curve[0][1]} to ${curve.at(-1)[1]}`);
