@@ -195,7 +195,7 @@ fn a_run_starts_at_the_step_that_its_trace_names() {
 #[test]
 fn a_tensor_that_is_told_of_nobody_is_not_compared_and_else_it_is() {
     let names = |header: fn(&str) -> String| {
-        let trace = trace(&header).unwrap();
+        let trace = trace(header).unwrap();
         let (compared, _) = trace.replay_reference_from(trace.recipe.tolerance, None).unwrap();
         compared.into_iter().map(|c| (c.name, c.within)).collect::<Vec<_>>()
     };
