@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::step::layout::LARGEST;
-use crate::step::stages::{MOST_BINDINGS, MOST_UNIFORMS};
+use crate::step::stages::{MOST_BINDINGS, MOST_DYNAMIC, MOST_UNIFORMS};
 use crate::step::uniforms::chunk_bytes;
 use wgpu::Limits;
 
@@ -23,7 +23,7 @@ pub(crate) fn check(limits: &Limits) -> Result<(), Error> {
         ),
         (
             "max_dynamic_uniform_buffers_per_pipeline_layout",
-            MOST_UNIFORMS as u64,
+            MOST_DYNAMIC as u64,
             small(limits.max_dynamic_uniform_buffers_per_pipeline_layout),
         ),
         (

@@ -165,7 +165,7 @@ impl Entries {
             self.weights = Some(cut(weights, role("weights"), 4 * entries)?);
         }
         if let Some(count) = &self.count {
-            self.count = Some(check_count(count, &role("count"))?);
+            self.count = Some(copied_word(count, &role("count"))?);
         }
         let value_rows = self.value_rows(table);
         if value_rows == 0 {
@@ -241,8 +241,8 @@ fn check_padding(row: Option<u32>, what: &dyn Display, table: Geometry) -> Resul
     }
 }
 
-/// A count must lie where it can be copied from.
-fn check_count(count: &Region, what: &dyn Display) -> Result<Region, Error> {
+/// A word that is copied must lie where it can be copied from.
+pub(crate) fn copied_word(count: &Region, what: &dyn Display) -> Result<Region, Error> {
     count.check_inside(what)?;
     let what = || what.to_string();
     let (expected, found) = (BufferUsages::COPY_SRC, count.buffer().usage());

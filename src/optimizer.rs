@@ -7,6 +7,7 @@ mod inspect;
 mod placing;
 mod recording;
 mod resources;
+mod scalars;
 mod settle;
 mod statuses;
 
@@ -49,6 +50,8 @@ pub struct SparseAdam {
     pub(crate) places: Places,
     /// What to go back to, where a device has not yet said that all it was asked for is there.
     pub(crate) before: Option<Before>,
+    /// What the GPU is to know of steps.
+    pub(crate) scalars: Option<Scalars>,
     /// An empty list that gradients are exchanged with.
     pub(crate) spare_grads: Vec<Entries>,
     pub(crate) pre_hooks: Hooks<Self>,
@@ -105,6 +108,7 @@ impl SparseAdam {
             number: next_optimizer(),
             recorder: Recorder::new(Arc::new(guard), kit.clone(), family)?,
             before: None,
+            scalars: None,
             spare_grads: Vec::new(),
             defaults,
             groups: Vec::new(),
@@ -163,7 +167,7 @@ impl SparseAdam {
         let mut added: Vec<Table> = Vec::with_capacity(params.len());
         for param in params {
             let on = (self.recorder.shape, self.recorder.family);
-            let table = Table::new(&guard, on, param, (options, group))?;
+            let table = Table::new(&guard, on, param, (options, self.scalars.is_some(), group))?;
             for other in self.tables.iter().chain(&added) {
                 if other.name == table.name {
                     return Err(Error::DuplicateName { name: table.name });
@@ -316,3 +320,4 @@ impl SparseAdam {
 
 pub use inspect::RowWindow;
 pub use resources::Resources;
+pub use scalars::Scalars;

@@ -72,9 +72,36 @@ pub fn gather_values(values: &[f32], dim: usize, map: &[u32], weights: Option<&[
     map.iter().enumerate().flat_map(row).collect()
 }
 
+/// What a GPU knows of a step when it runs ([`SparseAdam::set_scalars`](crate::SparseAdam::set_scalars)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scalars {
+    /// What gradients are multiplied by.
+    pub grad_scale: f32,
+    /// What learning rates are multiplied by.
+    pub lr_factor: f32,
+    /// Whether nothing is written.
+    pub skip: bool,
+}
+
+impl Default for Scalars {
+    fn default() -> Self {
+        Self { grad_scale: 1.0, lr_factor: 1.0, skip: false }
+    }
+}
+
 /// One step of one table in f32, as the shaders do it. Returns what was refused.
 pub fn step(table: &mut Table<f32>, grad: &Gradient<f32>, options: &AdamOptions) -> Status {
-    step_but(table, grad, None, options)
+    step_but(table, grad, (None, None), options)
+}
+
+/// As [`step`], of an optimizer that has scalars, with these.
+pub fn step_with_scalars(
+    table: &mut Table<f32>,
+    grad: &Gradient<f32>,
+    scalars: Scalars,
+    options: &AdamOptions,
+) -> Status {
+    step_but(table, grad, (None, Some(scalars)), options)
 }
 
 /// As [`step`], where row `padding_idx` is padding: its entries are left out and counted.
@@ -84,21 +111,22 @@ pub fn step_with_padding(
     padding_idx: u32,
     options: &AdamOptions,
 ) -> Status {
-    step_but(table, grad, Some(padding_idx), options)
+    step_but(table, grad, (Some(padding_idx), None), options)
 }
 
 fn step_but(
     table: &mut Table<f32>,
     grad: &Gradient<f32>,
-    padding_idx: Option<u32>,
+    (padding_idx, scalars): (Option<u32>, Option<Scalars>),
     options: &AdamOptions,
 ) -> Status {
     table.step += 1;
     table.make_room(options);
     let (mut pairs, status) = ingest(&grad.indices, table.rows(), padding_idx);
     sort(&mut pairs);
-    let rule = Rule::of(&ADAM, options);
-    let words = (ADAM.words)(options, table.step);
+    let rule = Rule::of(&ADAM, options, scalars.is_some());
+    let words = rule.words(options, table.step);
+    let scalars = scalars.unwrap_or_default();
     let clipped;
     let grad = match options.clip {
         Clip::Entries(limit) => {
@@ -110,7 +138,9 @@ fn step_but(
         _ => grad,
     };
     for (row, sum) in runs(&pairs, grad, table.rows(), table.dim) {
-        update(table, row, &sum, (rule, &words));
+        if !scalars.skip {
+            update(table, row, &sum, (rule, &words, scalars));
+        }
     }
     status
 }
@@ -175,14 +205,14 @@ fn sum_rows(chunk: &[f32], dim: usize) -> Vec<f32> {
 }
 
 /// Stage `update`: the rule on one row.
-fn update(table: &mut Table<f32>, row: usize, sum: &[f32], (rule, words): (Rule, &Words)) {
+fn update(table: &mut Table<f32>, row: usize, sum: &[f32], (rule, words, scalars): (Rule, &Words, Scalars)) {
     for (column, &sum) in sum.iter().enumerate() {
         let at = row * table.dim + column;
         let Table { param, exp_avg, exp_avg_sq, max_exp_avg_sq, .. } = table;
         let mut held = [exp_avg, exp_avg_sq, max_exp_avg_sq];
         let mut state = held.each_ref().map(|field| field.get(at).copied().unwrap_or_default());
         let fields = rule.state().len();
-        rule.twin(words, Value { param: &mut param[at], state: &mut state[..fields], sum });
+        rule.twin(words, Value { param: &mut param[at], state: &mut state[..fields], sum, scalars });
         for (field, value) in held.iter_mut().zip(state).take(fields) {
             field[at] = value;
         }

@@ -9,6 +9,7 @@ pub(crate) mod adam;
 mod momentum;
 
 use crate::AdamOptions;
+use crate::reference::Scalars;
 use std::hash::{Hash, Hasher};
 
 /// Most words of a rule: its uniform has so many.
@@ -30,13 +31,16 @@ pub(crate) struct Family {
     /// `shaders/shared/update_row.wgsl`.
     pub wgsl: fn(Variant) -> String,
     /// The words of step `step` (from 1), computed in f64 and each rounded once.
-    pub words: fn(&AdamOptions, u64) -> Words,
+    pub words: fn(Variant, &AdamOptions, u64) -> Words,
     /// What the WGSL does, on one value.
     pub twin: fn(Variant, &Words, Value<'_>),
 }
 
 /// What tells a family's members from one another, as bits: kernels and states differ by it.
 pub(crate) type Variant = u32;
+
+/// The bit of members that read scalars which the GPU knows (`shaders/shared/scalars.wgsl`).
+pub(crate) const SCALARS: Variant = 1 << 31;
 
 /// A family's member: the rule of a table.
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +50,18 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// The rule that options ask for.
-    pub fn of(family: &'static Family, options: &AdamOptions) -> Self {
-        Self { family, variant: (family.variant)(options) }
+    /// The rule that options ask for, of an optimizer that has scalars on the GPU, or none.
+    pub fn of(family: &'static Family, options: &AdamOptions, scalars: bool) -> Self {
+        let scalars = if scalars { SCALARS } else { 0 };
+        Self { family, variant: (family.variant)(options) | scalars }
+    }
+
+    pub fn reads_scalars(self) -> bool {
+        self.variant & SCALARS != 0
+    }
+
+    pub fn words(self, options: &AdamOptions, step: u64) -> Words {
+        (self.family.words)(self.variant, options, step)
     }
 
     /// Names of its state's fields.
@@ -65,11 +78,13 @@ impl Rule {
     }
 }
 
-/// One value of a row, its state field by field, and the sum of its gradient.
+/// One value of a row, its state field by field, and the sum of its gradient; and what the GPU knows of
+/// the step.
 pub(crate) struct Value<'a> {
     pub param: &'a mut f32,
     pub state: &'a mut [f32],
     pub sum: f32,
+    pub scalars: Scalars,
 }
 
 impl PartialEq for Rule {

@@ -79,15 +79,16 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Checks a parameter and makes it a table of group number `group`, whose hyperparameters are `options`.
+    /// Checks a parameter and makes it a table of group number `group`, whose hyperparameters are `options`, of
+    /// an optimizer that has scalars on the GPU, or none.
     pub fn new(
         guard: &Guard,
         (shape, family): (DeviceShape, &'static Family),
         param: Param,
-        (options, group): (&AdamOptions, usize),
+        (options, scalars, group): (&AdamOptions, bool, usize),
     ) -> Result<Self, Error> {
         let geometry = param.geometry()?;
-        let rule = Rule::of(family, options);
+        let rule = Rule::of(family, options, scalars);
         let row_bytes = RowBytes::of(geometry.dim, Formats::default(), rule);
         let windows = cut_windows(&param, geometry, row_bytes, shape)?;
         let in_parts = param.parts(geometry)?.len() > 1;
@@ -111,8 +112,8 @@ impl Table {
     }
 
     /// Takes over hyperparameters, whose rule has the same state.
-    pub fn follow(&mut self, options: &AdamOptions) {
-        self.rule = Rule::of(self.rule.family, options);
+    pub fn follow(&mut self, options: &AdamOptions, scalars: bool) {
+        self.rule = Rule::of(self.rule.family, options, scalars);
         self.limit = limit_of(options);
     }
 

@@ -1,8 +1,8 @@
 // Adam on the rows that a gradient names (torch/optim/_functional.py, sparse_adam), and its relatives. `eps` is
 // outside the root, on the uncorrected second moment.
 //
-// Constants declared before this, each a bool: SCALED, CLIPPED, L2, KEPT, AMSGRAD. All are false for torch's
-// SparseAdam.
+// Constants declared before this, each a bool: SCALED, CLIPPED, L2, KEPT, DECOUPLED, AMSGRAD, DEVICE. All are false
+// for torch's SparseAdam. With DEVICE, the fragment `scalars` has what the GPU knows of the step.
 
 struct Rule {
     /// lr * sqrt(1 - beta2^t) / (1 - beta1^t), rounded once from f64.
@@ -17,7 +17,7 @@ struct Rule {
     grad_scale: f32,
     /// The gradient's values are brought into [-clip, clip].
     clip: f32,
-    /// L2: the decay. KEPT: what is left of the parameter.
+    /// L2: the decay. KEPT: what is left of the parameter; with DECOUPLED and DEVICE, what is taken off.
     decay: f32,
 }
 
@@ -28,9 +28,15 @@ const EXP_AVG_SQ: u32 = 1u;
 const MAX_EXP_AVG_SQ: u32 = 2u;
 
 fn update_lane(row: u32, column: u32, sum: Lane) {
+    if (is_skipped()) {
+        return;
+    }
     var grad = sum;
     if (SCALED) {
         grad = scale(grad, rule.grad_scale);
+    }
+    if (DEVICE) {
+        grad = scale(grad, device_grad_scale());
     }
     if (rule.maximize == 1u) {
         grad = negate(grad);
@@ -53,10 +59,16 @@ fn update_lane(row: u32, column: u32, sum: Lane) {
         second = larger(load_state(row, MAX_EXP_AVG_SQ, column), v);
         store_state(row, MAX_EXP_AVG_SQ, column, second);
     }
-    let direction = quotient(m, offset(root(second), rule.eps));
+    var step = scale(quotient(m, offset(root(second), rule.eps)), rule.step_size);
     var kept = p;
     if (KEPT) {
         kept = scale(p, rule.decay);
     }
-    store_param(row, column, subtract(kept, scale(direction, rule.step_size)));
+    if (DEVICE) {
+        step = scale(step, device_lr_factor());
+        if (DECOUPLED) {
+            kept = subtract(p, scale(kept, device_lr_factor()));
+        }
+    }
+    store_param(row, column, subtract(kept, step));
 }

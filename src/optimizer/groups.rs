@@ -33,7 +33,7 @@ impl SparseAdam {
     /// Gives every table the rule that its group's options ask for.
     pub(crate) fn follow_groups(&mut self) {
         for table in &mut self.tables {
-            table.follow(&self.groups[table.group].options);
+            table.follow(&self.groups[table.group].options, self.scalars.is_some());
         }
     }
 

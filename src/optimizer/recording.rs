@@ -2,7 +2,7 @@
 
 use crate::step::scratch::Scratch;
 use crate::table::{Extras, State};
-use crate::{Error, SparseAdam, Timestamps};
+use crate::{Error, Scalars, SparseAdam, Timestamps};
 use std::sync::Arc;
 use wgpu::CommandEncoder;
 
@@ -42,6 +42,9 @@ impl SparseAdam {
                 state.step += 1;
             }
         }
+        if let (Some(scalars), Some(held)) = (&self.scalars, &self.recorder.scalars) {
+            scalars.copy(encoder, held);
+        }
         self.recorder.record(encoder, &self.tables, timestamps);
         Ok(())
     }
@@ -50,7 +53,8 @@ impl SparseAdam {
     fn make_ready(&mut self, undo: &mut Undo) -> Result<(), Error> {
         let guard = Arc::clone(&self.recorder.guard);
         let given = self.tables.iter().flat_map(|table| table.given());
-        self.recorder.witness.check(&guard, given)?;
+        let scalars = self.scalars.iter().flat_map(Scalars::given);
+        self.recorder.witness.check(&guard, given.chain(scalars))?;
         self.recorder.prepare(&self.tables)?;
         for (number, table) in self.tables.iter_mut().enumerate() {
             if let Some(extras) = table.more_extras(&guard)? {
@@ -61,12 +65,12 @@ impl SparseAdam {
                 undo.made.push(number);
             }
         }
-        let (tables, groups, family) = (&self.tables, &self.groups, self.recorder.family);
+        let (tables, groups) = (&self.tables, &self.groups);
         self.recorder.make_ready(tables, |number| {
             let table = &tables[number as usize];
             // The step is counted once it is known that it can be recorded.
             let step = table.state.as_ref().map_or(0, |state| state.step) + 1;
-            (family.words)(&groups[table.group].options, step)
+            table.rule.words(&groups[table.group].options, step)
         })
     }
 

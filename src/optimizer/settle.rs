@@ -5,6 +5,7 @@
 //! later that it had no memory. What was recorded since then was refused by the device, with all
 //! else that is in the same command buffers, so the host's state goes back to before it.
 
+use super::scalars;
 use crate::before::Before;
 use crate::step::record::Recorder;
 use crate::table::Extras;
@@ -65,7 +66,9 @@ impl SparseAdam {
         self.recorder.kit.pipelines().forget();
         let (kit, family) = (self.recorder.kit.clone(), self.recorder.family);
         if let Ok(recorder) = Recorder::new(Arc::clone(&guard), kit, family) {
-            self.recorder = recorder;
+            // What was asked of it stays, in a buffer of its own.
+            let held = self.scalars.as_ref().and_then(|_| scalars::buffer(&guard).ok());
+            self.recorder = Recorder { scalars: held, ..recorder };
         }
         for table in &mut self.tables {
             table.extras = Extras::default();

@@ -17,11 +17,11 @@ static MOMENTUM: Family = Family {
     variant: |_| 0,
     state: |_| &["momentum_buffer"],
     wgsl: |_| include_str!("momentum.wgsl").to_string(),
-    words: |options, _| {
+    words: |_, options, _| {
         let [lr, momentum] = [options.lr, options.betas.0].map(|number| (number as f32).to_bits());
         [lr, momentum, 0, 0, 0, 0, 0, 0]
     },
-    twin: |_, words, Value { param, state, sum }| {
+    twin: |_, words, Value { param, state, sum, .. }| {
         let [lr, momentum, ..] = words.map(f32::from_bits);
         state[0] = momentum * state[0] + sum;
         *param -= lr * state[0];
@@ -49,12 +49,12 @@ fn gradient(seed: u64, nnz: usize) -> Gradient<f32> {
 
 /// A step of the twin of any rule: the rows that are named, by the sums of their entries.
 fn twin(rule: Rule, param: &mut [f32], fields: &mut [Vec<f32>], grad: &Gradient<f32>, step: u64) {
-    let words = (rule.family.words)(&AdamOptions::default(), step);
+    let words = rule.words(&AdamOptions::default(), step);
     for (row, sum) in reference::sums(grad, ROWS, DIM) {
         for (column, &sum) in sum.iter().enumerate() {
             let at = row * DIM + column;
             let mut state: Vec<f32> = fields.iter().map(|field| field[at]).collect();
-            rule.twin(&words, Value { param: &mut param[at], state: &mut state, sum });
+            rule.twin(&words, Value { param: &mut param[at], state: &mut state, sum, scalars: Default::default() });
             fields.iter_mut().zip(state).for_each(|(field, value)| field[at] = value);
         }
     }
@@ -69,7 +69,7 @@ fn optimizer(gpu: &Gpu, tuning: Tuning, rule: Rule) -> SparseAdam {
 #[test]
 fn another_rule_steps_over_windows_as_its_twin_and_its_state_moves() {
     let gpu = &gpu();
-    for rule in [&MOMENTUM, &ADAM].map(|family| Rule::of(family, &AdamOptions::default())) {
+    for rule in [&MOMENTUM, &ADAM].map(|family| Rule::of(family, &AdamOptions::default(), false)) {
         let mut param = gradient(1, ROWS).values;
         let mut fields = vec![vec![0.0; ROWS * DIM]; rule.state().len()];
         let buffer = gpu.upload("table", &param);

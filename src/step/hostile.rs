@@ -91,7 +91,7 @@ fn differing(kernels: &Kernels, floats: Floats, u64_rows: bool) -> [usize; CASES
         for (table, beside) in (0..).zip(&mut beside) {
             beside.step(&mut rng, table, &options, &mut buffers);
         }
-        buffers.run((kernels, floats), &dispatches, |_| (ADAM.words)(&options, step));
+        buffers.run((kernels, floats), &dispatches, |_| (ADAM.words)(0, &options, step));
     }
     std::array::from_fn(|table| beside[table].differing(table as u32, &buffers))
 }

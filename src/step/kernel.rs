@@ -57,6 +57,11 @@ impl Kernel {
         if self.stage.spec().reads_values { self.access.values.bindings() } else { 0 }
     }
 
+    /// Whether it binds scalars that the GPU knows.
+    pub fn reads_scalars(self) -> bool {
+        self.rule.is_some_and(Rule::reads_scalars)
+    }
+
     /// The stage's overrides. The parallel sorts' sizes are fixed in their files.
     pub fn constants(self, tuning: &Tuning) -> Vec<(&'static str, f64)> {
         let number = |flag: bool| f64::from(u8::from(flag));
@@ -106,6 +111,10 @@ impl Kernel {
             Fragment::Counts => match tuning.form {
                 Form::Serial => include_str!("../../shaders/shared/counts_serial.wgsl"),
                 Form::Parallel => include_str!("../../shaders/shared/counts_parallel.wgsl"),
+            },
+            Fragment::Scalars => match self.reads_scalars() {
+                true => include_str!("../../shaders/shared/scalars.wgsl"),
+                false => include_str!("../../shaders/shared/no_scalars.wgsl"),
             },
             Fragment::Rule => "",
         }

@@ -74,6 +74,8 @@ pub(crate) enum Bind {
     Pairs,
     Sorted,
     Histogram,
+    /// What the GPU knows of the step.
+    Scalars,
     /// Stands in for what a gradient does not have.
     Placeholder(u32),
 }
@@ -89,7 +91,11 @@ impl Bind {
             | Self::Indices { table, .. }
             | Self::Map { table, .. }
             | Self::Weights { table, .. } => Some(table),
-            Self::Pairs | Self::Sorted | Self::Histogram | Self::Placeholder(_) => None,
+            Self::Pairs
+            | Self::Sorted
+            | Self::Histogram
+            | Self::Scalars
+            | Self::Placeholder(_) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::bind::Layout;
 use super::kernel::Kernel;
-use super::stages::{Bound, FIRST_VALUES};
+use super::stages::{Bound, FIRST_VALUES, SCALARS};
 use crate::guard::{Asked, Guard};
 use crate::{Error, Tuning};
 use foldhash::HashMap;
@@ -95,25 +95,27 @@ struct Layouts {
     numbers: usize,
 }
 
-/// A layout, what it binds, and how many bindings of values follow.
+/// A layout, what it binds, how many bindings of values follow, and whether scalars do.
 #[derive(Debug)]
 struct Held {
-    bound: &'static [Bound],
-    values: usize,
+    binds: Binds,
     layout: Layout,
 }
+
+type Binds = (&'static [Bound], usize, bool);
 
 impl Layouts {
     /// The place of a kernel's layout, which stages that bind alike share.
     fn place_of(&mut self, guard: &Guard, kernel: Kernel) -> Result<usize, Error> {
-        let (bound, values) = (kernel.stage.spec().bound, kernel.value_bindings());
-        let known = self.held.iter().position(|held| (held.bound, held.values) == (bound, values));
+        let values = kernel.value_bindings();
+        let binds = (kernel.stage.spec().bound, values, kernel.reads_scalars());
+        let known = self.held.iter().position(|held| held.binds == binds);
         if let Some(place) = known {
             return Ok(place);
         }
         let layout = create_layout(guard, kernel, self.numbers)?;
         self.numbers += 1;
-        self.held.push(Held { bound, values, layout });
+        self.held.push(Held { binds, layout });
         Ok(self.held.len() - 1)
     }
 }
@@ -136,7 +138,14 @@ fn create_layout(guard: &Guard, kernel: Kernel, number: usize) -> Result<Layout,
         count: None,
     };
     let numbered = (0..).zip(spec.bound).chain((FIRST_VALUES..).zip(values));
-    let entries: Vec<_> = numbered.map(entry).collect();
+    let mut entries: Vec<_> = numbered.map(entry).collect();
+    if kernel.reads_scalars() {
+        let mut scalars = entry((SCALARS, &Bound::Uniform));
+        if let BindingType::Buffer { has_dynamic_offset, .. } = &mut scalars.ty {
+            *has_dynamic_offset = false;
+        }
+        entries.push(scalars);
+    }
     let label = spec.label;
     let descriptor = BindGroupLayoutDescriptor { label: Some(label), entries: &entries };
     let layout = guard.make(label, 0, |device| device.create_bind_group_layout(&descriptor))?;

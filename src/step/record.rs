@@ -53,6 +53,8 @@ pub struct Recorder {
     /// Stands in for buffers that a gradient does not have, at a region each.
     placeholder: Buffer,
     pub witness: Witness,
+    /// A uniform buffer of what the GPU knows of a step, where it is to know something.
+    pub scalars: Option<Buffer>,
     /// What the list is for, where there is one; the scratch that it needs; and the list. A step like
     /// the last one is not listed again, so that it allocates nothing.
     demand: Demand,
@@ -96,6 +98,7 @@ impl Recorder {
             smallest,
             witness: Witness::new(&placeholder),
             placeholder,
+            scalars: None,
             demand: Demand::default(),
             listed: None,
             list: Vec::new(),
@@ -114,7 +117,7 @@ impl Recorder {
         let given = grad.given().map(|(role, region)| (name, role, region));
         self.witness.check(&self.guard, given)?;
         match &grad.count {
-            Some(count) => witness::check_copied(&self.guard, name, count, &self.placeholder),
+            Some(count) => self.check_copied(&format!("count of {name:?}"), count),
             None => Ok(()),
         }
     }
@@ -249,12 +252,21 @@ impl Recorder {
             Bind::Sorted => Region::from(&self.scratch.sorted),
             Bind::Histogram => Region::from(&self.scratch.histogram),
             Bind::Placeholder(number) => self.placeholder(number),
+            Bind::Scalars => Region::from(self.scalars.as_ref().unwrap_or(&self.placeholder)),
             of_table => tables.bytes_of(of_table).ok_or_else(|| Error::Refused {
                 what: format!("{of_table:?}"),
                 reason: "no table has it".into(),
                 source: None,
             })?,
         })
+    }
+
+    /// Checks that the device can copy four bytes of the caller's from `region`, named `name`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidBuffer`]; as [`Guard::make`].
+    pub fn check_copied(&self, name: &str, region: &Region) -> Result<(), Error> {
+        witness::check_copied(&self.guard, name, region, &self.placeholder)
     }
 
     fn placeholder(&self, number: u32) -> Region {

@@ -51,6 +51,8 @@ pub enum Fragment {
     Rule,
     /// How refused entries are counted, by the tuning's form.
     Counts,
+    /// What the GPU knows of a step, where the rule reads it.
+    Scalars,
 }
 
 /// A number that a stage's pipeline is specialised by.
@@ -88,10 +90,13 @@ pub struct Spec {
 pub const FIRST_VALUES: u32 = 5;
 /// Most bindings of values.
 pub const VALUE_WINDOWS: usize = 5;
+/// The binding of scalars that the GPU knows: a uniform buffer without a dynamic offset.
+pub const SCALARS: u32 = FIRST_VALUES + VALUE_WINDOWS as u32;
 /// One more than the highest binding of any stage.
-pub const MOST_BINDINGS: usize = FIRST_VALUES as usize + VALUE_WINDOWS;
-/// Most uniform buffers of a stage.
-pub const MOST_UNIFORMS: usize = 2;
+pub const MOST_BINDINGS: usize = SCALARS as usize + 1;
+/// Most uniform buffers of a stage with a dynamic offset, and in all.
+pub const MOST_DYNAMIC: usize = 2;
+pub const MOST_UNIFORMS: usize = 3;
 
 impl Stage {
     pub fn spec(self) -> &'static Spec {
@@ -154,7 +159,7 @@ const TAKE_ENTRY: Fragment = shared!("take_entry");
 const STATUS: Fragment = shared!("status");
 
 use Bound::{Read, ReadWrite, Uniform};
-use Fragment::{Arithmetic, Counts, Lane, Operations, PartialSum, Rule, Touch, Values};
+use Fragment::{Arithmetic, Counts, Lane, Operations, PartialSum, Rule, Scalars, Touch, Values};
 use Override::{
     AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
 };
@@ -291,7 +296,7 @@ static STAGES: [Spec; 16] = [
     Spec {
         fragments: &[
             Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS,
-            SUMS, HEADS, Rule, UPDATE_ROW, Touch,
+            SUMS, HEADS, Scalars, Rule, UPDATE_ROW, Touch,
         ],
         bound: UPDATE,
         reads_values: true,
@@ -301,7 +306,7 @@ static STAGES: [Spec; 16] = [
     Spec {
         fragments: &[
             Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, SLICES, RUNS, SUMS,
-            HEADS, Rule, UPDATE_ROW,
+            HEADS, Scalars, Rule, UPDATE_ROW,
         ],
         bound: UPDATE,
         reads_values: true,

@@ -171,7 +171,7 @@ pub fn check_copied(
         encoder.copy_buffer_to_buffer(count.buffer(), count.offset(), target, 0, 4);
         drop(encoder.finish());
     });
-    copied.map_err(|error| error.blamed_on(format_args!("count of {name:?}")))
+    copied.map_err(|error| error.blamed_on(name))
 }
 
 fn layout(device: &Device, buffers: usize) -> BindGroupLayout {

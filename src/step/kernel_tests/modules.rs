@@ -1,6 +1,6 @@
 //! Kernels as naga's modules.
 
-use crate::rule::Rule;
+use crate::rule::{Rule, SCALARS};
 use crate::rule::adam::{ADAM, ALL_FLAGS};
 use crate::step::access::{RowAccess, Values};
 use crate::step::kernel::Kernel;
@@ -42,7 +42,7 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
         }
     }
     // Of a family, each member.
-    for variant in 1..=ALL_FLAGS {
+    for variant in (1..=ALL_FLAGS).chain([SCALARS, SCALARS | ALL_FLAGS]) {
         let rule = Rule { family: &ADAM, variant };
         for width in [Width::Scalar, Width::Vec4] {
             let access = RowAccess { width, ..crate::step::kernel::NO_ROWS };

@@ -66,7 +66,8 @@ impl List<'_> {
             let fixed =
                 [Bind::Param { table, window }, Bind::State { table, window }, Bind::Sorted];
             let uniforms = (Config::Update(config), Some(Second::Rule { table }));
-            let bound = fixed.into_iter().chain(live.values());
+            let scalars = kernel.reads_scalars().then_some(Bind::Scalars);
+            let bound = fixed.into_iter().chain(live.values()).chain(scalars);
             self.dispatch_with(kernel, uniforms, bound, live.at.update);
         }
     }
