@@ -69,11 +69,12 @@ pub struct Findings {
 
 impl Findings {
     /// Whether results on normal numbers and zeros have the bits of IEEE 754, and infinities and NaN come
-    /// where they should.
+    /// where they should; false where nothing was tried.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         let Self { misrounded, fused, reordered, not_finite, quotient_ulp, root_ulp, .. } = *self;
-        [misrounded, fused, reordered, not_finite, quotient_ulp, root_ulp] == [0; 6]
+        self.cases > 0
+            && [misrounded, fused, reordered, not_finite, quotient_ulp, root_ulp] == [0; 6]
     }
 
     /// Whether subnormal numbers are kept as operands and as results.
