@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use sparse_adam::{Probe, Tuning};
 use sparse_adam_burn::{Gpu, SparseAdam, SparseEmbedding};
 use std::sync::OnceLock;
 
@@ -68,9 +69,15 @@ pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// Whether the adapter rounds correctly and does not fuse, so that bits can be asked for.
+/// Whether the adapter's arithmetic is such that bits can be asked for.
 pub fn is_exact() -> bool {
-    sparse_adam_testkit::conformance::is_exact(&gpu().wgpu().adapter_info())
+    static EXACT: OnceLock<bool> = OnceLock::new();
+    *EXACT.get_or_init(|| {
+        let (device, queue) = (gpu().wgpu(), gpu().queue());
+        let own = Tuning::for_adapter(&device.adapter_info());
+        let probe = pollster::block_on(Probe::run(device, queue, 1)).unwrap();
+        probe.has_bits_of_twin(own.arithmetic)
+    })
 }
 
 pub fn assert_same(what: &str, found: &[f32], expected: &[f32]) {
