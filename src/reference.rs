@@ -205,14 +205,22 @@ fn sum_rows(chunk: &[f32], dim: usize) -> Vec<f32> {
 }
 
 /// Stage `update`: the rule on one row.
-fn update(table: &mut Table<f32>, row: usize, sum: &[f32], (rule, words, scalars): (Rule, &Words, Scalars)) {
+fn update(
+    table: &mut Table<f32>,
+    row: usize,
+    sum: &[f32],
+    (rule, words, scalars): (Rule, &Words, Scalars),
+) {
     for (column, &sum) in sum.iter().enumerate() {
         let at = row * table.dim + column;
         let Table { param, exp_avg, exp_avg_sq, max_exp_avg_sq, .. } = table;
         let mut held = [exp_avg, exp_avg_sq, max_exp_avg_sq];
         let mut state = held.each_ref().map(|field| field.get(at).copied().unwrap_or_default());
         let fields = rule.state().len();
-        rule.twin(words, Value { param: &mut param[at], state: &mut state[..fields], sum, scalars });
+        rule.twin(
+            words,
+            Value { param: &mut param[at], state: &mut state[..fields], sum, scalars },
+        );
         for (field, value) in held.iter_mut().zip(state).take(fields) {
             field[at] = value;
         }

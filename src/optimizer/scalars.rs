@@ -2,6 +2,7 @@
 
 use crate::entries::copied_word;
 use crate::guard::Guard;
+use crate::step::record::Recorder;
 use crate::step::witness::Given;
 use crate::{Error, Region, SparseAdam, upload};
 use wgpu::{Buffer, BufferUsages, CommandEncoder};
@@ -90,8 +91,8 @@ impl SparseAdam {
     ///
     /// # Errors
     /// [`Error::BufferTooSmall`], [`Error::MissingUsage`], [`Error::Misaligned`] of one of them;
-    /// [`Error::InvalidBuffer`] for a buffer that was destroyed or belongs to another device;
-    /// [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Refused`].
+    /// [`Error::InvalidBuffer`] for a buffer that belongs to another device, or was destroyed and has usage
+    /// `STORAGE` (of others only the submit tells); [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Refused`].
     pub fn set_scalars(&mut self, scalars: Scalars) -> Result<(), Error> {
         self.begin()?;
         let mut checked = Scalars::new();
@@ -102,7 +103,9 @@ impl SparseAdam {
             self.recorder.check_copied(role, &region)?;
             *place = Some(region);
         }
-        let held = buffer(&self.recorder.guard)?;
+        let Recorder { guard, witness, .. } = &mut self.recorder;
+        witness.check(guard, checked.given())?;
+        let held = buffer(guard)?;
         self.trust(&[]);
         self.recorder.scalars = Some(held);
         self.scalars = Some(checked);

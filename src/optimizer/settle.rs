@@ -68,7 +68,8 @@ impl SparseAdam {
         if let Ok(recorder) = Recorder::new(Arc::clone(&guard), kit, family) {
             // What was asked of it stays, in a buffer of its own.
             let held = self.scalars.as_ref().and_then(|_| scalars::buffer(&guard).ok());
-            self.recorder = Recorder { scalars: held, ..recorder };
+            self.recorder = recorder;
+            self.recorder.scalars = held;
         }
         for table in &mut self.tables {
             table.extras = Extras::default();

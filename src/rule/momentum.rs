@@ -54,7 +54,15 @@ fn twin(rule: Rule, param: &mut [f32], fields: &mut [Vec<f32>], grad: &Gradient<
         for (column, &sum) in sum.iter().enumerate() {
             let at = row * DIM + column;
             let mut state: Vec<f32> = fields.iter().map(|field| field[at]).collect();
-            rule.twin(&words, Value { param: &mut param[at], state: &mut state, sum, scalars: Default::default() });
+            rule.twin(
+                &words,
+                Value {
+                    param: &mut param[at],
+                    state: &mut state,
+                    sum,
+                    scalars: Default::default(),
+                },
+            );
             fields.iter_mut().zip(state).for_each(|(field, value)| field[at] = value);
         }
     }

@@ -91,11 +91,9 @@ impl Bind {
             | Self::Indices { table, .. }
             | Self::Map { table, .. }
             | Self::Weights { table, .. } => Some(table),
-            Self::Pairs
-            | Self::Sorted
-            | Self::Histogram
-            | Self::Scalars
-            | Self::Placeholder(_) => None,
+            Self::Pairs | Self::Sorted | Self::Histogram | Self::Scalars | Self::Placeholder(_) => {
+                None
+            }
         }
     }
 }

@@ -111,11 +111,9 @@ impl Table {
                 ValueSource::Entry | ValueSource::Row => None,
             },
             Bind::Weights { segment, .. } => grad(segment)?.weights.clone(),
-            Bind::Pairs
-            | Bind::Sorted
-            | Bind::Histogram
-            | Bind::Scalars
-            | Bind::Placeholder(_) => None,
+            Bind::Pairs | Bind::Sorted | Bind::Histogram | Bind::Scalars | Bind::Placeholder(_) => {
+                None
+            }
         }
     }
 

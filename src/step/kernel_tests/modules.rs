@@ -1,7 +1,7 @@
 //! Kernels as naga's modules.
 
-use crate::rule::{Rule, SCALARS};
 use crate::rule::adam::{ADAM, ALL_FLAGS};
+use crate::rule::{Rule, SCALARS};
 use crate::step::access::{RowAccess, Values};
 use crate::step::kernel::Kernel;
 use crate::step::plan::tests::ADAM_RULE;
