@@ -2,7 +2,7 @@
 
 use super::{noop, storage};
 use sparse_adam::{
-    AdamOptions, Duplicates, Error, NonFinite, Param, SparseAdam, SparseGrad, Tuning,
+    AdamOptions, Duplicates, Error, NonFinite, Param, Scalars, SparseAdam, SparseGrad, Tuning,
 };
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Rng, gpus};
@@ -13,13 +13,13 @@ type Limit = (&'static str, u64, fn(&mut Limits, u64));
 
 const LIMITS: [Limit; 14] = [
     ("max_bind_groups", 1, |limits, to| limits.max_bind_groups = to as u32),
-    ("max_bindings_per_bind_group", 10, |limits, to| {
+    ("max_bindings_per_bind_group", 11, |limits, to| {
         limits.max_bindings_per_bind_group = to as u32
     }),
     ("max_dynamic_uniform_buffers_per_pipeline_layout", 2, |limits, to| {
         limits.max_dynamic_uniform_buffers_per_pipeline_layout = to as u32;
     }),
-    ("max_uniform_buffers_per_shader_stage", 2, |limits, to| {
+    ("max_uniform_buffers_per_shader_stage", 3, |limits, to| {
         limits.max_uniform_buffers_per_shader_stage = to as u32;
     }),
     ("max_storage_buffers_per_shader_stage", 4, |limits, to| {
@@ -61,6 +61,11 @@ fn assert_steps(gpu: &Gpu, tuning: Tuning, what: &str) {
     let mut optimizer = optimizer(gpu, tuning).unwrap_or_else(|error| panic!("{what}: {error}"));
     let id = optimizer.add_param(Param::new("p", storage(gpu, 64), [4, 4])).unwrap();
     for nnz in [3, 10, 3000, 4000, 5000, 6000] {
+        // Every other step binds one uniform buffer more.
+        match nnz {
+            10 | 4000 => optimizer.set_scalars(Scalars::new()).unwrap(),
+            _ => optimizer.clear_scalars(),
+        }
         let entries = || storage(gpu, 4 * u64::from(nnz));
         let mapped = SparseGrad::new(entries(), storage(gpu, 32), nnz)
             .value_map(entries(), 2)
