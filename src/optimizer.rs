@@ -34,7 +34,7 @@ use wgpu::{CommandEncoder, Device, Queue};
 /// gradient names, of the parameter and of both moments, and leaves every other row's bits.
 /// It is recorded into the caller's encoder; nothing is submitted, waited for or read back.
 ///
-/// Moments are kept in buffers of the library's own, 8 bytes per parameter value, made at a
+/// Moments are kept in buffers of the library's own, 8 bytes per parameter value (12 with amsgrad), made at a
 /// parameter's first gradient.
 #[derive(Debug)]
 pub struct SparseAdam {

@@ -168,19 +168,17 @@ impl AdamOptions {
         }
     }
 
-    /// `lr * sqrt(1 - beta2^t) / (1 - beta1^t)` at step count `step` (from 1), in f64.
-    pub(crate) fn step_size(&self, step: u64) -> f64 {
+    /// At step count `step` (from 1), in f64: `lr * sqrt(1 - beta2^t) / (1 - beta1^t)`, and what is added to
+    /// the root of the uncorrected second moment. An `eps` on the corrected one is
+    /// `eps * sqrt(1 - beta2^t)` there, which must not vanish in f32 either.
+    pub(crate) fn step_size_and_eps(&self, step: u64) -> (f64, f64) {
         let (correction1, correction2) = self.corrections(step);
-        self.lr * correction2.sqrt() / correction1
-    }
-
-    /// What is added to the root of the uncorrected second moment at step count `step`: an `eps` on the
-    /// corrected one is `eps * sqrt(1 - beta2^t)` there.
-    pub(crate) fn raw_eps(&self, step: u64) -> f64 {
-        match self.epsilon {
+        let root = correction2.sqrt();
+        let eps = match self.epsilon {
             Epsilon::Raw => self.eps,
-            Epsilon::Corrected => self.eps * self.corrections(step).1.sqrt(),
-        }
+            Epsilon::Corrected => (self.eps * root).max(f32::MIN_POSITIVE.into()),
+        };
+        (self.lr * root / correction1, eps)
     }
 }
 
@@ -246,7 +244,7 @@ mod tests {
         for lr in [0.0, -0.0, f64::from_bits(1), 1e-50, 1e-40, -1.582_067_810_090_839_5e-19] {
             let options = AdamOptions { lr, ..AdamOptions::default() };
             assert_eq!(options.validate(), Ok(()), "{lr:e}");
-            assert!((options.step_size(1) as f32).abs() < 1e-18);
+            assert!((options.step_size_and_eps(1).0 as f32).abs() < 1e-18);
         }
     }
 
@@ -260,7 +258,9 @@ mod tests {
         ];
         for options in ends {
             assert_eq!(options.validate(), Ok(()), "{options:?}");
-            assert!(options.step_size(1).is_finite());
+            assert!(options.step_size_and_eps(1).0.is_finite());
+            let (_, eps) = options.epsilon(Epsilon::Corrected).step_size_and_eps(1);
+            assert!((eps as f32).is_normal(), "{options:?}: nothing keeps 0 / 0 away");
         }
     }
 
@@ -268,6 +268,6 @@ mod tests {
     fn the_first_step_size_is_the_formula() {
         let options = AdamOptions { lr: 0.04, ..AdamOptions::default() };
         let expected = 0.04 * 0.001f64.sqrt() / 0.1;
-        assert!((options.step_size(1) - expected).abs() < 1e-12);
+        assert!((options.step_size_and_eps(1).0 - expected).abs() < 1e-12);
     }
 }

@@ -22,6 +22,7 @@ mod suite {
     mod places;
     mod rates;
     mod rules;
+    mod rules_in_use;
     mod scalars;
     mod shapes;
     mod sharing;

@@ -9,7 +9,8 @@ fn limited_of(x: Part, limit: f32) -> Part {
     return bitcast<Part>(kept | (bits & Bits(0x80000000u)));
 }
 
-// The larger of two numbers that are not negative; NaN where one is.
+// The larger of two numbers that are not below 0, of which -0 is 0; NaN where one is.
 fn larger_of(x: Part, y: Part) -> Part {
-    return bitcast<Part>(max(bitcast<Bits>(x), bitcast<Bits>(y)));
+    let magnitude = Bits(0x7fffffffu);
+    return bitcast<Part>(max(bitcast<Bits>(x) & magnitude, bitcast<Bits>(y) & magnitude));
 }

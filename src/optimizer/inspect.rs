@@ -55,7 +55,8 @@ impl SparseAdam {
     }
 
     /// The moments of a parameter on the GPU, window by window, in the order of its rows: f32
-    /// `[rows, 2, dim]` for each window, `exp_avg` and then `exp_avg_sq` of each row, without padding.
+    /// `[rows, 2, dim]` for each window, `exp_avg` and then `exp_avg_sq` of each row, without padding; with
+    /// amsgrad `[rows, 3, dim]`, `max_exp_avg_sq` the third.
     /// Windows are those of [`SparseAdam::regions`]. Where there are no moments yet, they are made
     /// now, zero, at step 0.
     ///

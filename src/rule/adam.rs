@@ -65,11 +65,12 @@ fn words(variant: Variant, options: &AdamOptions, step: u64) -> Words {
         Clip::Value(limit) => limit,
         Clip::None | Clip::Entries(_) => 0.0,
     };
+    let (step_size, eps) = options.step_size_and_eps(step);
     let [step_size, one_minus_beta1, one_minus_beta2, eps, grad_scale, clip, decay] = [
-        options.step_size(step),
+        step_size,
         1.0 - options.betas.0,
         1.0 - options.betas.1,
-        options.raw_eps(step),
+        eps,
         options.grad_scale,
         clip,
         decay,
@@ -123,7 +124,7 @@ pub(crate) fn limited(value: f32, limit: f32) -> f32 {
     if value.abs() > limit { limit.copysign(value) } else { value }
 }
 
-/// The larger of two numbers that are not negative; NaN where one is.
+/// The larger of two numbers that are not below 0, of which -0 is 0; NaN where one is.
 fn larger(a: f32, b: f32) -> f32 {
-    if a.to_bits() > b.to_bits() { a } else { b }
+    f32::from_bits(a.abs().to_bits().max(b.abs().to_bits()))
 }

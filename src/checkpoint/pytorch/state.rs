@@ -122,16 +122,15 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         };
         let (shape, exp_avg) = moment("exp_avg")?;
         let (other, exp_avg_sq) = moment("exp_avg_sq")?;
-        let mut state = ParamState::new(step, shape, exp_avg, exp_avg_sq);
-        if fields.contains_key(LARGEST) {
-            let (third, largest) = moment(LARGEST)?;
-            state = if third == other { state.max_exp_avg_sq(largest) } else { state };
-        }
-        let tensors = 2 + usize::from(fields.contains_key(LARGEST));
-        if state.shape != other || state.fields().count() != tensors {
+        let third = fields.contains_key(LARGEST).then(|| moment(LARGEST)).transpose()?;
+        if shape != other || third.as_ref().is_some_and(|(third, _)| *third != shape) {
             return Err(invalid(what, "its moments differ in shape"));
         }
-        Ok(state)
+        let state = ParamState::new(step, shape, exp_avg, exp_avg_sq);
+        Ok(match third {
+            Some((_, largest)) => state.max_exp_avg_sq(largest),
+            None => state,
+        })
     }
 
     /// An int, or a tensor of one number.
