@@ -11,12 +11,20 @@ pub enum Error {
     /// A hyperparameter outside its range.
     #[error("{field} is {found}, expected {expected}")]
     InvalidOption {
-        /// The hyperparameter: `lr`, `eps`, `betas.0` or `betas.1`.
+        /// The hyperparameter, such as `lr` or `betas.0`.
         field: &'static str,
         /// Its range.
         expected: &'static str,
         /// Its value.
         found: f64,
+    },
+    /// Two hyperparameters that contradict one another.
+    #[error("{option} does not go with {with}: leave one of them out")]
+    Conflict {
+        /// The one.
+        option: &'static str,
+        /// The other.
+        with: &'static str,
     },
     /// A parameter handle that another optimizer gave out.
     #[error(

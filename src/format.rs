@@ -30,8 +30,10 @@ pub(crate) struct Formats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowBytes {
     pub param: u64,
-    /// Of all fields of the state.
+    /// Of all fields of the state of its values.
     pub state: u64,
+    /// Of what it has of its own.
+    pub rows: u64,
     pub values: u64,
 }
 
@@ -42,6 +44,7 @@ impl RowBytes {
         Self {
             param: formats.param.bytes(dim),
             state: formats.state.bytes(dim * rule.state().len() as u64),
+            rows: 4 * rule.row_state().len() as u64,
             values: formats.values.bytes(dim),
         }
     }

@@ -62,11 +62,14 @@ pub use hooks::HookId;
 pub use ids::{GroupId, ParamId};
 pub use kit::Kit;
 pub use optimizer::{Resources, RowWindow, Scalars, SparseAdam};
-pub use options::{AdamOptions, BiasCorrection, Clip, Epsilon, ParamGroup, WeightDecay};
+pub use options::{
+    AdamOptions, BiasCorrection, CatchUp, Clip, Epsilon, ParamGroup, Reduction, SecondMoment,
+    WeightDecay,
+};
 pub use param::Param;
 pub use probe::{Findings, Probe};
 pub use region::Region;
-pub use state_dict::{GroupState, ParamState, StateDict};
+pub use state_dict::{GroupState, ParamState, RowState, StateDict};
 pub use status::Status;
 pub use timestamps::{TIMED_STAGES, Timestamps};
 pub use tuning::{Form, Tuning};

@@ -5,7 +5,7 @@ mod choices;
 mod group;
 mod presets;
 
-pub use choices::{BiasCorrection, Clip, Epsilon, WeightDecay};
+pub use choices::{BiasCorrection, CatchUp, Clip, Epsilon, Reduction, SecondMoment, WeightDecay};
 pub(crate) use group::Group;
 pub use group::ParamGroup;
 
@@ -48,7 +48,8 @@ pub struct AdamOptions {
     /// Which root of the second moment `eps` is added to. Default [`Epsilon::Raw`].
     #[serde(default)]
     pub epsilon: Epsilon,
-    /// What corrects the moments for their start at zero. Default [`BiasCorrection::Step`].
+    /// What corrects the moments for their start at zero. From and to [`BiasCorrection::Row`] it cannot be changed
+    /// once a group has parameters. Default [`BiasCorrection::Step`].
     #[serde(default)]
     pub bias_correction: BiasCorrection,
     /// What draws the rows that a step names to zero. Default [`WeightDecay::None`].
@@ -67,6 +68,17 @@ pub struct AdamOptions {
     #[serde(default = "one")]
     #[serde(serialize_with = "serde_with::finite")]
     pub grad_scale: f64,
+    /// What has a second moment of its own. It cannot be changed once a group has parameters. Default
+    /// [`SecondMoment::Element`].
+    #[serde(default)]
+    pub second_moment: SecondMoment,
+    /// What becomes of the steps that did not name a row. It cannot be changed once a group has parameters. Rows
+    /// are behind in between: [`SparseAdam::flush`](crate::SparseAdam::flush). Default [`CatchUp::Never`].
+    #[serde(default)]
+    pub catch_up: CatchUp,
+    /// What the entries of a row that is named several times add up to. Default [`Reduction::Sum`].
+    #[serde(default)]
+    pub duplicates: Reduction,
 }
 
 const fn one() -> f64 {
@@ -138,6 +150,12 @@ settings! {
     clip, Clip: Clip;
     /// With scaled gradients ([`AdamOptions::grad_scale`](AdamOptions#structfield.grad_scale)).
     grad_scale, GradScale: f64;
+    /// With second moments of values or rows ([`AdamOptions::second_moment`](AdamOptions#structfield.second_moment)).
+    second_moment, SecondMoment: SecondMoment;
+    /// With missed steps made up for ([`AdamOptions::catch_up`](AdamOptions#structfield.catch_up)).
+    catch_up, CatchUp: CatchUp;
+    /// With sums or means of repeated rows ([`AdamOptions::duplicates`](AdamOptions#structfield.duplicates)).
+    duplicates, Duplicates: Reduction;
 }
 
 impl AdamOptions {
@@ -155,6 +173,9 @@ impl AdamOptions {
             amsgrad: false,
             clip: Clip::None,
             grad_scale: 1.0,
+            second_moment: SecondMoment::Element,
+            catch_up: CatchUp::Never,
+            duplicates: Reduction::Sum,
         }
     }
 
@@ -164,7 +185,8 @@ impl AdamOptions {
             BiasCorrection::Step => {
                 (1.0 - power(self.betas.0, step), 1.0 - power(self.betas.1, step))
             }
-            BiasCorrection::None => (1.0, 1.0),
+            // Of a row it is the GPU's to correct.
+            BiasCorrection::Row | BiasCorrection::None => (1.0, 1.0),
         }
     }
 

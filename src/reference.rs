@@ -4,54 +4,17 @@
 //! round correctly and do not fuse, the GPU's bits equal its bits. [`step_f64`] is the plain
 //! formula in f64, the truth that both are measured against.
 
+mod double;
+mod rows;
+mod table;
+
+pub use double::step_f64;
+pub use rows::{flush, flush_with_scalars};
+pub use table::Table;
+
 use crate::rule::adam::{ADAM, limited};
-use crate::rule::{Rule, Value, Words};
-use crate::{AdamOptions, CHUNK, Clip, Epsilon, Status, WeightDecay};
-use std::collections::BTreeMap;
-
-/// One table with its state, in numbers of type `T`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Table<T> {
-    /// Values per row.
-    pub dim: usize,
-    /// Steps counted.
-    pub step: u64,
-    /// `[rows, dim]`.
-    pub param: Vec<T>,
-    /// First moment, `[rows, dim]`.
-    pub exp_avg: Vec<T>,
-    /// Second moment, `[rows, dim]`.
-    pub exp_avg_sq: Vec<T>,
-    /// Largest second moment so far, `[rows, dim]`; empty before the first step with amsgrad.
-    pub max_exp_avg_sq: Vec<T>,
-}
-
-impl<T: Copy + Default> Table<T> {
-    /// A table of `param` `[rows, dim]` with zero moments, at step 0.
-    pub fn new(param: Vec<T>, dim: usize) -> Self {
-        let zeros = vec![T::default(); param.len()];
-        Self {
-            dim,
-            step: 0,
-            param,
-            exp_avg: zeros.clone(),
-            exp_avg_sq: zeros,
-            max_exp_avg_sq: Vec::new(),
-        }
-    }
-
-    /// Makes room for what options need.
-    fn make_room(&mut self, options: &AdamOptions) {
-        if options.amsgrad {
-            self.max_exp_avg_sq.resize(self.param.len(), T::default());
-        }
-    }
-
-    /// Rows of the table.
-    pub fn rows(&self) -> usize {
-        self.param.len() / self.dim
-    }
-}
+use crate::rule::{RowWords, Rule, Value, Words};
+use crate::{AdamOptions, CHUNK, Clip, Status};
 
 /// A sparse gradient: `indices` `[nnz]` and `values` `[nnz, dim]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -125,8 +88,12 @@ fn step_but(
     let (mut pairs, status) = ingest(&grad.indices, table.rows(), padding_idx);
     sort(&mut pairs);
     let rule = Rule::of(&ADAM, options, scalars.is_some());
-    let words = rule.words(options, table.step);
-    let scalars = scalars.unwrap_or_default();
+    let by = By {
+        rule,
+        words: rule.words(options, table.step),
+        row_words: rule.row_words(options, table.step),
+        scalars: scalars.unwrap_or_default(),
+    };
     let clipped;
     let grad = match options.clip {
         Clip::Entries(limit) => {
@@ -137,12 +104,27 @@ fn step_but(
         }
         _ => grad,
     };
-    for (row, sum) in runs(&pairs, grad, table.rows(), table.dim) {
-        if !scalars.skip {
-            update(table, row, &sum, (rule, &words, scalars));
+    for run in runs(&pairs, grad, table.rows(), table.dim) {
+        if !by.scalars.skip {
+            update(table, &run, &by);
         }
     }
     status
+}
+
+/// A rule, and its numbers for a step.
+struct By {
+    rule: Rule,
+    words: Words,
+    row_words: RowWords,
+    scalars: Scalars,
+}
+
+/// A row that a gradient names, the sum of its entries, and how many they are.
+struct Run {
+    row: usize,
+    sum: Vec<f32>,
+    entries: u32,
 }
 
 /// The rows that a gradient of a table names, and the sum of each.
@@ -150,7 +132,7 @@ fn step_but(
 pub(crate) fn sums(grad: &Gradient<f32>, rows: usize, dim: usize) -> Vec<(usize, Vec<f32>)> {
     let (mut pairs, _) = ingest(&grad.indices, rows, None);
     sort(&mut pairs);
-    runs(&pairs, grad, rows, dim).collect()
+    runs(&pairs, grad, rows, dim).map(|run| (run.row, run.sum)).collect()
 }
 
 /// The rows of sorted pairs, and the sum of each.
@@ -159,9 +141,13 @@ fn runs(
     grad: &Gradient<f32>,
     rows: usize,
     dim: usize,
-) -> impl Iterator<Item = (usize, Vec<f32>)> {
+) -> impl Iterator<Item = Run> {
     let named = pairs.chunk_by(|a, b| a.0 == b.0).filter(move |run| (run[0].0 as usize) < rows);
-    named.map(move |run| (run[0].0 as usize, partial(run, &grad.values, dim)))
+    named.map(move |run| Run {
+        row: run[0].0 as usize,
+        sum: partial(run, &grad.values, dim),
+        entries: run.len() as u32,
+    })
 }
 
 /// Stage `ingest`: a (key, entry) pair per entry; the sentinel key is `rows`.
@@ -205,84 +191,21 @@ fn sum_rows(chunk: &[f32], dim: usize) -> Vec<f32> {
 }
 
 /// Stage `update`: the rule on one row.
-fn update(
-    table: &mut Table<f32>,
-    row: usize,
-    sum: &[f32],
-    (rule, words, scalars): (Rule, &Words, Scalars),
-) {
-    for (column, &sum) in sum.iter().enumerate() {
-        let at = row * table.dim + column;
-        let Table { param, exp_avg, exp_avg_sq, max_exp_avg_sq, .. } = table;
-        let mut held = [exp_avg, exp_avg_sq, max_exp_avg_sq];
-        let mut state = held.each_ref().map(|field| field.get(at).copied().unwrap_or_default());
-        let fields = rule.state().len();
-        rule.twin(
-            words,
-            Value { param: &mut param[at], state: &mut state[..fields], sum, scalars },
-        );
-        for (field, value) in held.iter_mut().zip(state).take(fields) {
-            field[at] = value;
-        }
+fn update(table: &mut Table<f32>, run: &Run, by: &By) {
+    let shared = rows::shared(table, run, by);
+    for column in 0..table.dim {
+        let (mut param, mut state) = table.value(run.row, column, by.rule);
+        let value = Value {
+            param: &mut param,
+            state: &mut state,
+            sum: run.sum[column],
+            scalars: by.scalars,
+            entries: run.entries,
+            shared,
+        };
+        by.rule.twin(&by.words, value);
+        table.set_value(run.row, column, by.rule, (param, &state));
     }
-}
-
-/// One step of one table by the plain formula in f64. Entries outside the table are ignored.
-pub fn step_f64(table: &mut Table<f64>, grad: &Gradient<f64>, options: &AdamOptions) {
-    table.step += 1;
-    table.make_room(options);
-    let rows = table.rows() as i64;
-    let mut sums: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
-    for (&index, values) in grad.indices.iter().zip(grad.values.chunks(table.dim)) {
-        if (0..rows).contains(&index) {
-            let sum = sums.entry(index).or_insert_with(|| vec![0.0; table.dim]);
-            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += entry_f64(*value, options));
-        }
-    }
-    for (row, sum) in sums {
-        for (column, sum) in sum.into_iter().enumerate() {
-            update_f64(table, row as usize * table.dim + column, sum, options);
-        }
-    }
-}
-
-/// What an entry adds to its row's sum.
-fn entry_f64(value: f64, options: &AdamOptions) -> f64 {
-    let scaled = value * options.grad_scale;
-    match options.clip {
-        Clip::Entries(limit) => scaled.clamp(-limit, limit),
-        Clip::None | Clip::Value(_) => scaled,
-    }
-}
-
-fn update_f64(table: &mut Table<f64>, at: usize, sum: f64, options: &AdamOptions) {
-    let (beta1, beta2) = options.betas;
-    let param = table.param[at];
-    let mut g = if options.maximize { -sum } else { sum };
-    if let Clip::Value(limit) = options.clip {
-        g = g.clamp(-limit, limit);
-    }
-    if let WeightDecay::L2(amount) = options.weight_decay {
-        g += amount * param;
-    }
-    table.exp_avg[at] += (g - table.exp_avg[at]) * (1.0 - beta1);
-    table.exp_avg_sq[at] += (g * g - table.exp_avg_sq[at]) * (1.0 - beta2);
-    let mut second = table.exp_avg_sq[at];
-    if options.amsgrad {
-        second = second.max(table.max_exp_avg_sq[at]);
-        table.max_exp_avg_sq[at] = second;
-    }
-    let kept = match options.weight_decay {
-        WeightDecay::None | WeightDecay::L2(_) => param,
-        WeightDecay::Decoupled(amount) => param * (1.0 - options.lr * amount),
-        WeightDecay::Plain(amount) => param * (1.0 - amount),
-    };
-    let (correction1, correction2) = options.corrections(table.step);
-    let denominator = match options.epsilon {
-        Epsilon::Raw => (second.sqrt() + options.eps) / correction2.sqrt(),
-        Epsilon::Corrected => (second / correction2).sqrt() + options.eps,
-    };
-    table.param[at] = kept - options.lr * (table.exp_avg[at] / correction1) / denominator;
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod momentum;
 
 use crate::AdamOptions;
 use crate::reference::Scalars;
+use crate::state_dict::MOST_STEPS;
 use std::hash::{Hash, Hasher};
 
 /// Most words of a rule: its uniform has so many.
@@ -17,6 +18,15 @@ pub(crate) const WORDS: usize = 8;
 
 /// A rule's numbers for one step of one parameter, as its WGSL struct `Rule` has them.
 pub(crate) type Words = [u32; WORDS];
+
+/// Words of a rule's rows: their uniform has so many.
+pub(crate) const ROW_WORDS: usize = 56;
+
+/// The numbers of a rule's rows for one step of one parameter, as its WGSL struct `RowRule` has them.
+pub(crate) type RowWords = [u32; ROW_WORDS];
+
+/// Most numbers that the columns of a row share.
+pub(crate) const ROW_NUMBERS: usize = 4;
 
 /// A family of update rules: what its members have in common.
 #[derive(Debug)]
@@ -34,6 +44,36 @@ pub(crate) struct Family {
     pub words: fn(Variant, &AdamOptions, u64) -> Words,
     /// What the WGSL does, on one value.
     pub twin: fn(Variant, &Words, Value<'_>),
+    /// Whether the WGSL asks how many entries a sum is of.
+    pub counts_entries: fn(Variant) -> bool,
+    /// What rows have beside their values; None where no member's rows have anything.
+    pub rows: Option<&'static Rows>,
+}
+
+/// What a family's rows have of their own: a state, and numbers that follow from it and that their columns
+/// share.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// Names of the fields of a row's state, each a u32 or the bits of a f32, zero at first.
+    pub state: fn(Variant) -> Vec<&'static str>,
+    /// How many numbers the columns of a row share, at most [`ROW_NUMBERS`]; 0 where rows have nothing.
+    pub numbers: fn(Variant) -> u32,
+    /// Declares `struct RowRule`, and `fn update_row_state(row: u32, mean_square: f32) -> Numbers`; see
+    /// `shaders/rows.wgsl`.
+    pub wgsl: fn(Variant) -> String,
+    /// The words of step `step` (from 1).
+    pub words: fn(Variant, &AdamOptions, u64) -> RowWords,
+    /// What the WGSL does, on one row.
+    pub twin: fn(Variant, &RowWords, RowValue<'_>) -> [f32; ROW_NUMBERS],
+    /// Whether it asks for the mean of a row's squared gradients, and the gradient of a value.
+    pub needs_squares: fn(Variant) -> bool,
+    pub gradient: fn(Variant, &Words, &Value<'_>) -> f32,
+    /// Whether rows may be behind, and [`Rows::words`] of which step bring them up to that many counted ones.
+    pub behind: fn(Variant, u64) -> Option<u64>,
+    /// Brings the last step that named a row up to that of the words, and tells what its columns share in that.
+    pub behind_twin: fn(Variant, &RowWords, &mut u32, Scalars) -> [f32; ROW_NUMBERS],
+    /// Brings a value up to date by it.
+    pub catch_up_twin: fn(Variant, [f32; ROW_NUMBERS], (&mut f32, &mut [f32]), Scalars),
 }
 
 /// What tells a family's members from one another, as bits: kernels and states differ by it.
@@ -76,6 +116,80 @@ impl Rule {
     pub fn twin(self, words: &Words, value: Value<'_>) {
         (self.family.twin)(self.variant, words, value);
     }
+
+    /// Whether it asks how many entries a sum is of.
+    pub fn counts_entries(self) -> bool {
+        (self.family.counts_entries)(self.variant)
+    }
+
+    /// Names of the fields of a row's state.
+    pub fn row_state(self) -> Vec<&'static str> {
+        self.family.rows.map_or_else(Vec::new, |rows| (rows.state)(self.variant))
+    }
+
+    /// How many numbers the columns of a row share.
+    pub fn row_numbers(self) -> u32 {
+        self.family.rows.map_or(0, |rows| (rows.numbers)(self.variant))
+    }
+
+    pub fn row_wgsl(self) -> String {
+        self.family.rows.map_or_else(String::new, |rows| (rows.wgsl)(self.variant))
+    }
+
+    pub fn row_words(self, options: &AdamOptions, step: u64) -> RowWords {
+        self.family.rows.map_or([0; ROW_WORDS], |rows| (rows.words)(self.variant, options, step))
+    }
+
+    pub fn row_twin(self, words: &RowWords, row: RowValue<'_>) -> [f32; ROW_NUMBERS] {
+        let none = [0.0; ROW_NUMBERS];
+        self.family.rows.map_or(none, |rows| (rows.twin)(self.variant, words, row))
+    }
+
+    /// Whether it asks for the mean of a row's squared gradients.
+    pub fn needs_squares(self) -> bool {
+        self.family.rows.is_some_and(|rows| (rows.needs_squares)(self.variant))
+    }
+
+    /// The gradient of a value, as the rule takes it.
+    pub fn gradient(self, words: &Words, value: &Value<'_>) -> f32 {
+        let sum = value.sum;
+        self.family.rows.map_or(sum, |rows| (rows.gradient)(self.variant, words, value))
+    }
+
+    /// What the columns of a row that is behind share, and the last step that named it brought up to that of the
+    /// words.
+    pub fn behind_twin(
+        self,
+        words: &RowWords,
+        last: &mut u32,
+        scalars: Scalars,
+    ) -> [f32; ROW_NUMBERS] {
+        let none = [0.0; ROW_NUMBERS];
+        self.family.rows.map_or(none, |rows| (rows.behind_twin)(self.variant, words, last, scalars))
+    }
+
+    /// Brings a value up to date.
+    pub fn catch_up_twin(
+        self,
+        shared: [f32; ROW_NUMBERS],
+        param: &mut f32,
+        state: &mut [f32],
+        scalars: Scalars,
+    ) {
+        if let Some(rows) = self.family.rows {
+            (rows.catch_up_twin)(self.variant, shared, (param, state), scalars);
+        }
+    }
+
+    /// Most steps that a parameter may have counted: where rows remember when they were named, in 32 bits.
+    pub fn most_steps(self) -> u64 {
+        if self.behind(0).is_some() { u64::from(u32::MAX) - 2 } else { MOST_STEPS }
+    }
+
+    /// The step whose row words bring rows up to `step` counted ones; None where no row is ever behind.
+    pub fn behind(self, step: u64) -> Option<u64> {
+        (self.family.rows?.behind)(self.variant, step)
+    }
 }
 
 /// One value of a row, its state field by field, and the sum of its gradient; and what the GPU knows of
@@ -84,6 +198,18 @@ pub(crate) struct Value<'a> {
     pub param: &'a mut f32,
     pub state: &'a mut [f32],
     pub sum: f32,
+    pub scalars: Scalars,
+    /// How many entries the sum is of.
+    pub entries: u32,
+    /// What the columns of its row share.
+    pub shared: [f32; ROW_NUMBERS],
+}
+
+/// A row's own state, field by field.
+pub(crate) struct RowValue<'a> {
+    pub state: &'a mut [u32],
+    /// The mean of its gradient's squares, where the rule asks for it.
+    pub mean_square: f32,
     pub scalars: Scalars,
 }
 

@@ -6,10 +6,15 @@ use crate::{AdamOptions, Error, ParamId, SparseAdam, serde_with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use wgpu::Buffer;
 
 mod checks;
 mod group;
+mod param;
 pub(crate) mod read;
+
+pub(crate) use param::Numbers;
+pub use param::{ParamState, RowState};
 
 /// What `torch.optim.SparseAdam.state_dict()` holds: state by parameter number, and groups.
 ///
@@ -28,48 +33,6 @@ pub struct StateDict {
     pub state: BTreeMap<usize, ParamState>,
     /// The groups, in order.
     pub param_groups: Vec<GroupState>,
-}
-
-/// State of one parameter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ParamState {
-    /// Steps counted.
-    pub step: u64,
-    /// The parameter's shape, and that of its moments.
-    pub shape: Vec<u32>,
-    /// First moment, row-major.
-    #[serde(serialize_with = "serde_with::finite")]
-    pub exp_avg: Vec<f32>,
-    /// Second moment, row-major.
-    #[serde(serialize_with = "serde_with::finite")]
-    pub exp_avg_sq: Vec<f32>,
-    /// Largest second moment so far, row-major; with [`AdamOptions::amsgrad`](AdamOptions#structfield.amsgrad) alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(serialize_with = "serde_with::finite")]
-    pub max_exp_avg_sq: Option<Box<[f32]>>,
-}
-
-impl ParamState {
-    /// A state of `step` counted steps; the moments are of `shape`, row-major. It is checked where it
-    /// is loaded or saved.
-    #[must_use]
-    pub fn new(step: u64, shape: Vec<u32>, exp_avg: Vec<f32>, exp_avg_sq: Vec<f32>) -> Self {
-        Self { step, shape, exp_avg, exp_avg_sq, max_exp_avg_sq: None }
-    }
-
-    /// With the largest second moment so far, row-major.
-    #[must_use]
-    pub fn max_exp_avg_sq(self, largest: Vec<f32>) -> Self {
-        Self { max_exp_avg_sq: Some(largest.into()), ..self }
-    }
-
-    /// Its tensors by torch's names, in the order of a rule's state.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, &[f32])> {
-        let largest = self.max_exp_avg_sq.as_deref().map(|values| ("max_exp_avg_sq", values));
-        [("exp_avg", &*self.exp_avg), ("exp_avg_sq", &*self.exp_avg_sq)].into_iter().chain(largest)
-    }
 }
 
 /// Most steps that a parameter can be said to have counted: past 2^53 they are not exact in f64,
@@ -129,15 +92,16 @@ impl SparseAdam {
     /// left as they are; a parameter that has none yet gets them, zeroed, unless `steps` is 0.
     ///
     /// # Errors
-    /// [`Error::UnknownParam`]; [`Error::TooLarge`] for more than 2^53; [`Error::OutOfMemory`],
+    /// [`Error::UnknownParam`]; [`Error::TooLarge`] for more than 2^53, or than rows remember (2^32 - 3); [`Error::OutOfMemory`],
     /// [`Error::DeviceLost`].
     pub fn set_step_count(&mut self, param: ParamId, steps: u64) -> Result<(), Error> {
         self.begin()?;
         let table = self.table(param)?;
-        if steps > MOST_STEPS {
+        let limit = table.rule.most_steps();
+        if steps > limit {
             let what = format!("steps of {:?}", table.name);
             let remedy = "bias corrections are 1 long before: give a smaller count";
-            return Err(Error::TooLarge { what, found: steps, limit: MOST_STEPS, remedy });
+            return Err(Error::TooLarge { what, found: steps, limit, remedy });
         }
         let mut made = None;
         if table.state.is_none() && steps > 0 {
@@ -173,15 +137,16 @@ impl SparseAdam {
         for (&table, number) in tables.iter().zip(&numbers) {
             if let Some(state) = dict.state.get(number) {
                 let held = &self.tables[table];
-                let values = held.geometry.rows as usize * held.geometry.dim as usize;
-                state.check(&held.name, &held.shape, values, held.rule.state())?;
+                state.check(held)?;
                 let made = State::new(&self.recorder.guard, held)?;
                 loaded[table] = Some(State { step: state.step, ..made });
             }
         }
         for (&table, number) in tables.iter().zip(&numbers) {
             if let (Some(state), Some(made)) = (dict.state.get(number), &loaded[table]) {
-                let fields: Vec<_> = state.fields().map(|(_, values)| values).collect();
+                self.upload_rows(&self.tables[table], made, state)?;
+                let of_values = self.tables[table].rule.state();
+                let fields: Vec<_> = state.floats(of_values).collect();
                 self.upload_fields(&self.tables[table], made, &fields)?;
             }
         }
@@ -227,13 +192,30 @@ impl SparseAdam {
         made: &State,
         fields: &[&[f32]],
     ) -> Result<(), Error> {
-        let dim = table.geometry.dim as usize;
-        let mut rows = 0..table.geometry.rows as usize;
-        for buffer in &made.windows {
-            for part in parts(table, buffer.size()) {
-                let floats = ((part.end - part.start) / 4) as usize;
-                let mut window: Vec<f32> = Vec::with_capacity(floats);
-                for row in rows.by_ref().take(floats / (fields.len() * dim)) {
+        self.interleave(&made.windows, fields, table.geometry.dim as usize)
+    }
+
+    /// Fills what rows have of their own.
+    fn upload_rows(&self, table: &Table, made: &State, state: &ParamState) -> Result<(), Error> {
+        let names = table.rule.row_state();
+        let fields: Vec<_> = names.iter().filter_map(|name| state.words(name)).collect();
+        self.interleave(&made.rows, &fields, 1)
+    }
+
+    /// Fills buffers `[rows, fields, dim]`, one behind the other, with fields, each `[rows, dim]`.
+    fn interleave<T: bytemuck::Pod>(
+        &self,
+        buffers: &[Buffer],
+        fields: &[&[T]],
+        dim: usize,
+    ) -> Result<(), Error> {
+        let row_bytes = 4 * fields.len() * dim;
+        let mut rows = 0..;
+        for buffer in buffers {
+            for part in parts(row_bytes as u64, buffer.size()) {
+                let bytes = (part.end - part.start) as usize;
+                let mut window: Vec<T> = Vec::with_capacity(bytes / 4);
+                for row in rows.by_ref().take(bytes / row_bytes) {
                     for field in fields {
                         window.extend_from_slice(&field[row * dim..][..dim]);
                     }
@@ -246,9 +228,8 @@ impl SparseAdam {
     }
 }
 
-/// The bytes `[0, size)` of a window of a table's state, in runs of whole rows that are moved at once.
-fn parts(table: &Table, size: u64) -> impl Iterator<Item = Range<u64>> + use<> {
-    let row_bytes = table.row_bytes.state;
+/// The bytes `[0, size)` of a window of a state, in runs of whole rows that are moved at once.
+fn parts(row_bytes: u64, size: u64) -> impl Iterator<Item = Range<u64>> {
     let step = (PART_BYTES / row_bytes).max(1) * row_bytes;
     (0..size).step_by(step as usize).map(move |start| start..size.min(start + step))
 }

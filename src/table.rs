@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub step: u64,
     /// Per window: `[rows, fields, dim]`, the fields of the rule's state in their order.
     pub windows: Vec<Buffer>,
+    /// Per window: u32 `[rows, fields]`, those of its rows; none where rows have nothing of their own.
+    pub rows: Vec<Buffer>,
 }
 
 impl State {
@@ -26,11 +28,22 @@ impl State {
     /// # Errors
     /// As [`Guard::buffer`].
     pub fn new(guard: &Guard, table: &Table) -> Result<Self, Error> {
-        let windows = table.windows.iter().map(|window| {
-            let bytes = u64::from(window.rows) * table.row_bytes.state;
-            guard.storage("sparse_adam::state", bytes)
-        });
-        Ok(Self { step: 0, windows: windows.collect::<Result<_, _>>()? })
+        let made = |label, row_bytes| {
+            let windows = table.windows.iter();
+            windows.map(move |window| guard.storage(label, u64::from(window.rows) * row_bytes))
+        };
+        let RowBytes { state, rows, .. } = table.row_bytes;
+        let windows = made("sparse_adam::state", state).collect::<Result<_, _>>()?;
+        let rows = match rows {
+            0 => Vec::new(),
+            rows => made("sparse_adam::row_state", rows).collect::<Result<_, _>>()?,
+        };
+        Ok(Self { step: 0, windows, rows })
+    }
+
+    /// Its buffers.
+    pub fn buffers(&self) -> impl Iterator<Item = &Buffer> {
+        self.windows.iter().chain(&self.rows)
     }
 }
 
@@ -179,6 +192,20 @@ impl Table {
             }
         }
         Ok(())
+    }
+
+    /// Checks that it may count one more step.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub fn check_steps(&self) -> Result<(), Error> {
+        let (steps, limit) =
+            (self.state.as_ref().map_or(0, |state| state.step), self.rule.most_steps());
+        if !self.has_grad || steps < limit {
+            return Ok(());
+        }
+        let (what, found) = (format!("steps of {:?}", self.name), steps + 1);
+        Err(Error::TooLarge { what, found, limit, remedy: "set its count back: set_step_count" })
     }
 
     /// Its extras with room for what its gradients need beside the shared scratch; None where it is

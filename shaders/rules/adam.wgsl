@@ -1,8 +1,9 @@
 // Adam on the rows that a gradient names (torch/optim/_functional.py, sparse_adam), and its relatives. `eps` is
 // outside the root, on the uncorrected second moment.
 //
-// Constants declared before this, each a bool: SCALED, CLIPPED, L2, KEPT, DECOUPLED, AMSGRAD, DEVICE. All are false
-// for torch's SparseAdam. With DEVICE, the fragment `scalars` has what the GPU knows of the step.
+// Constants declared before this, each a bool: SCALED, CLIPPED, L2, KEPT, DECOUPLED, AMSGRAD, MEAN, ROW_BIAS, ROW_SECOND,
+// CATCH_UP, MOMENTUM, CORRECTED, DEVICE. All are false for torch's SparseAdam. With DEVICE, the fragment `scalars` has
+// what the GPU knows of the step. ROW_NUMBERS of a row are shared by its columns; AT_* tells which is which.
 
 struct Rule {
     /// lr * sqrt(1 - beta2^t) / (1 - beta1^t), rounded once from f64.
@@ -22,16 +23,60 @@ struct Rule {
 }
 
 /// Fields of the state, in their order.
-const FIELDS: u32 = select(2u, 3u, AMSGRAD);
+const FIELDS: u32 = select(select(2u, 3u, AMSGRAD), 1u, ROW_SECOND);
 const EXP_AVG: u32 = 0u;
 const EXP_AVG_SQ: u32 = 1u;
 const MAX_EXP_AVG_SQ: u32 = 2u;
 
-fn update_lane(row: u32, column: u32, sum: Lane) {
-    if (is_skipped()) {
-        return;
+/// What the columns of a row share: each is there where the rule has it.
+struct Shared {
+    /// MEAN: how many entries the sum is of.
+    entries: f32,
+    /// ROW_BIAS: in place of the rule's.
+    step_size: f32,
+    /// ROW_BIAS and MOMENTUM: in place of the rule's.
+    eps: f32,
+    /// ROW_SECOND: the root of the row's second moment, plus epsilon.
+    denominator: f32,
+    /// CATCH_UP: what is left of the parameter.
+    kept: f32,
+    /// MOMENTUM: the step size of all steps that were missed, and what they left of the moments.
+    missed: f32,
+    kept1: f32,
+    kept2: f32,
+}
+
+fn shared_of(head: u32, entries: u32) -> Shared {
+    var of_row: Shared;
+    if (MEAN) {
+        of_row.entries = float_of(entries);
     }
+    if (ROW_BIAS) {
+        of_row.step_size = row_number(head, AT_STEP_SIZE);
+    }
+    if (MOMENTUM || (ROW_BIAS && !ROW_SECOND)) {
+        of_row.eps = row_number(head, AT_EPS);
+    }
+    if (ROW_SECOND) {
+        of_row.denominator = row_number(head, AT_DENOMINATOR);
+    }
+    if (CATCH_UP) {
+        of_row.kept = row_number(head, AT_KEPT);
+    }
+    if (MOMENTUM) {
+        of_row.missed = row_number(head, AT_MISSED);
+        of_row.kept1 = row_number(head, AT_KEPT1);
+        of_row.kept2 = row_number(head, AT_KEPT2);
+    }
+    return of_row;
+}
+
+// The gradient as the rule takes it, of the sum of a row's entries.
+fn gradient_of(sum: Lane, p: Lane, row: Shared) -> Lane {
     var grad = sum;
+    if (MEAN) {
+        grad = quotient(grad, splat(row.entries));
+    }
     if (SCALED) {
         grad = scale(grad, rule.grad_scale);
     }
@@ -44,31 +89,81 @@ fn update_lane(row: u32, column: u32, sum: Lane) {
     if (CLIPPED) {
         grad = limited(grad, rule.clip);
     }
-    var m = load_state(row, EXP_AVG, column);
-    var v = load_state(row, EXP_AVG_SQ, column);
-    let p = load_param(row, column);
     if (L2) {
         grad = add(grad, scale(p, rule.decay));
     }
+    return grad;
+}
+
+// What decay leaves of the parameter.
+fn kept_of(p: Lane, row: Shared) -> Lane {
+    if (CATCH_UP) {
+        return scale(p, row.kept);
+    }
+    if (!KEPT) {
+        return p;
+    }
+    let part = scale(p, rule.decay);
+    if (DEVICE && DECOUPLED) {
+        return subtract(p, scale(part, device_lr_factor()));
+    }
+    return part;
+}
+
+fn denominator_of(second: Lane, row: Shared) -> Lane {
+    if (ROW_SECOND) {
+        return splat(row.denominator);
+    }
+    if (ROW_BIAS || MOMENTUM) {
+        return offset(root(second), row.eps);
+    }
+    return offset(root(second), rule.eps);
+}
+
+// How far a moment moves the parameter.
+fn step_of(m: Lane, second: Lane, row: Shared) -> Lane {
+    var size = rule.step_size;
+    if (ROW_BIAS) {
+        size = row.step_size;
+    }
+    if (MOMENTUM) {
+        size = row.missed;
+    }
+    let step = scale(quotient(m, denominator_of(second, row)), size);
+    if (DEVICE) {
+        return scale(step, device_lr_factor());
+    }
+    return step;
+}
+
+fn update_lane(row: u32, column: u32, sum: Lane, of_row: Shared) {
+    if (is_skipped()) {
+        return;
+    }
+    let p = load_param(row, column);
+    var m = load_state(row, EXP_AVG, column);
+    let grad = gradient_of(sum, p, of_row);
+    if (MOMENTUM) {
+        var v = load_state(row, EXP_AVG_SQ, column);
+        store_param(row, column, subtract(p, step_of(m, v, of_row)));
+        m = add(scale(m, of_row.kept1), scale(grad, rule.one_minus_beta1));
+        v = add(scale(v, of_row.kept2), scale(multiply(grad, grad), rule.one_minus_beta2));
+        store_state(row, EXP_AVG, column, m);
+        store_state(row, EXP_AVG_SQ, column, v);
+        return;
+    }
     m = add(m, scale(subtract(grad, m), rule.one_minus_beta1));
-    v = add(v, scale(subtract(multiply(grad, grad), v), rule.one_minus_beta2));
     store_state(row, EXP_AVG, column, m);
-    store_state(row, EXP_AVG_SQ, column, v);
-    var second = v;
-    if (AMSGRAD) {
-        second = larger(load_state(row, MAX_EXP_AVG_SQ, column), v);
+    var second = m;
+    if (!ROW_SECOND) {
+        second = load_state(row, EXP_AVG_SQ, column);
+        second = add(second, scale(subtract(multiply(grad, grad), second), rule.one_minus_beta2));
+        store_state(row, EXP_AVG_SQ, column, second);
+    }
+    if (AMSGRAD && !ROW_SECOND) {
+        second = larger(load_state(row, MAX_EXP_AVG_SQ, column), second);
         store_state(row, MAX_EXP_AVG_SQ, column, second);
     }
-    var step = scale(quotient(m, offset(root(second), rule.eps)), rule.step_size);
-    var kept = p;
-    if (KEPT) {
-        kept = scale(p, rule.decay);
-    }
-    if (DEVICE) {
-        step = scale(step, device_lr_factor());
-        if (DECOUPLED) {
-            kept = subtract(p, scale(kept, device_lr_factor()));
-        }
-    }
-    store_param(row, column, subtract(kept, step));
+    let step = step_of(m, second, of_row);
+    store_param(row, column, subtract(kept_of(p, of_row), step));
 }

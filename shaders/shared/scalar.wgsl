@@ -24,3 +24,8 @@ fn lane_of(words: array<u32, LANE_WIDTH>) -> Lane {
 fn words_of(lane: Lane) -> array<u32, LANE_WIDTH> {
     return array<u32, LANE_WIDTH>(bitcast<u32>(lane));
 }
+
+// A lane of one number.
+fn splat(x: f32) -> Lane {
+    return x;
+}

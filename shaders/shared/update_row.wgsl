@@ -2,8 +2,9 @@
 //
 // A stage that uses this declares `config: UpdateConfig`, `param`, `state`, `scratch` and `LANES`, and
 // has the fragments `runs`, `slices`, `sums`, `heads` and a rule. The rule declares `Rule`, its words;
-// FIELDS, and `update_lane(row, column, sum)`, which loads, computes and stores one lane of a row of
-// the window.
+// FIELDS; MEAN; ROW_NUMBERS; `Shared`, what the columns of a row have in common, and `shared_of(head, entries)`, which
+// reads it; and `update_lane(row, column, sum, of_row)`, which loads, computes and stores one lane of a
+// row of the window.
 
 struct UpdateConfig {
     /// Where the sums of each level of partial lie, in words.
@@ -25,7 +26,8 @@ struct UpdateConfig {
     zero: u32,
     /// What entries are clipped to, where they are.
     limit: f32,
-    pad0: u32,
+    /// First word of the numbers `[positions, ROW_NUMBERS]` that `rows` has written.
+    numbers: u32,
 }
 
 @group(0) @binding(0) var<uniform> config: UpdateConfig;
@@ -54,6 +56,24 @@ fn load_state(row: u32, field: u32, column: u32) -> Lane {
 
 fn store_state(row: u32, field: u32, column: u32, lane: Lane) {
     state[state_at(row, field, column)] = pack(lane);
+}
+
+// One of the numbers that the columns of the row of the run at `head` share.
+fn row_number(head: u32, number: u32) -> f32 {
+    return bitcast<f32>(scratch[config.numbers + (head - config.keys.first) * ROW_NUMBERS + number]);
+}
+
+// Entries of the run at `head`, which has CHUNK or more.
+fn run_length(head: u32, key: u32) -> u32 {
+    var length = CHUNK;
+    var step = 1u << 29u;
+    for (; step > 0u; step >>= 1u) {
+        let last = head + length + step - 1u;
+        if (last < config.keys.end && key_at(last) == key) {
+            length += step;
+        }
+    }
+    return length;
 }
 
 // Adds the chunks of a run after its first, which no stage summed before.
@@ -96,8 +116,10 @@ fn add_partials(first_chunk: Lane, head: u32, key: u32, column: u32) -> Lane {
 fn update_row(head: u32, entries: u32, slice: Slice, lane: u32) {
     let row = key_at(head) - config.window_key;
     let first = term_at(head, config.values);
+    let of_row = shared_of(head, entries);
     for (var column = slice.first + lane; column < slice.end; column += LANES) {
-        update_lane(row, column, sum_terms(first, head, entries, column, config.values));
+        let sum = sum_terms(first, head, entries, column, config.values);
+        update_lane(row, column, sum, of_row);
     }
 }
 
@@ -105,12 +127,19 @@ fn update_row(head: u32, entries: u32, slice: Slice, lane: u32) {
 fn update_row_of_many(head: u32, slice: Slice, lane: u32) {
     let key = key_at(head);
     let first = term_at(head, config.values);
+    var entries = CHUNK;
+    if (MEAN) {
+        entries = run_length(head, key);
+    }
+    let of_row = shared_of(head, entries);
     for (var column = slice.first + lane; column < slice.end; column += LANES) {
         let first_chunk = sum_terms(first, head, CHUNK, column, config.values);
         if (config.levels == 0u) {
-            update_lane(key - config.window_key, column, add_chunks(first_chunk, head, key, column));
+            let sum = add_chunks(first_chunk, head, key, column);
+            update_lane(key - config.window_key, column, sum, of_row);
         } else {
-            update_lane(key - config.window_key, column, add_partials(first_chunk, head, key, column));
+            let sum = add_partials(first_chunk, head, key, column);
+            update_lane(key - config.window_key, column, sum, of_row);
         }
     }
 }

@@ -26,3 +26,8 @@ fn words_of(lane: Lane) -> array<u32, LANE_WIDTH> {
     let words = bitcast<vec4<u32>>(lane);
     return array<u32, LANE_WIDTH>(words.x, words.y, words.z, words.w);
 }
+
+// A lane of one number.
+fn splat(x: f32) -> Lane {
+    return vec4<f32>(x);
+}

@@ -55,3 +55,8 @@ fn words_of(lane: Lane) -> array<u32, LANE_WIDTH> {
     let high = bitcast<vec4<u32>>(lane[1]);
     return array<u32, LANE_WIDTH>(low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
 }
+
+// A lane of one number.
+fn splat(x: f32) -> Lane {
+    return Lane(vec4<f32>(x), vec4<f32>(x));
+}

@@ -5,7 +5,7 @@ mod pytorch;
 mod replace;
 mod safetensors;
 
-use crate::state_dict::MOST_STEPS;
+use crate::state_dict::{MOST_STEPS, Numbers};
 use crate::tensor_file::{Fault, invalid};
 use crate::{Error, ParamState, SparseAdam, StateDict};
 use std::collections::BTreeSet;
@@ -70,9 +70,20 @@ fn check(dict: &StateDict) -> Result<(), Fault> {
 fn check_param(state: &ParamState) -> Result<(), String> {
     let mut axes = state.shape.iter();
     let values = axes.try_fold(1u64, |values, &axis| values.checked_mul(axis.into()));
-    for (name, moment) in state.fields() {
-        if values != Some(moment.len() as u64) {
-            return Err(format!("{} values of {name} do not fill {:?}", moment.len(), state.shape));
+    // Of rows there are as many as of a tensor that has one number of each.
+    let fills = |numbers: &Numbers<'_>| values == Some(numbers.len() as u64);
+    let of_rows = state.tensors().skip(1).map(|(_, numbers)| numbers);
+    let rows = of_rows.filter(|numbers| !fills(numbers)).map(Numbers::len).next();
+    let has_rows = |rows: u64| values.is_some_and(|values| rows > 0 && values.is_multiple_of(rows));
+    for (name, numbers) in state.tensors() {
+        let by_rows =
+            name != "exp_avg" && Some(numbers.len()) == rows && has_rows(numbers.len() as u64);
+        if !fills(&numbers) && !by_rows {
+            return Err(format!(
+                "{} values of {name} do not fill {:?}",
+                numbers.len(),
+                state.shape
+            ));
         }
     }
     if state.shape.len() > 64 {

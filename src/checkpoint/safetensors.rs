@@ -1,9 +1,11 @@
 //! Safetensors: tensors `state.<i>.exp_avg` and `state.<i>.exp_avg_sq`, with amsgrad also
-//! `state.<i>.max_exp_avg_sq`, f32, of the parameter's shape; metadata `state` `{"<i>": {"step": n}}` and `param_groups`, both JSON as torch
+//! `state.<i>.max_exp_avg_sq`, f32, of the parameter's shape, where rows have second moments `[rows]`; where rows count,
+//! `state.<i>.row_counter` and `state.<i>.prev_iter`, u32 `[rows]`; metadata `state` `{"<i>": {"step": n}}` and `param_groups`, both JSON as torch
 //! nests them; metadata `format_version`, absent in the first files; metadata `crc32`, in
 //! hexadecimal, over all of it.
 
 use super::{KIND, check, replace};
+use crate::state_dict::Numbers;
 use crate::tensor_file::{Budget, Dtype, Fault, LONGEST_HEADER, Parsed, TensorFile, invalid};
 use crate::{Error, GroupState, ParamState, StateDict, serde_with};
 use serde::{Deserialize, Serialize};
@@ -87,13 +89,19 @@ impl StateDict {
 
     /// Bytes of all moments.
     fn bytes(&self) -> u64 {
-        self.tensors().map(|(_, _, values)| size_of_val(values) as u64).sum()
+        self.tensors().map(|(_, _, numbers)| numbers.bytes().len() as u64).sum()
     }
 
-    /// Name, shape and values of every tensor, in the order of the file.
-    fn tensors(&self) -> impl Iterator<Item = (String, &[u32], &[f32])> {
+    /// Name, shape and numbers of every tensor, in the order of the file.
+    fn tensors(&self) -> impl Iterator<Item = (String, Vec<u32>, Numbers<'_>)> {
         self.state.iter().flat_map(|(number, state)| {
-            state.fields().map(|(field, values)| (name(*number, field), &state.shape[..], values))
+            let fills = |numbers: Numbers<'_>| numbers.len() == state.exp_avg.len();
+            let shape = move |numbers: Numbers<'_>| match numbers {
+                Numbers::F32(_) if fills(numbers) => state.shape.clone(),
+                of_rows => vec![of_rows.len() as u32],
+            };
+            let named = move |(field, numbers)| (name(*number, field), shape(numbers), numbers);
+            state.tensors().map(named)
         })
     }
 
@@ -108,12 +116,12 @@ impl StateDict {
             json("param_groups", &groups)?
         );
         let mut end = 0;
-        for (name, shape, values) in self.tensors() {
+        for (name, shape, numbers) in self.tensors() {
             let begin = end;
-            end += size_of_val(values);
+            end += numbers.bytes().len();
+            let (dtype, shape) = (dtype(numbers), json(&name, &shape)?);
             header += &format!(
-                r#","{name}":{{"dtype":"F32","shape":{},"data_offsets":[{begin},{end}]}}"#,
-                json(&name, shape)?
+                r#","{name}":{{"dtype":"{dtype:?}","shape":{shape},"data_offsets":[{begin},{end}]}}"#
             );
         }
         header.push('}');
@@ -150,9 +158,9 @@ impl StateDict {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(header.as_bytes())?;
         let mut crc = Crc::new(VERSION, &state, &groups);
-        for (name, shape, values) in self.tensors() {
-            crc.update(&name, shape, values);
-            file.write_all(bytemuck::cast_slice(values))?;
+        for (name, shape, numbers) in self.tensors() {
+            crc.update(&name, &shape, numbers.bytes());
+            file.write_all(numbers.bytes())?;
         }
         file.seek(SeekFrom::Start(8 + BEFORE_CRC.len() as u64))?;
         file.write_all(crc.text().as_bytes())?;
@@ -160,8 +168,16 @@ impl StateDict {
     }
 }
 
-/// The tensor that only amsgrad has.
+/// The tensors that not every state has.
 const LARGEST: &str = "max_exp_avg_sq";
+const COUNTS: [&str; 2] = ["row_counter", "prev_iter"];
+
+fn dtype(numbers: Numbers<'_>) -> Dtype {
+    match numbers {
+        Numbers::F32(_) => Dtype::F32,
+        Numbers::U32(_) => Dtype::U32,
+    }
+}
 
 fn name(number: usize, moment: &str) -> String {
     format!("state.{number}.{moment}")
@@ -174,9 +190,12 @@ fn json(what: &str, value: &(impl Serialize + ?Sized)) -> Result<String, Fault> 
 fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
     let mut file = TensorFile::open(file)?;
     let (version, counts, param_groups) = stated(&file.header, &mut file.budget)?;
-    let has_largest = |number: &usize| file.header.has(&name(*number, LARGEST));
-    let largest = counts.0.keys().filter(|number| has_largest(number)).count();
-    let (expected, found) = (2 * counts.0.len() + largest, file.header.len());
+    let others = [LARGEST].into_iter().chain(COUNTS);
+    let has = |&number: &usize| {
+        others.clone().filter(|other| file.header.has(&name(number, other))).count()
+    };
+    let expected: usize = counts.0.keys().map(|number| 2 + has(number)).sum();
+    let found = file.header.len();
     if found != expected {
         return Err(invalid("tensors", format_args!("{found}, expected {expected}")));
     }
@@ -184,33 +203,56 @@ fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
         Crc::new(version, &file.header.metadata["state"], &file.header.metadata["param_groups"]);
     let mut dict = StateDict { state: BTreeMap::new(), param_groups };
     for (number, Counted { step }) in counts.0 {
-        let has_largest = file.header.has(&name(number, LARGEST));
-        let mut moment = |moment| -> Result<_, Fault> {
-            let name = name(number, moment);
-            let (shape, values) = file.values(&name, Dtype::F32)?;
-            crc.update(&name, &shape, &values);
-            Ok((shape, values))
-        };
-        let (shape, exp_avg) = moment("exp_avg")?;
-        let (other, exp_avg_sq) = moment("exp_avg_sq")?;
-        if shape != other {
-            return Err(invalid(format_args!("state.{number}"), "its moments differ in shape"));
-        }
-        let mut state = ParamState::new(step, shape, exp_avg, exp_avg_sq);
-        if has_largest {
-            let (shape, largest) = moment(LARGEST)?;
-            if shape != state.shape {
-                return Err(invalid(format_args!("state.{number}"), "its moments differ in shape"));
-            }
-            state.max_exp_avg_sq = Some(largest.into());
-        }
-        dict.state.insert(number, state);
+        dict.state.insert(number, read_state(&mut file, &mut crc, number, step)?);
     }
     let (found, expected) = (text(&file.header, "crc32")?, crc.text());
     if found == expected {
         return Ok(dict);
     }
     Err(invalid("crc32", format_args!("{found}, but the contents have {expected}")))
+}
+
+fn read_state<R: Read + Seek>(
+    file: &mut TensorFile<R>,
+    crc: &mut Crc,
+    number: usize,
+    step: u64,
+) -> Result<ParamState, Fault> {
+    let differ = || invalid(format_args!("state.{number}"), "its moments differ in shape");
+    let (shape, exp_avg) = read_tensor(file, crc, &name(number, "exp_avg"), Dtype::F32)?;
+    let (seconds, exp_avg_sq) = read_tensor(file, crc, &name(number, "exp_avg_sq"), Dtype::F32)?;
+    // Those of rows have one axis.
+    if seconds != shape && seconds.len() != 1 {
+        return Err(differ());
+    }
+    let mut state = ParamState::new(step, shape, exp_avg, exp_avg_sq);
+    let largest = name(number, LARGEST);
+    if file.header.has(&largest) {
+        let (shape, values) = read_tensor(file, crc, &largest, Dtype::F32)?;
+        if shape != seconds {
+            return Err(differ());
+        }
+        state = state.max_exp_avg_sq(values);
+    }
+    for (count, set) in COUNTS.into_iter().zip([ParamState::row_counter, ParamState::prev_iter]) {
+        let count = name(number, count);
+        if file.header.has(&count) {
+            state = set(state, read_tensor(file, crc, &count, Dtype::U32)?.1);
+        }
+    }
+    Ok(state)
+}
+
+/// Shape and numbers of a tensor, which the checksum takes in.
+fn read_tensor<R: Read + Seek, T: bytemuck::Pod>(
+    file: &mut TensorFile<R>,
+    crc: &mut Crc,
+    name: &str,
+    dtype: Dtype,
+) -> Result<(Vec<u32>, Vec<T>), Fault> {
+    let (shape, numbers) = file.values(name, dtype)?;
+    crc.update(name, &shape, bytemuck::cast_slice(&numbers));
+    Ok((shape, numbers))
 }
 
 /// What the metadata says: version, step counts, groups.
@@ -260,9 +302,9 @@ impl Crc {
         Self(crc)
     }
 
-    fn update(&mut self, name: &str, shape: &[u32], values: &[f32]) {
+    fn update(&mut self, name: &str, shape: &[u32], bytes: &[u8]) {
         self.0.update(format!("{name}{shape:?}").as_bytes());
-        self.0.update(bytemuck::cast_slice(values));
+        self.0.update(bytes);
     }
 
     fn text(self) -> String {

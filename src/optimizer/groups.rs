@@ -1,6 +1,6 @@
 //! Parameter groups, readable and changeable between steps.
 
-use crate::{AdamOptions, Error, GroupId, ParamId, SparseAdam};
+use crate::{AdamOptions, BiasCorrection, Error, GroupId, ParamId, SparseAdam};
 
 impl SparseAdam {
     /// The hyperparameters of a group.
@@ -14,20 +14,28 @@ impl SparseAdam {
     /// Changes the hyperparameters of a group for the steps recorded from now on.
     ///
     /// # Errors
-    /// [`Error::UnknownGroup`], [`Error::InvalidOption`]; [`Error::Unsupported`] where `amsgrad` differs.
+    /// [`Error::UnknownGroup`], [`Error::InvalidOption`], [`Error::Conflict`]; [`Error::Unsupported`] where what differs
+    /// is what the state is of: `amsgrad`, `second_moment`, `catch_up`, or `bias_correction` from or to that of rows.
     pub fn set_options(&mut self, group: GroupId, options: AdamOptions) -> Result<(), Error> {
         let index = self.index_of(group)?;
         options.validate()?;
-        let (expected, found) = (self.groups[index].options.amsgrad, options.amsgrad);
-        if expected != found {
-            return Err(Error::Unsupported {
-                what: "changing amsgrad of a group that has parameters",
-                remedy: "add them to an optimizer with it, and load the state there",
-            });
-        }
-        self.groups[index].options = options;
-        self.follow_groups();
-        Ok(())
+        let held = self.groups[index].options;
+        let differs = |which: fn(&AdamOptions) -> bool| which(&held) != which(&options);
+        let what = if differs(|options| options.amsgrad) {
+            "changing amsgrad of a group that has parameters"
+        } else if held.second_moment != options.second_moment {
+            "changing second_moment of a group that has parameters"
+        } else if held.catch_up != options.catch_up {
+            "changing catch_up of a group that has parameters"
+        } else if differs(|options| options.bias_correction == BiasCorrection::Row) {
+            "changing bias_correction from or to row of a group that has parameters"
+        } else {
+            self.groups[index].options = options;
+            self.follow_groups();
+            return Ok(());
+        };
+        let remedy = "add them to an optimizer with it, and load the state there";
+        Err(Error::Unsupported { what, remedy })
     }
 
     /// Gives every table the rule that its group's options ask for.

@@ -57,6 +57,7 @@ impl SparseAdam {
         self.recorder.witness.check(&guard, given.chain(scalars))?;
         self.recorder.prepare(&self.tables)?;
         for (number, table) in self.tables.iter_mut().enumerate() {
+            table.check_steps()?;
             if let Some(extras) = table.more_extras(&guard)? {
                 undo.extras.push((number, std::mem::replace(&mut table.extras, extras)));
             }
@@ -70,7 +71,7 @@ impl SparseAdam {
             let table = &tables[number as usize];
             // The step is counted once it is known that it can be recorded.
             let step = table.state.as_ref().map_or(0, |state| state.step) + 1;
-            table.rule.words(&groups[table.group].options, step)
+            (table.rule, groups[table.group].options, step)
         })
     }
 

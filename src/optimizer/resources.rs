@@ -1,6 +1,7 @@
 //! What the library holds on the device.
 
 use crate::SparseAdam;
+use crate::table::State;
 
 /// What an optimizer holds on the device, and what it has made in its life.
 ///
@@ -9,7 +10,8 @@ use crate::SparseAdam;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resources {
-    /// Bytes of moments: `8 * rows * dim` per parameter that has had a gradient, `12 * rows * dim` with amsgrad.
+    /// Bytes of moments: `8 * rows * dim` per parameter that has had a gradient, `12 * rows * dim` with amsgrad;
+    /// with a second moment per row 4 less per value and 4 more per row; where rows count, 4 per row and count.
     pub state_bytes: u64,
     /// Bytes of scratch, which grows in powers of two to what the largest step needs: `16` per
     /// entry, `4 * dim / 63` more an entry for long runs, `8` more where there are weights, `4`
@@ -30,7 +32,7 @@ impl SparseAdam {
     /// What the library holds on the device and has made so far.
     pub fn resources(&self) -> Resources {
         let states = self.tables.iter().filter_map(|table| table.state.as_ref());
-        let state_bytes = states.flat_map(|state| &state.windows).map(wgpu::Buffer::size).sum();
+        let state_bytes = states.flat_map(State::buffers).map(wgpu::Buffer::size).sum();
         let gathered = self.tables.iter().filter_map(|table| table.extras.gathered.as_ref());
         let gathered: u64 = gathered.map(wgpu::Buffer::size).sum();
         let scratch_bytes = self.recorder.scratch.bytes() + gathered;

@@ -1,13 +1,14 @@
 //! Ranges of hyperparameters.
 
-use super::{AdamOptions, WeightDecay};
+use super::{AdamOptions, BiasCorrection, CatchUp, SecondMoment, WeightDecay};
 use crate::Error;
 
 impl AdamOptions {
-    /// Checks every field against its range.
+    /// Checks every field against its range, and against each other.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`] naming the first field out of range.
+    /// [`Error::InvalidOption`] naming the first field out of range; [`Error::Conflict`] naming two that contradict
+    /// one another.
     pub fn validate(&self) -> Result<(), Error> {
         rate("lr", self.lr)?;
         divisor("eps", self.eps)?;
@@ -16,11 +17,35 @@ impl AdamOptions {
         amount("grad_scale", self.grad_scale)?;
         self.check_decay()?;
         let found = self.clip.limit().unwrap_or(1.0);
-        if found > 0.0 && (found as f32).is_finite() {
-            return Ok(());
+        if !(found > 0.0 && (found as f32).is_finite()) {
+            let expected = "a finite number (as f32) above 0";
+            return Err(Error::InvalidOption { field: "clip", expected, found });
         }
-        let expected = "a finite number (as f32) above 0";
-        Err(Error::InvalidOption { field: "clip", expected, found })
+        self.check_catch_up()
+    }
+
+    /// What is made up for must be defined by somebody.
+    fn check_catch_up(&self) -> Result<(), Error> {
+        let decay = self.weight_decay != WeightDecay::None;
+        let kept = matches!(self.weight_decay, WeightDecay::Decoupled(_) | WeightDecay::Plain(_));
+        let conflicts: &[(bool, &'static str)] = match self.catch_up {
+            CatchUp::Never => &[],
+            CatchUp::Decay => &[(!kept, "a weight_decay that is neither decoupled nor plain")],
+            CatchUp::Momentum => &[
+                (self.amsgrad, "amsgrad"),
+                (self.bias_correction != BiasCorrection::Step, "a bias_correction other than step"),
+                (decay, "weight_decay"),
+                (self.second_moment == SecondMoment::Row, "second_moment row"),
+            ],
+        };
+        let option = match self.catch_up {
+            CatchUp::Momentum => "catch_up momentum",
+            CatchUp::Never | CatchUp::Decay => "catch_up decay",
+        };
+        match conflicts.iter().find(|(holds, _)| *holds) {
+            None => Ok(()),
+            Some(&(_, with)) => Err(Error::Conflict { option, with }),
+        }
     }
 
     /// What is left of a row must be some of it.

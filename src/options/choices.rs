@@ -23,8 +23,54 @@ pub enum BiasCorrection {
     /// `1 - beta^t`, with `t` the steps that the parameter has counted.
     #[default]
     Step,
+    /// `1 - beta^n`, with `n` the steps that named the row, this one included (DGL, FBGEMM's rowwise bias correction). The
+    /// GPU counts them: a state per row, `row_counter`, u32; of more than 16,777,215 they count as so many.
+    Row,
     /// Nothing (gsplat's SelectiveAdam).
     None,
+}
+
+/// What has a second moment of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SecondMoment {
+    /// Each value.
+    #[default]
+    Element,
+    /// Each row: of the mean of its gradient's squares (FBGEMM's PARTIAL_ROWWISE_ADAM). `exp_avg_sq` is `[rows]`
+    /// then, which saves nearly half of the state.
+    Row,
+}
+
+/// What becomes of the steps that did not name a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CatchUp {
+    /// Nothing: they leave no trace, as in torch's SparseAdam.
+    #[default]
+    Never,
+    /// The weight decay of those since the row was last named is made up for, at the present learning rate, when
+    /// it is named again (as FBGEMM's EXACT_ROWWISE_ADAGRAD does in its mode COUNTER); a row that was never named does not decay.
+    /// With [`WeightDecay::Decoupled`] or [`WeightDecay::Plain`]. A state per row, `prev_iter`, u32.
+    Decay,
+    /// The moments go on moving the row: all steps since it was last named are made up for when it is named
+    /// again, by the state as it was, and then the moments take the gradient (HugeCTR's LazyGlobal). So a
+    /// gradient moves its row only later. A state per row, `prev_iter`, u32.
+    Momentum,
+}
+
+/// What the entries of a row that is named several times add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reduction {
+    /// Their sum, as `coalesce` of a sparse gradient does in torch.
+    #[default]
+    Sum,
+    /// Their sum divided by how many they are, whatever their weights (DGL).
+    Mean,
 }
 
 /// What draws the rows that a step names to zero. No other row decays.

@@ -2,7 +2,7 @@
 
 #[cfg(doc)]
 use super::Clip;
-use super::{AdamOptions, BiasCorrection, Epsilon, WeightDecay};
+use super::{AdamOptions, BiasCorrection, CatchUp, Epsilon, Reduction, SecondMoment, WeightDecay};
 
 /// Rules of other optimizers. Their defaults are those of the peer, where it has any.
 impl AdamOptions {
@@ -12,11 +12,14 @@ impl AdamOptions {
         ("torch_adam", Self::torch_adam()),
         ("torch_adamw", Self::torch_adamw()),
         ("fbgemm_adam", Self::fbgemm_adam()),
+        ("fbgemm_partial_rowwise_adam", Self::fbgemm_partial_rowwise_adam()),
+        ("dgl", Self::dgl()),
         ("tfa_lazy_adam", Self::tfa_lazy_adam()),
         ("mxnet_lazy", Self::mxnet_lazy()),
         ("paddle_lazy", Self::paddle_lazy()),
         ("gsplat_selective_adam", Self::gsplat_selective_adam()),
         ("hugectr_local", Self::hugectr_local()),
+        ("hugectr_lazy_global", Self::hugectr_lazy_global()),
     ];
 
     /// The preset of a name.
@@ -59,6 +62,22 @@ impl AdamOptions {
         Self::torch_adam().lr(0.01)
     }
 
+    /// FBGEMM's `PARTIAL_ROWWISE_ADAM` (fbgemm_gpu/codegen/genscript/optimizers.py): as
+    /// [`AdamOptions::fbgemm_adam`], with a second moment per row. FBGEMM's row counter is
+    /// [`BiasCorrection::Row`], which it has for `ADAM` alone.
+    #[must_use]
+    pub const fn fbgemm_partial_rowwise_adam() -> Self {
+        Self::fbgemm_adam().second_moment(SecondMoment::Row)
+    }
+
+    /// DGL's `SparseAdam` (python/dgl/optim/pytorch/sparse_optim.py): epsilon on the corrected root, bias corrected by
+    /// the steps that named the row, entries of a row averaged. Not copied: powers in f32; moments in f16, rounded to
+    /// nearest.
+    #[must_use]
+    pub const fn dgl() -> Self {
+        Self::torch_adam().bias_correction(BiasCorrection::Row).duplicates(Reduction::Mean)
+    }
+
     /// TensorFlow Addons' `LazyAdam` (tensorflow_addons/optimizers/lazy_adam.py): eps 1e-7. Its decay is
     /// [`WeightDecay::Plain`], its clipping by value [`Clip::Entries`]. Not copied: `amsgrad`, which it takes and ignores.
     #[must_use]
@@ -95,5 +114,13 @@ impl AdamOptions {
     #[must_use]
     pub const fn hugectr_local() -> Self {
         Self::new().eps(1e-7)
+    }
+
+    /// HugeCTR's `Adam` with update type LazyGlobal (HugeCTR/src/optimizers/sparse_optimizer.cu): as
+    /// [`AdamOptions::hugectr_local`], with [`CatchUp::Momentum`]. Not copied: that a run ends without what the last steps
+    /// owe their rows ([`SparseAdam::flush`](crate::SparseAdam::flush)); a step per value where one per row says the same.
+    #[must_use]
+    pub const fn hugectr_lazy_global() -> Self {
+        Self::hugectr_local().catch_up(CatchUp::Momentum)
     }
 }

@@ -26,6 +26,8 @@ static MOMENTUM: Family = Family {
         state[0] = momentum * state[0] + sum;
         *param -= lr * state[0];
     },
+    counts_entries: |_| false,
+    rows: None,
 };
 
 /// Rows and columns of the table; a window of one binding holds fewer rows.
@@ -61,6 +63,8 @@ fn twin(rule: Rule, param: &mut [f32], fields: &mut [Vec<f32>], grad: &Gradient<
                     state: &mut state,
                     sum,
                     scalars: Default::default(),
+                    entries: 1,
+                    shared: Default::default(),
                 },
             );
             fields.iter_mut().zip(state).for_each(|(field, value)| field[at] = value);

@@ -13,8 +13,19 @@ struct Rule {
 
 /// Fields of the state.
 const FIELDS: u32 = 1u;
+/// Rows have nothing of their own.
+const MEAN = false;
+const ROW_NUMBERS = 0u;
 
-fn update_lane(row: u32, column: u32, sum: Lane) {
+struct Shared {
+    pad0: u32,
+}
+
+fn shared_of(head: u32, entries: u32) -> Shared {
+    return Shared(0u);
+}
+
+fn update_lane(row: u32, column: u32, sum: Lane, of_row: Shared) {
     let buffer = add(scale(load_state(row, 0u, column), rule.momentum), sum);
     store_param(row, column, subtract(load_param(row, column), scale(buffer, rule.lr)));
     store_state(row, 0u, column, buffer);

@@ -1,7 +1,8 @@
 //! Whether a state dict fits an optimizer.
 
-use super::{GroupState, MOST_STEPS, ParamState, StateDict};
+use super::{GroupState, ParamState, StateDict};
 use crate::cut::cut;
+use crate::table::Table;
 use crate::{AdamOptions, Error};
 
 impl StateDict {
@@ -38,7 +39,9 @@ impl GroupState {
         let found = &self.options;
         check_equal(&of("epsilon"), &held.epsilon, &found.epsilon)?;
         check_equal(&of("bias_correction"), &held.bias_correction, &found.bias_correction)?;
-        check_equal(&of("amsgrad"), &held.amsgrad, &found.amsgrad)
+        check_equal(&of("amsgrad"), &held.amsgrad, &found.amsgrad)?;
+        check_equal(&of("second_moment"), &held.second_moment, &found.second_moment)?;
+        check_equal(&of("catch_up"), &held.catch_up, &found.catch_up)
     }
 
     /// The hyperparameters are within their ranges, the initial learning rate is finite.
@@ -55,22 +58,27 @@ impl GroupState {
 }
 
 impl ParamState {
-    /// Checks it against the parameter `name` of `values` values in `shape`, whose state has `fields`.
-    pub(crate) fn check(
-        &self,
-        name: &str,
-        shape: &[u32],
-        values: usize,
-        fields: &[&'static str],
-    ) -> Result<(), Error> {
-        check_equal(&format!("shape of {name:?}"), &shape, &&self.shape[..])?;
-        let found: Vec<_> = self.fields().map(|(field, _)| field).collect();
-        check_equal(&format!("state of {name:?}"), &fields, &&found[..])?;
-        for (field, held) in self.fields() {
+    /// Checks it against a table, by whose rule it is to go on.
+    pub(crate) fn check(&self, table: &Table) -> Result<(), Error> {
+        let (name, of_values, of_rows) = (&table.name, table.rule.state(), table.rule.row_state());
+        check_equal(&format!("shape of {name:?}"), &&table.shape[..], &&self.shape[..])?;
+        let expected: Vec<_> = of_values.iter().chain(&of_rows).copied().collect();
+        let mut found: Vec<_> = self.tensors().map(|(field, _)| field).collect();
+        // In the order of the rule, as far as it knows them.
+        found.sort_by_key(|field| expected.iter().position(|known| known == field));
+        check_equal(&format!("state of {name:?}"), &expected, &found)?;
+        let rows = table.geometry.rows as usize;
+        for (field, held) in self.tensors() {
+            let values = match of_rows.contains(&field) {
+                true => rows,
+                false => rows * table.geometry.dim as usize,
+            };
             check_equal(&format!("values of {field} of {name:?}"), &values, &held.len())?;
         }
-        if self.step > MOST_STEPS {
-            return Err(mismatch(&format!("step of {name:?}"), "at most 2^53", &self.step));
+        let most = table.rule.most_steps();
+        if self.step > most {
+            let what = format!("step of {name:?}");
+            return Err(mismatch(&what, &format!("at most {most}"), &self.step));
         }
         Ok(())
     }

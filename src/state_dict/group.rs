@@ -1,7 +1,10 @@
 //! A group as it is written: flat, with torch's keys, and ours where they are not default.
 
 use super::GroupState;
-use crate::{AdamOptions, BiasCorrection, Clip, Epsilon, WeightDecay, serde_with};
+use crate::{
+    AdamOptions, BiasCorrection, CatchUp, Clip, Epsilon, Reduction, SecondMoment, WeightDecay,
+    serde_with,
+};
 use serde::{Deserialize, Serialize};
 
 /// The keys of a group, and no other. Those of torch's SparseAdam are always written, so that it reads a
@@ -40,6 +43,12 @@ pub(super) struct Fields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "serde_with::finite")]
     grad_scale: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    second_moment: Option<SecondMoment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    catch_up: Option<CatchUp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    duplicates: Option<Reduction>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "serde_with::finite")]
     initial_lr: Option<f64>,
@@ -93,7 +102,10 @@ impl TryFrom<Fields> for GroupState {
             .weight_decay(fields.decay()?)
             .amsgrad(fields.amsgrad)
             .clip(fields.clip()?)
-            .grad_scale(fields.grad_scale.unwrap_or(1.0));
+            .grad_scale(fields.grad_scale.unwrap_or(1.0))
+            .second_moment(fields.second_moment.unwrap_or_default())
+            .catch_up(fields.catch_up.unwrap_or_default())
+            .duplicates(fields.duplicates.unwrap_or_default());
         let Fields { initial_lr, params, param_names, .. } = fields;
         Ok(Self { options, initial_lr, params, param_names })
     }
@@ -118,6 +130,9 @@ impl From<GroupState> for Fields {
             clip_entries: limit(matches!(clip, Clip::Entries(_))),
             clip_value: limit(matches!(clip, Clip::Value(_))),
             grad_scale: Some(options.grad_scale).filter(|&scale| scale != 1.0),
+            second_moment: unless_default(options.second_moment),
+            catch_up: unless_default(options.catch_up),
+            duplicates: unless_default(options.duplicates),
             initial_lr,
             params,
             param_names,

@@ -3,7 +3,8 @@
 use super::{GroupState, ParamState, StateDict, parts};
 use crate::guard::Guard;
 use crate::readback::{Reading, Wait};
-use crate::table::Table;
+use crate::rule::Rule;
+use crate::table::{State, Table};
 use crate::{Error, ParamId, Region, SparseAdam};
 use std::sync::Arc;
 use wgpu::WasmNotSend;
@@ -79,10 +80,76 @@ pub(crate) struct Held {
     shape: Vec<u32>,
     /// Values per row.
     dim: usize,
-    /// Bytes that are to come.
-    left: u64,
+    rule: Rule,
+    /// Bytes that are to come: of values, then of what rows have of their own.
+    left: [u64; 2],
     /// Each `[rows, dim]`, in the order of the rule's.
     pub fields: Vec<Vec<f32>>,
+    /// Each `[rows]`, likewise.
+    rows: Vec<Vec<u32>>,
+}
+
+impl Held {
+    fn new(number: usize, table: &Table, state: &State) -> Self {
+        let rows = table.geometry.rows as usize;
+        let values = rows * table.geometry.dim as usize;
+        let bytes = |buffers: &[wgpu::Buffer]| buffers.iter().map(wgpu::Buffer::size).sum();
+        Self {
+            number,
+            step: state.step,
+            shape: table.shape.clone(),
+            dim: table.geometry.dim as usize,
+            rule: table.rule,
+            left: [bytes(&state.windows), bytes(&state.rows)],
+            fields: table.rule.state().iter().map(|_| Vec::with_capacity(values)).collect(),
+            rows: table.rule.row_state().iter().map(|_| Vec::with_capacity(rows)).collect(),
+        }
+    }
+
+    /// Takes whole rows of what is to come next.
+    fn take(&mut self, bytes: &[u8]) {
+        let [of_values, of_rows] = &mut self.left;
+        if *of_values > 0 {
+            *of_values -= bytes.len() as u64;
+            deal_out(bytes, self.dim, &mut self.fields);
+        } else {
+            *of_rows -= bytes.len() as u64;
+            deal_out(bytes, 1, &mut self.rows);
+        }
+    }
+
+    fn has_arrived(&self) -> bool {
+        self.left == [0, 0]
+    }
+
+    /// The state by its names. A rule without a moment has none to save.
+    fn named(self) -> (usize, ParamState) {
+        let mut state = ParamState::new(self.step, self.shape, Vec::new(), Vec::new());
+        for (name, values) in self.rule.state().iter().zip(self.fields) {
+            state.set(name, values);
+        }
+        for (name, words) in self.rule.row_state().into_iter().zip(self.rows) {
+            state = match name {
+                "row_counter" => state.row_counter(words),
+                "prev_iter" => state.prev_iter(words),
+                name => {
+                    state.set(name, bytemuck::cast_vec(words));
+                    state
+                }
+            };
+        }
+        (self.number, state)
+    }
+}
+
+/// Deals the rows of `[rows, fields, dim]` out to fields.
+fn deal_out<T: bytemuck::Pod>(bytes: &[u8], dim: usize, fields: &mut [Vec<T>]) {
+    let numbers: Vec<T> = bytemuck::pod_collect_to_vec(bytes);
+    for row in numbers.chunks_exact(fields.len() * dim) {
+        for (field, part) in fields.iter_mut().zip(row.chunks_exact(dim)) {
+            field.extend_from_slice(part);
+        }
+    }
 }
 
 impl Snapshot {
@@ -96,18 +163,12 @@ impl Snapshot {
         let (mut regions, mut states) = (Vec::new(), Vec::new());
         for (number, table) in tables {
             let Some(state) = &table.state else { continue };
-            let values = table.geometry.rows as usize * table.geometry.dim as usize;
-            states.push(Held {
-                number,
-                step: state.step,
-                shape: table.shape.clone(),
-                dim: table.geometry.dim as usize,
-                left: state.windows.iter().map(wgpu::Buffer::size).sum(),
-                fields: table.rule.state().iter().map(|_| Vec::with_capacity(values)).collect(),
-            });
-            for window in &state.windows {
+            states.push(Held::new(number, table, state));
+            let of_values = state.windows.iter().map(|window| (window, table.row_bytes.state));
+            let of_rows = state.rows.iter().map(|window| (window, table.row_bytes.rows));
+            for (window, row_bytes) in of_values.chain(of_rows) {
                 let part = |part| Region::from(window.slice(part));
-                regions.extend(parts(table, window.size()).map(part));
+                regions.extend(parts(row_bytes, window.size()).map(part));
             }
         }
         let times = guard.times_forgotten();
@@ -117,22 +178,7 @@ impl Snapshot {
 
     /// The states, with their numbers.
     async fn finish(self) -> Result<Vec<(usize, ParamState)>, Error> {
-        let named = |Held { number, step, shape, fields, .. }| {
-            // A rule without one of them has none to save.
-            let mut fields = fields.into_iter();
-            let [exp_avg, exp_avg_sq] = std::array::from_fn(|_| fields.next().unwrap_or_default());
-            (
-                number,
-                ParamState {
-                    step,
-                    shape,
-                    exp_avg,
-                    exp_avg_sq,
-                    max_exp_avg_sq: fields.next().map(Vec::into),
-                },
-            )
-        };
-        Ok(self.arrive().await?.into_iter().map(named).collect())
+        Ok(self.arrive().await?.into_iter().map(Held::named).collect())
     }
 
     /// Waits for all.
@@ -140,17 +186,10 @@ impl Snapshot {
         let Self { guard, times, reading, mut states } = self;
         let mut table = 0;
         let take = |bytes: &[u8]| {
-            while states[table].left == 0 {
+            while states[table].has_arrived() {
                 table += 1;
             }
-            let Held { dim, left, fields, .. } = &mut states[table];
-            *left -= bytes.len() as u64;
-            let floats: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
-            for row in floats.chunks_exact(fields.len() * *dim) {
-                for (field, part) in fields.iter_mut().zip(row.chunks_exact(*dim)) {
-                    field.extend_from_slice(part);
-                }
-            }
+            states[table].take(bytes);
         };
         reading.finish(&guard, Wait::Block, take).await?;
         guard.refused_since(times)?;

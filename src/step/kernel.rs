@@ -52,6 +52,10 @@ impl Kernel {
         Self { access, rule: Some(rule), ..Self::of(stage) }
     }
 
+    pub fn rows(rule: Rule) -> Self {
+        Self { rule: Some(rule), ..Self::of(Stage::Rows) }
+    }
+
     /// The bindings of values.
     pub fn value_bindings(self) -> usize {
         if self.stage.spec().reads_values { self.access.values.bindings() } else { 0 }
@@ -83,9 +87,13 @@ impl Kernel {
     /// The complete WGSL.
     pub fn wgsl(self, tuning: &Tuning) -> String {
         let spec = self.stage.spec();
-        let rule = self.rule.map(Rule::wgsl).unwrap_or_default();
+        let of_rule = match self.stage {
+            Stage::Rows => Rule::row_wgsl,
+            _ => Rule::wgsl,
+        };
+        let rule = self.rule.map(of_rule).unwrap_or_default();
         let texts = spec.fragments.iter().map(|&fragment| match fragment {
-            Fragment::Rule => &*rule,
+            Fragment::Rule | Fragment::RowRule => &*rule,
             fragment => self.text(fragment, tuning),
         });
         texts.chain([spec.wgsl]).collect()
@@ -116,7 +124,7 @@ impl Kernel {
                 true => include_str!("../../shaders/shared/scalars.wgsl"),
                 false => include_str!("../../shaders/shared/no_scalars.wgsl"),
             },
-            Fragment::Rule => "",
+            Fragment::Rule | Fragment::RowRule => "",
         }
     }
 }

@@ -14,10 +14,12 @@ pub(crate) mod written;
 
 use self::modules::{kernels, parse, specialised};
 use super::*;
+use crate::rule::ROW_NUMBERS;
+use crate::rule::adam::ADAM;
 use crate::step::layout;
 use crate::step::plan::tests::ADAM_RULE;
 use crate::step::stages::VALUE_WINDOWS;
-use crate::{CHUNK, Tuning};
+use crate::{AdamOptions, BiasCorrection, CHUNK, CatchUp, SecondMoment, Tuning, WeightDecay};
 use naga::{AddressSpace, TypeInner};
 use std::mem::offset_of;
 
@@ -134,8 +136,12 @@ fn host_structs_lie_as_the_shaders_read_them() {
             unique,
             zero,
             limit,
-            pad0,
+            numbers,
         }
+    );
+    assert_layout!(
+        Kernel::rows(row_rules()[0]),
+        RowsConfig { keys, window_key, window_rows, unique, zero, numbers, squares, blocks, dim }
     );
 }
 
@@ -145,6 +151,48 @@ fn a_rule_has_as_many_words_as_its_uniform_and_as_many_fields_as_its_state() {
         let (_, span) = members(simplest(stage), "Rule");
         assert_eq!(span as usize, size_of::<crate::rule::Words>());
         assert_eq!(constant(simplest(stage), "FIELDS") as usize, ADAM_RULE.state().len());
+    }
+}
+
+/// Every rule whose rows have something of their own, but for what has nothing to do with them.
+fn row_rules() -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for bias in [BiasCorrection::Step, BiasCorrection::Row] {
+        for second in [SecondMoment::Element, SecondMoment::Row] {
+            for catch_up in [CatchUp::Never, CatchUp::Decay, CatchUp::Momentum] {
+                for amsgrad in [false, true] {
+                    let options = AdamOptions::torch_adamw().bias_correction(bias);
+                    let options = options.second_moment(second).catch_up(catch_up).amsgrad(amsgrad);
+                    let decay = match catch_up {
+                        CatchUp::Momentum => WeightDecay::None,
+                        _ => options.weight_decay,
+                    };
+                    let options = options.weight_decay(decay);
+                    let valid =
+                        options.validate().is_ok().then(|| Rule::of(&ADAM, &options, false));
+                    rules.extend(valid.filter(|rule| rule.row_numbers() > 0));
+                }
+            }
+        }
+    }
+    rules
+}
+
+#[test]
+fn the_rows_of_a_rule_have_as_many_words_fields_and_numbers_as_the_shader_reads() {
+    let rules = row_rules();
+    assert_eq!(rules.len(), 15);
+    for rule in rules {
+        let (_, span) = members(Kernel::rows(rule), "RowRule");
+        assert_eq!(span as usize, size_of::<crate::rule::RowWords>());
+        let (fields, numbers) = (rule.row_state().len() as u32, rule.row_numbers());
+        assert!(numbers as usize <= ROW_NUMBERS);
+        assert_eq!(constant(Kernel::rows(rule), "ROW_FIELDS"), fields.max(1));
+        assert_eq!(constant(Kernel::rows(rule), "ROW_NUMBERS"), numbers);
+        let update = Kernel::update(Stage::UpdateSerial, NO_ROWS, rule);
+        assert_eq!(constant(update, "ROW_NUMBERS"), numbers);
+        assert_eq!(constant(update, "FIELDS") as usize, rule.state().len());
+        assert_eq!(rule.most_steps() < 1 << 53, rule.row_state().contains(&"prev_iter"));
     }
 }
 

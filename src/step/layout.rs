@@ -123,7 +123,21 @@ pub struct UpdateConfig {
     pub zero: u32,
     /// The bits of a f32.
     pub limit: u32,
-    pub pad0: u32,
+    pub numbers: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct RowsConfig {
+    pub keys: Keys,
+    pub window_key: u32,
+    pub window_rows: u32,
+    pub unique: u32,
+    pub zero: u32,
+    pub numbers: u32,
+    pub squares: u32,
+    pub blocks: u32,
+    pub dim: u32,
 }
 
 /// What a dispatch has at uniform binding 0.
@@ -136,6 +150,7 @@ pub enum Config {
     Keys(Keys),
     Partial(PartialConfig),
     Update(UpdateConfig),
+    Rows(RowsConfig),
 }
 
 /// The largest of them.
@@ -150,6 +165,8 @@ pub const LARGEST: usize = {
         size_of::<PartialConfig>(),
         size_of::<UpdateConfig>(),
         size_of::<crate::rule::Words>(),
+        size_of::<RowsConfig>(),
+        size_of::<crate::rule::RowWords>(),
     ];
     let (mut most, mut at) = (0, 0);
     while at < sizes.len() {

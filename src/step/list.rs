@@ -38,6 +38,8 @@ pub(crate) enum Second {
     Count { table: u32, segment: u32 },
     /// The words of the rule for a table's step.
     Rule { table: u32 },
+    /// Those of the rule for its rows.
+    RowRule { table: u32 },
 }
 
 /// What is bound: bytes of a table or of the scratch, by name.
@@ -48,6 +50,11 @@ pub(crate) enum Bind {
         window: u32,
     },
     State {
+        table: u32,
+        window: u32,
+    },
+    /// What rows have of their own.
+    RowState {
         table: u32,
         window: u32,
     },
@@ -86,6 +93,7 @@ impl Bind {
         match self {
             Self::Param { table, .. }
             | Self::State { table, .. }
+            | Self::RowState { table, .. }
             | Self::Values { table, .. }
             | Self::Status { table }
             | Self::Indices { table, .. }

@@ -56,6 +56,8 @@ pub(crate) struct TablePlan {
     pub rows_per_value_window: u32,
     /// First word of its terms, where it has weights.
     pub terms: u32,
+    /// First word of the numbers that the columns of its rows share, where they do.
+    pub numbers: u32,
     /// One invocation per position.
     pub entries: Grid,
     pub levels: Vec<LevelPlan>,
@@ -111,6 +113,8 @@ pub(crate) fn plan(
         let sentinel = key_base + step.geometry.rows;
         let terms = words as u32;
         words += if step.weighted { 2 * u64::from(step.nnz) } else { 0 };
+        let numbers = words as u32;
+        words += u64::from(step.rule.row_numbers()) * u64::from(step.nnz);
         let levels = levels(*step, &mut words, device, tuning)?;
         let (slice, update) = update(*step, first, levels.len(), heads, device, tuning)?;
         tables.push(TablePlan {
@@ -119,6 +123,7 @@ pub(crate) fn plan(
             access: RowAccess::of(step, device, tuning),
             rows_per_value_window: rows_per_value_window(step, device),
             terms,
+            numbers,
             entries: Grid::over(step.nnz.div_ceil(tuning.workgroup), device),
             levels,
             slice,
@@ -177,7 +182,8 @@ fn update(
     tuning: &Tuning,
 ) -> Result<(u32, Launch), Error> {
     let columns = device.width(step.geometry.dim, tuning).columns(step.geometry.dim);
-    let runs = Runs { nnz: step.nnz, levels: levels as u32, first_wins: step.first_wins };
+    let (levels, counted) = (levels as u32, step.rule.counts_entries());
+    let runs = Runs { nnz: step.nnz, levels, first_wins: step.first_wins, counted };
     let turns = match heads {
         Some(heads) => turns::update_serial(heads.lists.block, runs),
         None => turns::update_parallel(tuning.update_tile, tuning.lanes(columns), runs),

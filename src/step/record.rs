@@ -15,9 +15,9 @@ use super::uniforms::Uniforms;
 use super::witness::{self, Witness};
 use crate::entries::Entries;
 use crate::guard::Guard;
-use crate::rule::{Family, Words};
+use crate::rule::{Family, Rule};
 use crate::timestamps::{Timed, Timestamps};
-use crate::{Error, Kit, Region, device_limits};
+use crate::{AdamOptions, Error, Kit, Region, device_limits};
 use std::sync::Arc;
 use wgpu::{
     BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, ComputePipeline,
@@ -163,19 +163,19 @@ impl Recorder {
         kernels.try_for_each(|kernel| pipelines.get(&self.guard, kernel).map(drop))
     }
 
-    /// Makes what the prepared step binds. `words` gives the rule's for the step of a table.
+    /// Makes what the prepared step binds. `step` gives a table's rule, its options, and the step's number.
     ///
     /// # Errors
     /// As [`Guard::make`]; then there is nothing to record.
     pub fn make_ready(
         &mut self,
         tables: &impl Tables,
-        words: impl Fn(u32) -> Words,
+        step: impl Fn(u32) -> (Rule, AdamOptions, u64),
     ) -> Result<(), Error> {
         self.ready.clear();
         self.bind_groups.begin_step();
         let (list, listed) = (std::mem::take(&mut self.list), self.listed.take());
-        let made = self.bind_all(&list, tables, words);
+        let made = self.bind_all(&list, tables, step);
         // Not where it panics: an empty list would be taken for the step's.
         (self.list, self.listed) = (list, listed);
         if made.is_err() {
@@ -190,13 +190,13 @@ impl Recorder {
         &mut self,
         list: &[Dispatch],
         tables: &impl Tables,
-        words: impl Fn(u32) -> Words,
+        step: impl Fn(u32) -> (Rule, AdamOptions, u64),
     ) -> Result<(), Error> {
         let (guard, kit) = (Arc::clone(&self.guard), self.kit.clone());
         let mut pipelines = kit.pipelines();
         let taken = guard.make("what a step binds", 0, |_| {
             let pipelines = &mut *pipelines;
-            list.iter().try_for_each(|dispatch| self.bind(dispatch, pipelines, tables, &words))?;
+            list.iter().try_for_each(|dispatch| self.bind(dispatch, pipelines, tables, &step))?;
             Ok(self.uniforms.flush(&guard))
         })??;
         // A device that has taken slots lives; in a browser it takes them in any case.
@@ -208,7 +208,7 @@ impl Recorder {
         dispatch: &Dispatch,
         pipelines: &mut Pipelines,
         tables: &impl Tables,
-        words: &impl Fn(u32) -> Words,
+        step: &impl Fn(u32) -> (Rule, AdamOptions, u64),
     ) -> Result<(), Error> {
         let guard = &self.guard;
         let (config, offset) = self.uniforms.config(guard, &dispatch.config)?;
@@ -218,7 +218,14 @@ impl Recorder {
                 let (region, offset) = match second {
                     Second::Entries(entries) => self.uniforms.count(guard, entries)?,
                     Second::Count { table, segment } => (tables.count(table, segment), 0),
-                    Second::Rule { table } => self.uniforms.slot(guard, &words(table))?,
+                    Second::Rule { table } => {
+                        let (rule, options, number) = step(table);
+                        self.uniforms.slot(guard, &rule.words(&options, number))?
+                    }
+                    Second::RowRule { table } => {
+                        let (rule, options, number) = step(table);
+                        self.uniforms.slot(guard, &rule.row_words(&options, number))?
+                    }
                 };
                 (Some(region), offset)
             }

@@ -57,7 +57,7 @@ pub(crate) fn windows(
     bytes: RowBytes,
     device: DeviceShape,
 ) -> Result<Vec<Window>, Error> {
-    let bound = bytes.param.max(bytes.state);
+    let bound = bytes.param.max(bytes.state).max(bytes.rows);
     let per_window = rows_per_window(rows, bound, bytes.param, device);
     if per_window == 0 {
         return Err(Error::TooLarge {

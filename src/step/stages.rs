@@ -19,6 +19,7 @@ pub enum Stage {
     Heads,
     Repeats,
     Partial,
+    Rows,
     UpdateSerial,
     UpdateParallel,
 }
@@ -49,6 +50,8 @@ pub enum Fragment {
     /// Reading a row ahead, where that is possible.
     Touch,
     Rule,
+    /// What the rule does to what rows have of their own.
+    RowRule,
     /// How refused entries are counted, by the tuning's form.
     Counts,
     /// What the GPU knows of a step, where the rule reads it.
@@ -153,13 +156,16 @@ const HEADS: Fragment = shared!("heads");
 const LIST_HEADS: Fragment = shared!("list_heads");
 const FORMATS: Fragment = shared!("formats");
 const SUMS: Fragment = shared!("sums");
+const COUNTED: Fragment = shared!("counted");
 const UPDATE_ROW: Fragment = shared!("update_row");
 const ENTRIES: Fragment = shared!("entries");
 const TAKE_ENTRY: Fragment = shared!("take_entry");
 const STATUS: Fragment = shared!("status");
 
 use Bound::{Read, ReadWrite, Uniform};
-use Fragment::{Arithmetic, Counts, Lane, Operations, PartialSum, Rule, Scalars, Touch, Values};
+use Fragment::{
+    Arithmetic, Counts, Lane, Operations, PartialSum, RowRule, Rule, Scalars, Touch, Values,
+};
 use Override::{
     AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
 };
@@ -174,7 +180,7 @@ const fn plain_spec(stage: Stage, label: &'static str, wgsl: &'static str) -> Sp
     Spec { stage, label, wgsl, fragments, bound, reads_values: false, overrides }
 }
 
-static STAGES: [Spec; 16] = [
+static STAGES: [Spec; 17] = [
     Spec {
         fragments: &[GRID, ENTRIES, STATUS, Counts, TAKE_ENTRY],
         bound: INGEST,
@@ -294,9 +300,15 @@ static STAGES: [Spec; 16] = [
         ..plain_spec(Stage::Partial, "sparse_adam::partial", file!("partial"))
     },
     Spec {
+        fragments: &[Lane, Operations, Arithmetic, GRID, RUNS, COUNTED, Scalars, RowRule],
+        bound: &[Uniform, Uniform, ReadWrite, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Rows, "sparse_adam::rows", file!("rows"))
+    },
+    Spec {
         fragments: &[
             Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS,
-            SUMS, HEADS, Scalars, Rule, UPDATE_ROW, Touch,
+            SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW, Touch,
         ],
         bound: UPDATE,
         reads_values: true,
@@ -306,7 +318,7 @@ static STAGES: [Spec; 16] = [
     Spec {
         fragments: &[
             Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, SLICES, RUNS, SUMS,
-            HEADS, Scalars, Rule, UPDATE_ROW,
+            HEADS, COUNTED, Scalars, Rule, UPDATE_ROW,
         ],
         bound: UPDATE,
         reads_values: true,

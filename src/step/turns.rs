@@ -42,6 +42,8 @@ pub struct Runs {
     pub levels: u32,
     /// Whether only the first entry of a run counts.
     pub first_wins: bool,
+    /// Whether the length of runs is asked for.
+    pub counted: bool,
 }
 
 impl Runs {
@@ -52,6 +54,15 @@ impl Runs {
             (true, _) => 0,
             (false, 0) => (2 * CHUNK + 1) * (self.nnz / CHUNK) + 1,
             (false, levels) => (2 * CHUNK + 1) * levels + 1,
+        }
+    }
+
+    /// Turns in which the length of the long runs of `positions` is found, whatever their columns.
+    fn lengths(self, positions: u32) -> u32 {
+        if self.counted && !self.first_wins {
+            (30 + 1) * (positions / CHUNK + 1) + MASKED
+        } else {
+            0
         }
     }
 
@@ -73,7 +84,7 @@ pub fn update_serial(block: u32, runs: Runs) -> Turns {
     let groups = block.div_ceil(GROUP) + 3;
     let full = if runs.first_wins { 3 * groups } else { positions - positions / 8 };
     let last = [3, 2 + runs.first_chunk(), 2 + runs.first_chunk() + runs.tail() + MASKED];
-    let fixed = (3 + MASKED) * groups + 3;
+    let fixed = (3 + MASKED) * groups + 3 + runs.lengths(block);
     Turns { fixed, each: full + last.iter().sum::<u32>(), unit: 1 }
 }
 
@@ -87,7 +98,7 @@ pub fn update_parallel(tile: u32, lanes: u32, runs: Runs) -> Turns {
     // Of a run of chunks that ends in the tile, each level's few items are counted and summed.
     let chunks_inside = positions / CHUNK * (2 * (positions / CHUNK) + 4);
     Turns {
-        fixed: (4 + MASKED) * positions + entries + 4,
+        fixed: (4 + MASKED) * positions + entries + 4 + runs.lengths(positions),
         each: positions + entries + chunks_inside + runs.tail() + MASKED,
         unit: lanes,
     }
@@ -102,6 +113,11 @@ pub fn partial(of_entries: bool, width: Width, lanes: u32, at_once: u32) -> Turn
     let stored = at_once * (1 + width.lane_width() + 1) + 1;
     // The search for the run's start and its length come first.
     Turns { fixed: 33 + CHUNK + 1, each: 1 + summed + stored, unit: lanes * at_once }
+}
+
+/// `rows` of a position: powers of four kinds at most, the blocks of its squares, and what it writes.
+pub fn rows(blocks: u32) -> u32 {
+    4 * (24 + 1) + blocks + 8
 }
 
 /// `inspect` of a row of `columns`.
@@ -190,7 +206,7 @@ mod tests {
         let (serial, parallel) = (Tuning::MOST_TILE, 256);
         for (nnz, levels) in [(1, 0), (63, 0), (1024, 0), (4096, 1), (1 << 18, 2), (1 << 30, 4)] {
             for first_wins in [false, true] {
-                let runs = Runs { nnz, levels, first_wins };
+                let runs = Runs { nnz, levels, first_wins, counted: true };
                 for block in [1, 16, 1024, serial] {
                     assert!(update_serial(block, runs).of(1) <= TURNS);
                 }
@@ -238,7 +254,7 @@ mod tests {
                 let ragged = if lengths.len() % 8 == 0 { 63 } else { 2 };
                 lengths.push(if worst { ragged } else { 1 + below(most) });
             }
-            let runs = Runs { nnz: u32::MAX, levels: 2, first_wins: false };
+            let runs = Runs { nnz: u32::MAX, levels: 2, first_wins: false, counted: false };
             let columns = 1 + below(40);
             let planned = update_serial(block, runs).of(columns);
             let found = simulated(&lengths, columns);

@@ -79,6 +79,7 @@ impl Uniforms {
             Config::Keys(config) => self.slot(guard, config),
             Config::Partial(config) => self.slot(guard, config),
             Config::Update(config) => self.slot(guard, config),
+            Config::Rows(config) => self.slot(guard, config),
         }
     }
 

@@ -99,6 +99,10 @@ impl Table {
             Bind::State { window, .. } => {
                 self.state.as_ref().map(|state| Region::from(&state.windows[window as usize]))
             }
+            Bind::RowState { window, .. } => {
+                let rows = self.state.as_ref().and_then(|state| state.rows.get(window as usize));
+                rows.map(Region::from)
+            }
             Bind::Values { first_row, rows, .. } => {
                 let row = self.row_bytes.values;
                 let values = self.values()?;

@@ -17,6 +17,7 @@ pub(crate) const LONGEST_HEADER: u64 = 100_000_000;
 #[serde(field_identifier)]
 pub(crate) enum Dtype {
     F32,
+    U32,
     I64,
     #[serde(other)]
     Other,
@@ -170,7 +171,7 @@ impl Info {
         let mut axes = self.shape.0.iter();
         let values = axes.try_fold(1u64, |values, &axis| values.checked_mul(axis.into()));
         let size = match self.dtype {
-            Dtype::F32 => 4,
+            Dtype::F32 | Dtype::U32 => 4,
             Dtype::I64 => 8,
             Dtype::Other => return Some(self.kept()),
         };

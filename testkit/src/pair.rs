@@ -92,9 +92,17 @@ impl<'a> Pair<'a> {
         self.optimizer = self.gpu.optimizer(AdamOptions::default(), tuning)?;
         self.ids.clear();
         for table in 0..self.twins.len() {
-            let AdamOptions { epsilon, bias_correction, amsgrad, .. } = self.options[table];
-            let rule = AdamOptions::default().epsilon(epsilon).bias_correction(bias_correction);
-            let group = ParamGroup::new([self.param(table)]).options(rule.amsgrad(amsgrad));
+            // What a state is of; catching up on decay needs a decay.
+            let held = self.options[table];
+            let rule = AdamOptions::default()
+                .epsilon(held.epsilon)
+                .bias_correction(held.bias_correction)
+                .amsgrad(held.amsgrad)
+                .second_moment(held.second_moment)
+                .catch_up(held.catch_up)
+                .weight_decay(held.weight_decay)
+                .lr(held.lr);
+            let group = ParamGroup::new([self.param(table)]).options(rule);
             self.add(group)?;
         }
         self.optimizer.load_state_dict(dict)
@@ -222,6 +230,9 @@ impl<'a> Pair<'a> {
             found.exp_avg = state.exp_avg;
             found.exp_avg_sq = state.exp_avg_sq;
             found.max_exp_avg_sq = state.max_exp_avg_sq.unwrap_or_default().into();
+            let rows = state.rows.unwrap_or_default();
+            found.row_counter = rows.row_counter.unwrap_or_default();
+            found.prev_iter = rows.prev_iter.unwrap_or_default();
         }
         Ok((found, param.is_whole))
     }
@@ -236,6 +247,8 @@ impl<'a> Pair<'a> {
             let (found, is_whole) = self.try_table(number).await?;
             finding.holds("bytes around a parameter were written", is_whole);
             finding.equal("steps counted", found.step, twin.step);
+            finding.holds("steps that named rows", found.row_counter == twin.row_counter);
+            finding.holds("last steps that named rows", found.prev_iter == twin.prev_iter);
             let tensors = [
                 ("param", &found.param, &twin.param),
                 ("exp_avg", &found.exp_avg, &twin.exp_avg),

@@ -1,7 +1,9 @@
 //! Seeded inputs: the same on every machine.
 
 use sparse_adam::reference::Gradient;
-use sparse_adam::{AdamOptions, BiasCorrection, Clip, Epsilon, WeightDecay};
+use sparse_adam::{
+    AdamOptions, BiasCorrection, CatchUp, Clip, Epsilon, Reduction, SecondMoment, WeightDecay,
+};
 
 /// SplitMix64 (Steele, Lea and Flood 2014), started with its seed.
 #[derive(Clone, Debug)]
@@ -114,12 +116,22 @@ impl Rng {
             WeightDecay::Decoupled(amount),
             WeightDecay::Plain(amount / 10.0),
         ];
-        options
-            .epsilon([Epsilon::Raw, Epsilon::Corrected][self.below(2)])
-            .bias_correction([BiasCorrection::Step, BiasCorrection::None][self.below(2)])
-            .weight_decay(decays[self.below(4)])
-            .amsgrad(self.below(2) == 1)
-            .clip([Clip::None, Clip::Value(0.1 + self.fraction())][self.below(2)])
-            .grad_scale([1.0, 0.25 + self.fraction()][self.below(2)])
+        let biases = [BiasCorrection::Step, BiasCorrection::None, BiasCorrection::Row];
+        loop {
+            let drawn = options
+                .epsilon([Epsilon::Raw, Epsilon::Corrected][self.below(2)])
+                .bias_correction(biases[self.below(3)])
+                .weight_decay(decays[self.below(4)])
+                .amsgrad(self.below(2) == 1)
+                .clip([Clip::None, Clip::Value(0.1 + self.fraction())][self.below(2)])
+                .grad_scale([1.0, 0.25 + self.fraction()][self.below(2)])
+                .second_moment([SecondMoment::Element, SecondMoment::Row][self.below(2)])
+                .catch_up([CatchUp::Never, CatchUp::Decay, CatchUp::Momentum][self.below(3)])
+                .duplicates([Reduction::Sum, Reduction::Mean][self.below(2)]);
+            // Options that contradict one another are drawn again.
+            if drawn.validate().is_ok() {
+                return drawn;
+            }
+        }
     }
 }

@@ -6,8 +6,7 @@
     $(scripts/torch.sh) tests/golden/oracle.py target/release/examples/replay --runs 40    # more, on the CPU twin
 
 torch's Adam and AdamW refuse sparse gradients. Here each row of a table is a Parameter, and rows that a step does not
-name have no gradient in it. Their state's `step`, which would count the row's own steps, is set to the run's
-before each step.
+name have no gradient in it. Their state's `step` counts the row's own steps, or is set to the run's before each step.
 """
 
 import argparse
@@ -24,8 +23,9 @@ from safetensors.torch import save_file
 # f32 both times: torch decays in an operation of its own, and divides both moments by their corrections.
 TOLERANCE = {"rtol": 2e-6, "atol": 2e-6}
 KINDS = {"Adam": "l2", "AdamW": "decoupled"}
-RULES = [(kind, amsgrad, decays)
-         for kind in KINDS for amsgrad in (False, True) for decays in (False, True)]
+RULES = [(kind, by_row, amsgrad, decays)
+         for kind in KINDS for by_row in (False, True)
+         for amsgrad in (False, True) for decays in (False, True)]
 
 
 class Draw:
@@ -54,7 +54,8 @@ class Draw:
 class Lazy:
     """A table whose rows are Parameters of one optimizer."""
 
-    def __init__(self, table, kind, **options):
+    def __init__(self, table, kind, by_row, **options):
+        self.by_row = by_row
         self.rows = [torch.nn.Parameter(row.clone()) for row in table]
         self.optimizer = getattr(torch.optim, kind)(self.rows, foreach=False, **options)
         self.names = ["exp_avg", "exp_avg_sq"]
@@ -75,7 +76,8 @@ class Lazy:
             row.grad = torch.zeros_like(row.detach())
             for value in values[indices == index]:
                 row.grad += value
-            self.optimizer.state[row]["step"].fill_(float(self.count))
+            if not self.by_row:
+                self.optimizer.state[row]["step"].fill_(float(self.count))
         self.optimizer.step()
         self.count += 1
 
@@ -85,7 +87,7 @@ class Lazy:
             yield name, torch.stack([self.optimizer.state[row][name] for row in self.rows])
 
 
-def record(seed, kind, amsgrad, decays):
+def record(seed, kind, by_row, amsgrad, decays):
     """A run of torch, as the metadata and tensors of a trace."""
     draw = Draw(seed)
     rows, dim, steps = draw.int(5, 40), draw.int(1, 12), draw.int(6, 25)
@@ -97,13 +99,14 @@ def record(seed, kind, amsgrad, decays):
     maximize = draw.int(0, 3) == 0
     table = draw.normal(rows, dim)
     scale = 10.0 ** draw.normal(dim).clamp(-2, 0.5)
-    oracle = Lazy(table, kind, lr=lr, betas=betas, eps=eps, amsgrad=amsgrad, weight_decay=decay,
+    oracle = Lazy(table, kind, by_row, lr=lr, betas=betas, eps=eps, amsgrad=amsgrad, weight_decay=decay,
                   maximize=maximize)
     recipe = {
         "version": 1,
         "params": {"p0": [rows, dim]},
         "groups": [{"lr": lr, "betas": betas, "eps": eps, "maximize": maximize,
                     "epsilon": "corrected", "amsgrad": amsgrad,
+                    **({"bias_correction": "row"} if by_row else {}),
                     **({"weight_decay": decay, "decay": KINDS[kind]} if decays else {}),
                     "params": ["p0"]}],
         "steps": [], "expect": [steps // 2, steps - 1], "tolerance": TOLERANCE,
@@ -153,10 +156,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "trace.safetensors"
         for run in range(args.runs or 1):
-            for number, (kind, amsgrad, decays) in enumerate(RULES):
+            for number, (kind, by_row, amsgrad, decays) in enumerate(RULES):
                 drawn = seed + run * len(RULES) + number
-                what = f"{drawn} {kind}{', amsgrad' if amsgrad else ''}{', decay' if decays else ''}"
-                recipe, tensors = record(drawn, kind, amsgrad, decays)
+                what = f"{drawn} {kind}{', by row' if by_row else ''}{', amsgrad' if amsgrad else ''}{', decay' if decays else ''}"
+                recipe, tensors = record(drawn, kind, by_row, amsgrad, decays)
                 save_file(tensors, path, {"trace": json.dumps(recipe)})
                 for flags in ways:
                     report = replay(binary, path, *flags)

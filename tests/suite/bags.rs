@@ -114,6 +114,8 @@ impl Recording {
                 exp_avg: state.exp_avg,
                 exp_avg_sq: state.exp_avg_sq,
                 max_exp_avg_sq: Vec::new(),
+                row_counter: Vec::new(),
+                prev_iter: Vec::new(),
             };
             comparisons.extend(self.compare(k, &found));
         }

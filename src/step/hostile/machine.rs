@@ -85,6 +85,7 @@ fn words_of(config: &Config) -> Vec<u32> {
         Config::Keys(config) => bytemuck::bytes_of(config),
         Config::Partial(config) => bytemuck::bytes_of(config),
         Config::Update(config) => bytemuck::bytes_of(config),
+        Config::Rows(config) => bytemuck::bytes_of(config),
     };
     bytemuck::pod_collect_to_vec(bytes)
 }
@@ -94,5 +95,6 @@ fn second_words(second: Second, rule: impl Fn(u32) -> Words) -> Vec<u32> {
         Second::Entries(entries) => vec![entries, 0, 0, 0],
         Second::Count { .. } => panic!("no test counts entries on the device"),
         Second::Rule { table } => rule(table).to_vec(),
+        Second::RowRule { .. } => panic!("no rule of these tests has rows"),
     }
 }

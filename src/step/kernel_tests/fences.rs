@@ -3,6 +3,7 @@
 
 use super::modules::{computes, kernels, opened, parsed, specialised, specialised_from};
 use crate::Arithmetic;
+use crate::step::stages::Stage;
 use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{
     BinaryOperator, Block, Expression, Function, Handle, MathFunction, Module, ScalarKind,
@@ -179,7 +180,9 @@ pub fn judge(faults: fn(&Module, &ModuleInfo) -> Vec<String>) {
         let may = tuning.arithmetic == Arithmetic::Fast && computes(kernel);
         let which = (kernel.stage, kernel.access);
         assert_eq!(!found.is_empty(), may, "{which:?}: {found:?}");
-        let updates = kernel.rule.is_some() && kernel.access.lanes == 1;
+        // What a kernel does not use, is not there to be left open.
+        let updates = matches!(kernel.stage, Stage::UpdateSerial | Stage::UpdateParallel);
+        let updates = updates && kernel.access.lanes == 1;
         if !updates || tuning.arithmetic == Arithmetic::Fast {
             continue;
         }

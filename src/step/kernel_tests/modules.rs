@@ -1,7 +1,7 @@
 //! Kernels as naga's modules.
 
 use crate::rule::adam::{ADAM, ALL_FLAGS};
-use crate::rule::{Rule, SCALARS};
+use crate::rule::{Rule, SCALARS, Variant};
 use crate::step::access::{RowAccess, Values};
 use crate::step::kernel::Kernel;
 use crate::step::plan::tests::ADAM_RULE;
@@ -26,6 +26,12 @@ const SIMPLE: [Stage; 12] = [
     Stage::Repeats,
 ];
 
+/// Of a family, the members with one or two flags, and all.
+fn variants() -> impl Iterator<Item = Variant> {
+    let flags = (1..=ALL_FLAGS).filter(|variant| variant.count_ones() <= 2);
+    flags.chain([ALL_FLAGS, SCALARS, SCALARS | ALL_FLAGS])
+}
+
 /// Every kernel that any table could need, with both tunings' overrides and in both arithmetics.
 pub fn kernels() -> Vec<(Kernel, Tuning)> {
     let mut kernels = SIMPLE.map(Kernel::of).to_vec();
@@ -41,9 +47,11 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
             }
         }
     }
-    // Of a family, each member.
-    for variant in (1..=ALL_FLAGS).chain([SCALARS, SCALARS | ALL_FLAGS]) {
+    for variant in variants() {
         let rule = Rule { family: &ADAM, variant };
+        if rule.row_numbers() > 0 {
+            kernels.push(Kernel::rows(rule));
+        }
         for width in [Width::Scalar, Width::Vec4] {
             let access = RowAccess { width, ..crate::step::kernel::NO_ROWS };
             kernels.push(Kernel::update(Stage::UpdateParallel, access, rule));

@@ -2,8 +2,10 @@
 
 use super::{Bind, List, Live, Second};
 use crate::step::kernel::Kernel;
-use crate::step::layout::{Config, PartialConfig, UpdateConfig, ValueLayout};
+use crate::step::layout::{Config, PartialConfig, RowsConfig, UpdateConfig, ValueLayout};
+use crate::step::shape::{Launch, Window};
 use crate::step::stages::Stage;
+use crate::step::turns;
 
 impl Live<'_> {
     /// Lanes per row.
@@ -49,6 +51,7 @@ impl List<'_> {
         let kernel =
             Kernel::update(Stage::update(self.tuning.form), live.at.access, live.asked.rule);
         for (number, window) in live.windows.iter().enumerate() {
+            self.rows(live, number as u32, *window);
             let config = UpdateConfig {
                 sums,
                 keys: live.at.keys,
@@ -60,6 +63,7 @@ impl List<'_> {
                 first_wins: live.asked.first_wins.into(),
                 unique: (!live.at.sorted).into(),
                 limit: live.asked.limit.unwrap_or_default(),
+                numbers: live.at.numbers,
                 ..Default::default()
             };
             let window = number as u32;
@@ -70,5 +74,29 @@ impl List<'_> {
             let bound = fixed.into_iter().chain(live.values()).chain(scalars);
             self.dispatch_with(kernel, uniforms, bound, live.at.update);
         }
+    }
+
+    /// What the rows of a window have of their own.
+    fn rows(&mut self, live: Live<'_>, window: u32, rows: Window) {
+        let rule = live.asked.rule;
+        if rule.row_numbers() == 0 {
+            return;
+        }
+        let config = RowsConfig {
+            keys: live.at.keys,
+            window_key: live.at.keys.base + rows.first_row,
+            window_rows: rows.rows,
+            unique: (!live.at.sorted).into(),
+            numbers: live.at.numbers,
+            dim: live.asked.geometry.dim,
+            ..Default::default()
+        };
+        let table = live.asked.table;
+        let kernel = Kernel::rows(rule);
+        let fixed = [Bind::RowState { table, window }, Bind::Sorted];
+        let scalars = kernel.reads_scalars().then_some(Bind::Scalars);
+        let uniforms = (Config::Rows(config), Some(Second::RowRule { table }));
+        let launch = Launch { grid: live.at.entries, turns: turns::rows(config.blocks) };
+        self.dispatch_with(kernel, uniforms, fixed.into_iter().chain(scalars), launch);
     }
 }

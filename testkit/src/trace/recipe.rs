@@ -3,7 +3,9 @@
 use super::Tolerance;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use sparse_adam::{AdamOptions, BiasCorrection, Clip, Epsilon, WeightDecay};
+use sparse_adam::{
+    AdamOptions, BiasCorrection, CatchUp, Clip, Epsilon, Reduction, SecondMoment, WeightDecay,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -69,6 +71,12 @@ struct GroupKeys {
     clip_value: Option<f64>,
     #[serde(default = "one")]
     grad_scale: f64,
+    #[serde(default)]
+    second_moment: SecondMoment,
+    #[serde(default)]
+    catch_up: CatchUp,
+    #[serde(default)]
+    duplicates: Reduction,
     params: Vec<String>,
 }
 
@@ -112,7 +120,10 @@ impl TryFrom<GroupKeys> for GroupRecipe {
             .weight_decay(weight_decay)
             .amsgrad(keys.amsgrad)
             .clip(clip)
-            .grad_scale(keys.grad_scale);
+            .grad_scale(keys.grad_scale)
+            .second_moment(keys.second_moment)
+            .catch_up(keys.catch_up)
+            .duplicates(keys.duplicates);
         Ok(Self { options, params: keys.params })
     }
 }
@@ -145,6 +156,9 @@ impl From<GroupRecipe> for GroupKeys {
             clip_entries,
             clip_value,
             grad_scale: options.grad_scale,
+            second_moment: options.second_moment,
+            catch_up: options.catch_up,
+            duplicates: options.duplicates,
             params,
         }
     }

@@ -25,10 +25,8 @@ impl<'a> Twin<'a> {
         let mut twin = Self { trace, tables, options };
         for (name, group) in twin.numbered() {
             // A parameter with a step count has all of its state.
-            let amsgrad = twin.options[group].amsgrad;
-            if let Some(table) = twin.tables.get_mut(name).filter(|table| amsgrad && table.step > 0)
-            {
-                table.max_exp_avg_sq = vec![0.0; table.param.len()];
+            if let Some(table) = twin.tables.get_mut(name).filter(|table| table.step > 0) {
+                table.make_room(&twin.options[group]);
             }
         }
         if let Some(start) = start {
@@ -58,6 +56,9 @@ impl<'a> Twin<'a> {
             table.exp_avg.clone_from(&state.exp_avg);
             table.exp_avg_sq.clone_from(&state.exp_avg_sq);
             table.max_exp_avg_sq = state.max_exp_avg_sq.as_deref().unwrap_or_default().to_vec();
+            let rows = state.rows.as_deref().cloned().unwrap_or_default();
+            table.row_counter = rows.row_counter.unwrap_or_default();
+            table.prev_iter = rows.prev_iter.unwrap_or_default();
         }
         self.options = start.param_groups.iter().map(|group| group.options).collect();
         Ok(())
@@ -93,10 +94,16 @@ impl<'a> Twin<'a> {
         let (exp_avg, exp_avg_sq) = (table.exp_avg.clone(), table.exp_avg_sq.clone());
         let state = ParamState::new(table.step, shape, exp_avg, exp_avg_sq);
         let largest = &table.max_exp_avg_sq;
-        let state = match largest.is_empty() {
+        let mut state = match largest.is_empty() {
             true => state,
             false => state.max_exp_avg_sq(largest.clone()),
         };
+        if !table.row_counter.is_empty() {
+            state = state.row_counter(table.row_counter.clone());
+        }
+        if !table.prev_iter.is_empty() {
+            state = state.prev_iter(table.prev_iter.clone());
+        }
         (table.step > 0).then_some(state)
     }
 

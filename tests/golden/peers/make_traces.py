@@ -25,16 +25,24 @@ def decay(kind, amount=0.05):
     return {"weight_decay": amount, "decay": kind}
 
 
-TORCH = "torch 2.14.1 cpu, {}, a Parameter a row, its step set to the run's"
+TORCH = "torch 2.14.1 cpu, {}, a Parameter a row, its step {}"
+BY_ROW = {"bias_correction": "row"}
 TORCH_CASES = {
-    f"torch_{kind}_step{'_amsgrad' if amsgrad else ''}{'_wd' if decays else ''}": (
-        TORCH.format(kind),
-        {**CORRECTED, **({"amsgrad": True} if amsgrad else {}), **(decay(how) if decays else {})})
+    f"torch_{kind}_{count}{'_amsgrad' if amsgrad else ''}{'_wd' if decays else ''}": (
+        TORCH.format(kind, "its own" if by_row else "set to the run's"),
+        {**CORRECTED, **by_row, **({"amsgrad": True} if amsgrad else {}),
+         **(decay(how) if decays else {})})
     for kind, how in (("Adam", "l2"), ("AdamW", "decoupled"))
+    for count, by_row in (("step", {}), ("row", BY_ROW))
     for amsgrad in (False, True) for decays in (False, True)
 }
 FBGEMM = "FBGEMM 71d6f8b, ADAM, text of its CUDA kernel compiled for the CPU"
+FBGEMM_ROWWISE = FBGEMM.replace("ADAM", "PARTIAL_ROWWISE_ADAM")
+BY_ROW_SECOND = {**CORRECTED, "second_moment": "row"}
+DGL = "dgl 2.1.0 on torch 2.2.1 cpu, SparseAdam"
 HUGECTR = "HugeCTR 2f2016f, Adam of update type Local, text of its CUDA kernel compiled for the CPU"
+LAZY_GLOBAL = HUGECTR.replace("Local", "LazyGlobal")
+MOMENTUM = {"catch_up": "momentum"}
 MXNET = "mxnet 1.9.1 cpu, Adam of lazy_update"
 OPTAX = "optax 0.2.8 cpu, {}, masked to the rows that a step names"
 PADDLE = "paddle 3.3.1 cpu, Adam of lazy_mode"
@@ -48,10 +56,18 @@ CASES = {
     **TORCH_CASES,
     "fbgemm_adam_wd=0.0_per_row=False": (FBGEMM, CORRECTED),
     "fbgemm_adam_wd=0.05_per_row=False": (FBGEMM, {**CORRECTED, **decay("decoupled")}),
+    "fbgemm_adam_wd=0.05_per_row=True": (
+        FBGEMM + ", rowwise bias correction", {**CORRECTED, **BY_ROW, **decay("decoupled")}),
+    "fbgemm_rowwise_wd=0.0_per_row=False": (FBGEMM_ROWWISE, BY_ROW_SECOND),
+    "fbgemm_rowwise_wd=0.05_per_row=False": (
+        FBGEMM_ROWWISE, {**BY_ROW_SECOND, **decay("decoupled")}),
+    "dgl": (DGL, {**CORRECTED, **BY_ROW, "duplicates": "mean"}),
     "gsplat": ("gsplat 90d7b4b, SelectiveAdam, text of its CUDA kernel compiled for the CPU",
                {"bias_correction": "none"}),
     "hugectr_Local_1": (HUGECTR, {}),
     "hugectr_Local_8": (HUGECTR + ", scaler 8", {"grad_scale": 0.125}),
+    "hugectr_LazyGlobal_1": (LAZY_GLOBAL, MOMENTUM),
+    "hugectr_LazyGlobal_8": (LAZY_GLOBAL + ", scaler 8", {**MOMENTUM, "grad_scale": 0.125}),
     "mxnet_plain": (MXNET, {}),
     "mxnet_wd": (MXNET, decay("l2")),
     "optax_adam": (OPTAX.format("adam"), CORRECTED),
