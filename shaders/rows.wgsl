@@ -24,17 +24,7 @@ struct RowsConfig {
 
 @group(0) @binding(0) var<uniform> config: RowsConfig;
 @group(0) @binding(1) var<uniform> row_rule: RowRule;
-/// `[rows, ROW_FIELDS]` of the window.
-@group(0) @binding(2) var<storage, read_write> row_state: array<u32>;
 @group(0) @binding(3) var<storage, read_write> scratch: array<u32>;
-
-fn load_row(row: u32, field: u32) -> u32 {
-    return row_state[row * ROW_FIELDS + field];
-}
-
-fn store_row(row: u32, field: u32, word: u32) {
-    row_state[row * ROW_FIELDS + field] = word;
-}
 
 // The mean of a row's squared gradient, whose blocks are summed one after another.
 fn mean_square_at(position: u32) -> f32 {

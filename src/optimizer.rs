@@ -1,5 +1,6 @@
 //! The optimizer: groups, parameters, gradients, the step.
 
+mod flushing;
 mod gradients;
 mod groups;
 mod hooking;

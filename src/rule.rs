@@ -61,6 +61,9 @@ pub(crate) struct Rows {
     /// Declares `struct RowRule`, and `fn update_row_state(row: u32, mean_square: f32) -> Numbers`; see
     /// `shaders/rows.wgsl`.
     pub wgsl: fn(Variant) -> String,
+    /// Declares `struct Behind`, `fn behind_since(last: u32) -> Behind`, and `fn catch_up_value(row: u32, column: u32,
+    /// behind: Behind)`, for rows that are behind; see `shaders/flush.wgsl`.
+    pub catch_up_wgsl: &'static str,
     /// The words of step `step` (from 1).
     pub words: fn(Variant, &AdamOptions, u64) -> RowWords,
     /// What the WGSL does, on one row.
@@ -134,6 +137,10 @@ impl Rule {
 
     pub fn row_wgsl(self) -> String {
         self.family.rows.map_or_else(String::new, |rows| (rows.wgsl)(self.variant))
+    }
+
+    pub fn catch_up_wgsl(self) -> String {
+        self.family.rows.map_or("", |rows| rows.catch_up_wgsl).into()
     }
 
     pub fn row_words(self, options: &AdamOptions, step: u64) -> RowWords {

@@ -21,6 +21,7 @@ mod suite {
     mod peers;
     mod places;
     mod rates;
+    mod rows;
     mod rules;
     mod rules_in_use;
     mod scalars;

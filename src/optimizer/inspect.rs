@@ -2,6 +2,7 @@
 
 use crate::table::State;
 use crate::{Error, ParamId, Region, SparseAdam};
+use wgpu::Buffer;
 
 /// Neighbouring rows of a parameter, and where something of them lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +57,8 @@ impl SparseAdam {
 
     /// The moments of a parameter on the GPU, window by window, in the order of its rows: f32
     /// `[rows, 2, dim]` for each window, `exp_avg` and then `exp_avg_sq` of each row, without padding; with
-    /// amsgrad `[rows, 3, dim]`, `max_exp_avg_sq` the third.
-    /// Windows are those of [`SparseAdam::regions`]. Where there are no moments yet, they are made
+    /// amsgrad `[rows, 3, dim]`, `max_exp_avg_sq` the third. Where rows have second moments
+    /// ([`SecondMoment::Row`](crate::SecondMoment::Row)) `[rows, 1, dim]`, `exp_avg` alone. Windows are those of [`SparseAdam::regions`]. Where there are no moments yet, they are made
     /// now, zero, at step 0.
     ///
     /// The buffers are the library's own, with usages `STORAGE`, `COPY_SRC` and `COPY_DST`. What is
@@ -68,6 +69,31 @@ impl SparseAdam {
     /// [`Error::UnknownParam`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
     pub fn moments(&mut self, param: ParamId) -> Result<Vec<RowWindow>, Error> {
         self.begin()?;
+        self.state_windows(param, |state| &state.windows)
+    }
+
+    /// What the rows of a parameter have of their own on the GPU, window by window as [`SparseAdam::moments`], made
+    /// as they are: u32 `[rows, fields]` for each window, of `exp_avg_sq`, `max_exp_avg_sq` (bits of f32), `row_counter`
+    /// and `prev_iter`, in this order, those that the options have ([`ParamState`](crate::ParamState),
+    /// [`RowState`](crate::RowState)). Empty where they have none.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`], [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    pub fn row_state(&mut self, param: ParamId) -> Result<Vec<RowWindow>, Error> {
+        self.begin()?;
+        let mut windows = self.state_windows(param, |state| &state.rows)?;
+        if self.tables[param.index].row_bytes.rows == 0 {
+            windows.clear();
+        }
+        Ok(windows)
+    }
+
+    /// Windows of a parameter's state, which is made where there is none.
+    fn state_windows(
+        &mut self,
+        param: ParamId,
+        which: fn(&State) -> &Vec<Buffer>,
+    ) -> Result<Vec<RowWindow>, Error> {
         let table = self.table(param)?;
         if table.state.is_none() {
             let made = State::new(&self.recorder.guard, table)?;
@@ -75,10 +101,9 @@ impl SparseAdam {
             self.tables[param.index].state = Some(made);
         }
         let mut windows = self.regions(param)?;
-        let state = self.tables[param.index].state.iter();
-        let moments = state.flat_map(|state| &state.windows);
-        for (window, moments) in windows.iter_mut().zip(moments) {
-            window.region = Region::from(moments);
+        let held = self.tables[param.index].state.iter().flat_map(which);
+        for (window, buffer) in windows.iter_mut().zip(held) {
+            window.region = Region::from(buffer);
         }
         Ok(windows)
     }

@@ -5,6 +5,7 @@ use super::stages::{Fragment, Override, Stage};
 use super::width::Width;
 use crate::rule::Rule;
 use crate::{Arithmetic, Form, Tuning};
+use std::borrow::Cow;
 
 /// A stage with what it is specialised for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,8 +53,9 @@ impl Kernel {
         Self { access, rule: Some(rule), ..Self::of(stage) }
     }
 
-    pub fn rows(rule: Rule) -> Self {
-        Self { rule: Some(rule), ..Self::of(Stage::Rows) }
+    /// Of a stage that reads what rows have of their own.
+    pub fn rows(stage: Stage, rule: Rule) -> Self {
+        Self { rule: Some(rule), ..Self::of(stage) }
     }
 
     /// The bindings of values.
@@ -87,16 +89,14 @@ impl Kernel {
     /// The complete WGSL.
     pub fn wgsl(self, tuning: &Tuning) -> String {
         let spec = self.stage.spec();
-        let of_rule = match self.stage {
-            Stage::Rows => Rule::row_wgsl,
-            _ => Rule::wgsl,
-        };
-        let rule = self.rule.map(of_rule).unwrap_or_default();
+        let of_rule = |wgsl: fn(Rule) -> String| self.rule.map(wgsl).unwrap_or_default();
         let texts = spec.fragments.iter().map(|&fragment| match fragment {
-            Fragment::Rule | Fragment::RowRule => &*rule,
-            fragment => self.text(fragment, tuning),
+            Fragment::Rule => of_rule(Rule::wgsl).into(),
+            Fragment::RowRule => of_rule(Rule::row_wgsl).into(),
+            Fragment::CatchUp => of_rule(Rule::catch_up_wgsl).into(),
+            fragment => Cow::from(self.text(fragment, tuning)),
         });
-        texts.chain([spec.wgsl]).collect()
+        texts.chain([spec.wgsl.into()]).collect()
     }
 
     fn text(self, fragment: Fragment, tuning: &Tuning) -> &'static str {
@@ -124,7 +124,7 @@ impl Kernel {
                 true => include_str!("../../shaders/shared/scalars.wgsl"),
                 false => include_str!("../../shaders/shared/no_scalars.wgsl"),
             },
-            Fragment::Rule | Fragment::RowRule => "",
+            Fragment::Rule | Fragment::RowRule | Fragment::CatchUp => "",
         }
     }
 }

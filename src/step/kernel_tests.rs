@@ -140,7 +140,7 @@ fn host_structs_lie_as_the_shaders_read_them() {
         }
     );
     assert_layout!(
-        Kernel::rows(row_rules()[0]),
+        Kernel::rows(Stage::Rows, row_rules()[0]),
         RowsConfig { keys, window_key, window_rows, unique, zero, numbers, squares, blocks, dim }
     );
 }
@@ -183,12 +183,12 @@ fn the_rows_of_a_rule_have_as_many_words_fields_and_numbers_as_the_shader_reads(
     let rules = row_rules();
     assert_eq!(rules.len(), 15);
     for rule in rules {
-        let (_, span) = members(Kernel::rows(rule), "RowRule");
+        let (_, span) = members(Kernel::rows(Stage::Rows, rule), "RowRule");
         assert_eq!(span as usize, size_of::<crate::rule::RowWords>());
         let (fields, numbers) = (rule.row_state().len() as u32, rule.row_numbers());
         assert!(numbers as usize <= ROW_NUMBERS);
-        assert_eq!(constant(Kernel::rows(rule), "ROW_FIELDS"), fields.max(1));
-        assert_eq!(constant(Kernel::rows(rule), "ROW_NUMBERS"), numbers);
+        assert_eq!(constant(Kernel::rows(Stage::Rows, rule), "ROW_FIELDS"), fields.max(1));
+        assert_eq!(constant(Kernel::rows(Stage::Rows, rule), "ROW_NUMBERS"), numbers);
         let update = Kernel::update(Stage::UpdateSerial, NO_ROWS, rule);
         assert_eq!(constant(update, "ROW_NUMBERS"), numbers);
         assert_eq!(constant(update, "FIELDS") as usize, rule.state().len());

@@ -140,6 +140,15 @@ pub struct RowsConfig {
     pub dim: u32,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct FlushConfig {
+    pub rows: u32,
+    pub dim: u32,
+    pub strip: u32,
+    pub zero: u32,
+}
+
 /// What a dispatch has at uniform binding 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Config {
@@ -151,6 +160,7 @@ pub enum Config {
     Partial(PartialConfig),
     Update(UpdateConfig),
     Rows(RowsConfig),
+    Flush(FlushConfig),
 }
 
 /// The largest of them.
@@ -166,6 +176,7 @@ pub const LARGEST: usize = {
         size_of::<UpdateConfig>(),
         size_of::<crate::rule::Words>(),
         size_of::<RowsConfig>(),
+        size_of::<FlushConfig>(),
         size_of::<crate::rule::RowWords>(),
     ];
     let (mut most, mut at) = (0, 0);

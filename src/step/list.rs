@@ -1,9 +1,12 @@
 //! Makes of a plan the dispatches of a step, in order, with symbolic bindings. Pure: no GPU, no buffer,
 //! no encoder.
 
+mod flush;
 mod ingest;
 mod sort;
 mod update;
+
+pub(crate) use flush::{Behind, flush};
 
 use super::budget::TURNS;
 use super::demand::{Demand, Segment, TableDemand};

@@ -5,7 +5,7 @@
 
 use super::bind::{BindGroups, Bindings};
 use super::demand::Demand;
-use super::list::{Bind, Dispatch, Second, list};
+use super::list::{Behind, Bind, Dispatch, Second, flush, list};
 use super::pipelines::Pipelines;
 use super::plan::plan;
 use super::scratch::{Scratch, ScratchBytes};
@@ -151,6 +151,24 @@ impl Recorder {
         };
         self.listed = Some(need);
         Ok(need)
+    }
+
+    /// Lists what brings rows of windows up to date, in the place of a step.
+    pub fn prepare_flush(&mut self, windows: impl Iterator<Item = Behind>) {
+        self.listed = None;
+        flush(windows, (self.shape, self.kit.tuning()), &mut self.list);
+    }
+
+    /// Records what is ready, which needs no inputs copied.
+    pub fn record_ready(&mut self, encoder: &mut CommandEncoder) {
+        if !self.ready.is_empty() {
+            let label = Some("sparse_adam::flush");
+            let descriptor = ComputePassDescriptor { label, timestamp_writes: None };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            self.ready.iter().for_each(|ready| ready.write(&mut pass));
+        }
+        // What is ready would hold the caller's buffers.
+        self.ready.clear();
     }
 
     /// Builds the pipelines of the prepared step.

@@ -22,6 +22,8 @@ pub enum Stage {
     Rows,
     UpdateSerial,
     UpdateParallel,
+    Flush,
+    FlushRows,
 }
 
 /// What a stage binds. Buffers of the caller's are always `ReadWrite`: an engine may hand out
@@ -52,6 +54,8 @@ pub enum Fragment {
     Rule,
     /// What the rule does to what rows have of their own.
     RowRule,
+    /// What the rule does to rows that are behind.
+    CatchUp,
     /// How refused entries are counted, by the tuning's form.
     Counts,
     /// What the GPU knows of a step, where the rule reads it.
@@ -157,6 +161,8 @@ const LIST_HEADS: Fragment = shared!("list_heads");
 const FORMATS: Fragment = shared!("formats");
 const SUMS: Fragment = shared!("sums");
 const COUNTED: Fragment = shared!("counted");
+const ROW_STATE: Fragment = shared!("row_state");
+const FLUSH_CONFIG: Fragment = shared!("flush_config");
 const UPDATE_ROW: Fragment = shared!("update_row");
 const ENTRIES: Fragment = shared!("entries");
 const TAKE_ENTRY: Fragment = shared!("take_entry");
@@ -164,7 +170,8 @@ const STATUS: Fragment = shared!("status");
 
 use Bound::{Read, ReadWrite, Uniform};
 use Fragment::{
-    Arithmetic, Counts, Lane, Operations, PartialSum, RowRule, Rule, Scalars, Touch, Values,
+    Arithmetic, CatchUp, Counts, Lane, Operations, PartialSum, RowRule, Rule, Scalars, Touch,
+    Values,
 };
 use Override::{
     AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
@@ -180,7 +187,7 @@ const fn plain_spec(stage: Stage, label: &'static str, wgsl: &'static str) -> Sp
     Spec { stage, label, wgsl, fragments, bound, reads_values: false, overrides }
 }
 
-static STAGES: [Spec; 17] = [
+static STAGES: [Spec; 19] = [
     Spec {
         fragments: &[GRID, ENTRIES, STATUS, Counts, TAKE_ENTRY],
         bound: INGEST,
@@ -300,7 +307,9 @@ static STAGES: [Spec; 17] = [
         ..plain_spec(Stage::Partial, "sparse_adam::partial", file!("partial"))
     },
     Spec {
-        fragments: &[Lane, Operations, Arithmetic, GRID, RUNS, COUNTED, Scalars, RowRule],
+        fragments: &[
+            Lane, Operations, Arithmetic, GRID, RUNS, COUNTED, Scalars, RowRule, ROW_STATE,
+        ],
         bound: &[Uniform, Uniform, ReadWrite, ReadWrite],
         overrides: &[Workgroup],
         ..plain_spec(Stage::Rows, "sparse_adam::rows", file!("rows"))
@@ -328,6 +337,28 @@ static STAGES: [Spec; 17] = [
             "sparse_adam::update_parallel",
             file!("update_parallel"),
         )
+    },
+    Spec {
+        fragments: &[
+            Lane,
+            Operations,
+            Arithmetic,
+            GRID,
+            Scalars,
+            RowRule,
+            ROW_STATE,
+            FLUSH_CONFIG,
+            CatchUp,
+        ],
+        bound: &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Flush, "sparse_adam::flush", file!("flush"))
+    },
+    Spec {
+        fragments: &[Lane, Operations, Arithmetic, GRID, Scalars, RowRule, ROW_STATE, FLUSH_CONFIG],
+        bound: &[Uniform, Uniform, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::FlushRows, "sparse_adam::flush_rows", file!("flush_rows"))
     },
 ];
 

@@ -80,6 +80,7 @@ impl Uniforms {
             Config::Partial(config) => self.slot(guard, config),
             Config::Update(config) => self.slot(guard, config),
             Config::Rows(config) => self.slot(guard, config),
+            Config::Flush(config) => self.slot(guard, config),
         }
     }
 

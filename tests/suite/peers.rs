@@ -58,11 +58,7 @@ fn presets() -> Vec<(&'static str, &'static str, AdamOptions)> {
             "fbgemm_partial_rowwise_adam",
             rowwise.weight_decay(decoupled),
         ),
-        (
-            "fbgemm_adam_wd=0.05_per_row=True",
-            "fbgemm_adam",
-            by_row(fbgemm.weight_decay(decoupled)),
-        ),
+        ("fbgemm_adam_wd=0.05_per_row=True", "fbgemm_adam", by_row(fbgemm.weight_decay(decoupled))),
         ("hugectr_LazyGlobal_1", "hugectr_lazy_global", lazy_global),
         ("hugectr_LazyGlobal_8", "hugectr_lazy_global", lazy_global.grad_scale(1.0 / 8.0)),
         ("fbgemm_adam_wd=0.0_per_row=False", "fbgemm_adam", fbgemm),

@@ -2,7 +2,7 @@
 //! and calls of any order around steps.
 
 use sparse_adam::reference::{self, Gradient, Scalars as Known};
-use sparse_adam::{AdamOptions, Clip, Duplicates, IndexDtype, Scalars};
+use sparse_adam::{AdamOptions, BiasCorrection, Clip, Duplicates, IndexDtype, Scalars};
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Poisoned, Rng, gpus, variants};
@@ -24,7 +24,7 @@ fn step(pair: &mut Pair<'_>, table: usize, grad: &Gradient<f32>, known: Option<K
 }
 
 /// A rule of some kind.
-fn drawn(rng: &mut Rng, is: impl Fn(&AdamOptions) -> bool) -> AdamOptions {
+pub(super) fn drawn(rng: &mut Rng, is: impl Fn(&AdamOptions) -> bool) -> AdamOptions {
     loop {
         let options = rule(rng);
         if is(&options) {
@@ -93,7 +93,7 @@ fn calls_of_any_order_around_steps_change_nothing_else() {
         let buffer = gpu.upload("scalars", &[1f32, 1f32]);
         for _ in 0..60 {
             let table = rng.below(shapes.len());
-            match rng.below(8) {
+            match rng.below(9) {
                 0 => {
                     let factor = 0.5 + rng.fraction() as f32;
                     gpu.queue.write_buffer(&buffer, 4, &factor.to_le_bytes());
@@ -115,6 +115,12 @@ fn calls_of_any_order_around_steps_change_nothing_else() {
                 3 => {
                     let dict = pollster::block_on(pair.optimizer.state_dict()).unwrap();
                     pair.optimizer.load_state_dict(&dict).unwrap();
+                }
+                6 => {
+                    pair.gpu.submit(|encoder| pair.optimizer.flush(encoder)).unwrap();
+                    for (twin, options) in pair.twins.iter_mut().zip(&pair.options) {
+                        reference::flush_with_scalars(twin, known, options);
+                    }
                 }
                 4 => pair.optimizer.trim(),
                 5 => pair.optimizer.prepare().unwrap(),

@@ -13,6 +13,7 @@ pub(super) static ROWS: Rows = Rows {
     state,
     numbers,
     wgsl,
+    catch_up_wgsl: include_str!("../../../shaders/rules/adam_catch_up.wgsl"),
     words,
     twin,
     needs_squares: |variant| variant & ROW_SECOND != 0,
@@ -251,4 +252,35 @@ fn ordered(variant: Variant, found: &[(&str, f32)]) -> [f32; ROW_NUMBERS] {
         *number = found.iter().find(|(known, _)| *known == name).map_or(0.0, |(_, value)| *value);
     }
     numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_are_right_to_some_units_however_many_steps() {
+        for beta in [0.0, 0.5, 0.9, 0.999, 0.999_999] {
+            let options = AdamOptions::dgl().betas((beta, beta));
+            let words = words(ROW_BIAS, &options, 1);
+            let rule = Held::of(&words);
+            let all = (1..3000).chain([4095, 4096, 65_537, 1_000_003, MOST - 1, MOST]);
+            for n in all {
+                let expected = 1.0 - power(beta, n.into());
+                let found = f64::from(rule.one_minus_power(1, n));
+                assert!((found - expected).abs() <= 1.8e-7 * expected, "{beta}^{n}: {found:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_decay_leaves_is_right_to_some_units_however_many_steps() {
+        for decay in [1e-7f32, 1e-5, 3e-3, 0.3] {
+            for n in (0..3000).chain([4095, 4096, 65_537, 1_000_003, MOST - 1, MOST]) {
+                let expected = power(1.0 - f64::from(decay), n.into());
+                let found = f64::from(kept(decay, n));
+                assert!((found - expected).abs() <= 1e-6, "{decay}, {n}: {found:e}");
+            }
+        }
+    }
 }

@@ -86,6 +86,7 @@ fn words_of(config: &Config) -> Vec<u32> {
         Config::Partial(config) => bytemuck::bytes_of(config),
         Config::Update(config) => bytemuck::bytes_of(config),
         Config::Rows(config) => bytemuck::bytes_of(config),
+        Config::Flush(config) => bytemuck::bytes_of(config),
     };
     bytemuck::pod_collect_to_vec(bytes)
 }

@@ -50,7 +50,10 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
     for variant in variants() {
         let rule = Rule { family: &ADAM, variant };
         if rule.row_numbers() > 0 {
-            kernels.push(Kernel::rows(rule));
+            kernels.push(Kernel::rows(Stage::Rows, rule));
+        }
+        if rule.behind(0).is_some() {
+            kernels.extend([Stage::Flush, Stage::FlushRows].map(|stage| Kernel::rows(stage, rule)));
         }
         for width in [Width::Scalar, Width::Vec4] {
             let access = RowAccess { width, ..crate::step::kernel::NO_ROWS };

@@ -92,7 +92,7 @@ impl List<'_> {
             ..Default::default()
         };
         let table = live.asked.table;
-        let kernel = Kernel::rows(rule);
+        let kernel = Kernel::rows(Stage::Rows, rule);
         let fixed = [Bind::RowState { table, window }, Bind::Sorted];
         let scalars = kernel.reads_scalars().then_some(Bind::Scalars);
         let uniforms = (Config::Rows(config), Some(Second::RowRule { table }));

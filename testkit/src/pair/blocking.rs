@@ -69,6 +69,14 @@ impl<'a> Pair<'a> {
         self.try_step(grads).expect(TAKEN);
     }
 
+    /// As [`Pair::try_step_table`].
+    ///
+    /// # Panics
+    /// Where the optimizer refuses.
+    pub fn step_table(&mut self, table: usize, grad: &Gradient<f32>) {
+        self.try_step_table(table, grad).expect("the optimizer takes it");
+    }
+
     /// One step of one table by `grad`, which its twin knows as `same`.
     ///
     /// # Panics

@@ -1,0 +1,64 @@
+//! Rows that are behind, brought up to date.
+
+use crate::step::list::Behind;
+use crate::step::shape::Window;
+use crate::table::Table;
+use crate::{Error, SparseAdam};
+use std::sync::Arc;
+use wgpu::CommandEncoder;
+
+impl SparseAdam {
+    /// Records what brings every row up to the steps that its parameter has counted, where the options have a
+    /// [`CatchUp`](crate::CatchUp): before rows are read that a step has not just named (an evaluation, a
+    /// checkpoint of the parameters, the end of a run). Nothing is recorded where no row is ever behind. It costs a pass over such
+    /// parameters and their state.
+    ///
+    /// With [`CatchUp::Decay`](crate::CatchUp::Decay) training goes on as if nothing had been made up for early, but for
+    /// rounding. With [`CatchUp::Momentum`](crate::CatchUp::Momentum) a row takes the steps that it is owed, that of its last
+    /// gradient among them, and the moments decay; what comes later is corrected by this step in the
+    /// place of the last one that named the row. No step is counted.
+    ///
+    /// # Errors
+    /// [`Error::InvalidBuffer`] of a parameter's buffer that the device can no longer use; [`Error::OutOfMemory`],
+    /// [`Error::DeviceLost`], [`Error::Refused`]. Nothing was recorded then.
+    pub fn flush(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
+        self.begin()?;
+        let guard = Arc::clone(&self.recorder.guard);
+        let behind = || self.tables.iter().filter(|table| table.is_behind());
+        if behind().next().is_none() {
+            return Ok(());
+        }
+        self.recorder.witness.check(&guard, behind().flat_map(Table::placed))?;
+        let numbered = (0..).zip(&self.tables).filter(|(_, table)| table.is_behind());
+        self.recorder.prepare_flush(numbered.flat_map(|(number, table)| windows(number, table)));
+        let (tables, groups) = (&self.tables, &self.groups);
+        self.recorder.make_ready(tables, |number| {
+            let table = &tables[number as usize];
+            let step = table.state.as_ref().map_or(0, |state| state.step);
+            let options = groups[table.group].options;
+            (table.rule, options, table.rule.behind(step).unwrap_or(step))
+        })?;
+        if let (Some(scalars), Some(held)) = (&self.scalars, &self.recorder.scalars) {
+            scalars.copy(encoder, held);
+        }
+        self.recorder.record_ready(encoder);
+        Ok(())
+    }
+}
+
+impl Table {
+    /// Whether any of its rows may be behind.
+    fn is_behind(&self) -> bool {
+        self.state.is_some() && self.rule.behind(0).is_some()
+    }
+}
+
+fn windows(number: u32, table: &Table) -> impl Iterator<Item = Behind> {
+    (0..).zip(&table.windows).map(move |(window, held)| Behind {
+        table: number,
+        window,
+        rows: Window { first_row: held.first_row, rows: held.rows },
+        geometry: table.geometry,
+        rule: table.rule,
+    })
+}
