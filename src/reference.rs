@@ -4,9 +4,14 @@
 //! round correctly and do not fuse, the GPU's bits equal its bits. [`step_f64`] is the plain
 //! formula in f64, the truth that both are measured against.
 
+mod norm;
+
+pub use norm::{Asked, clip_factor, grad_norm, grad_norm_f64, step_clipped};
+
 use crate::rule::adam::{ADAM, limited};
 use crate::rule::{Rule, Value, Words};
 use crate::{AdamOptions, CHUNK, Clip, Epsilon, Status, WeightDecay};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// One table with its state, in numbers of type `T`.
@@ -127,17 +132,8 @@ fn step_but(
     let rule = Rule::of(&ADAM, options, scalars.is_some());
     let words = rule.words(options, table.step);
     let scalars = scalars.unwrap_or_default();
-    let clipped;
-    let grad = match options.clip {
-        Clip::Entries(limit) => {
-            let limit = (limit / options.grad_scale) as f32;
-            let values = grad.values.iter().map(|&value| limited(value, limit)).collect();
-            clipped = Gradient { indices: grad.indices.clone(), values };
-            &clipped
-        }
-        _ => grad,
-    };
-    for (row, sum) in runs(&pairs, grad, table.rows(), table.dim) {
+    let grad = clipped(grad, options);
+    for (row, sum) in runs(&pairs, &grad, table.rows(), table.dim) {
         if !scalars.skip {
             update(table, row, &sum, (rule, &words, scalars));
         }
@@ -145,8 +141,15 @@ fn step_but(
     status
 }
 
+/// A gradient, its entries clipped where options ask for it.
+fn clipped<'a>(grad: &'a Gradient<f32>, options: &AdamOptions) -> Cow<'a, Gradient<f32>> {
+    let Clip::Entries(limit) = options.clip else { return Cow::Borrowed(grad) };
+    let limit = (limit / options.grad_scale) as f32;
+    let values = grad.values.iter().map(|&value| limited(value, limit)).collect();
+    Cow::Owned(Gradient { indices: grad.indices.clone(), values })
+}
+
 /// The rows that a gradient of a table names, and the sum of each.
-#[cfg(test)]
 pub(crate) fn sums(grad: &Gradient<f32>, rows: usize, dim: usize) -> Vec<(usize, Vec<f32>)> {
     let (mut pairs, _) = ingest(&grad.indices, rows, None);
     sort(&mut pairs);

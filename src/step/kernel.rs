@@ -1,10 +1,12 @@
 //! A stage with all that it is specialised for, its WGSL, and the numbers in it.
 
+mod norm;
+
 use super::access::{RowAccess, Values};
 use super::stages::{Fragment, Override, Stage};
 use super::width::Width;
 use crate::rule::Rule;
-use crate::{Arithmetic, Form, Tuning};
+use crate::{Arithmetic, Form, NormType, Tuning};
 
 /// A stage with what it is specialised for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +20,8 @@ pub struct Kernel {
     pub of_entries: bool,
     /// For the stages that update rows.
     pub rule: Option<Rule>,
+    /// For the stages that find a norm: of which type.
+    pub norm: Option<NormType>,
 }
 
 /// Of a kernel that reads no rows.
@@ -32,7 +36,7 @@ const NO_ROWS: RowAccess = RowAccess {
 impl Kernel {
     /// Of a stage that reads no rows.
     pub fn of(stage: Stage) -> Self {
-        Self { stage, access: NO_ROWS, plain: false, of_entries: true, rule: None }
+        Self { stage, access: NO_ROWS, plain: false, of_entries: true, rule: None, norm: None }
     }
 
     pub fn ingest(stage: Stage, plain: bool) -> Self {
@@ -52,6 +56,20 @@ impl Kernel {
         Self { access, rule: Some(rule), ..Self::of(stage) }
     }
 
+    /// `lanes` invocations share a row.
+    pub fn squares(stage: Stage, access: RowAccess, lanes: u32, norm: NormType) -> Self {
+        Self { access: RowAccess { lanes, ..access }, norm: Some(norm), ..Self::of(stage) }
+    }
+
+    /// As [`Kernel::squares`].
+    pub fn norm_sum(lanes: u32, norm: NormType) -> Self {
+        Self::squares(Stage::NormSum, NO_ROWS, lanes, norm)
+    }
+
+    pub fn norm_factor(norm: NormType) -> Self {
+        Self::squares(Stage::NormFactor, NO_ROWS, 1, norm)
+    }
+
     /// The bindings of values.
     pub fn value_bindings(self) -> usize {
         if self.stage.spec().reads_values { self.access.values.bindings() } else { 0 }
@@ -59,7 +77,9 @@ impl Kernel {
 
     /// Whether it binds scalars that the GPU knows.
     pub fn reads_scalars(self) -> bool {
-        self.rule.is_some_and(Rule::reads_scalars)
+        let fragments = self.stage.spec().fragments;
+        let has = || fragments.iter().any(|held| matches!(held, Fragment::Scalars));
+        self.rule.map_or_else(has, Rule::reads_scalars)
     }
 
     /// The stage's overrides. The parallel sorts' sizes are fixed in their files.
@@ -116,6 +136,10 @@ impl Kernel {
                 true => include_str!("../../shaders/shared/scalars.wgsl"),
                 false => include_str!("../../shaders/shared/no_scalars.wgsl"),
             },
+            Fragment::Blocks => blocks(self.access.width),
+            Fragment::Norm => self.norm.map_or("", norm::measured),
+            Fragment::AddTotal => self.norm.map_or("", |norm| norm::added(norm, tuning.form)),
+            Fragment::TakeTotal => self.norm.map_or("", norm::taken),
             Fragment::Rule => "",
         }
     }
@@ -161,6 +185,14 @@ fn partial_sum(width: Width) -> &'static str {
         Width::Scalar => include_str!("../../shaders/shared/partial_scalar.wgsl"),
         Width::Vec4 => include_str!("../../shaders/shared/partial_vec4.wgsl"),
         Width::Vec8 => include_str!("../../shaders/shared/partial_vec8.wgsl"),
+    }
+}
+
+fn blocks(width: Width) -> &'static str {
+    match width {
+        Width::Scalar => include_str!("../../shaders/shared/blocks_scalar.wgsl"),
+        Width::Vec4 => include_str!("../../shaders/shared/blocks_vec4.wgsl"),
+        Width::Vec8 => include_str!("../../shaders/shared/blocks_vec8.wgsl"),
     }
 }
 

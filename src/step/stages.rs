@@ -19,6 +19,10 @@ pub enum Stage {
     Heads,
     Repeats,
     Partial,
+    SquaresSerial,
+    SquaresParallel,
+    NormSum,
+    NormFactor,
     UpdateSerial,
     UpdateParallel,
 }
@@ -51,8 +55,15 @@ pub enum Fragment {
     Rule,
     /// How refused entries are counted, by the tuning's form.
     Counts,
-    /// What the GPU knows of a step, where the rule reads it.
+    /// What the GPU knows of a step, where the rule reads it; without a rule, in any case.
     Scalars,
+    /// How blocks of a row are added up, by the width.
+    Blocks,
+    /// What is added up for a norm, by its type.
+    Norm,
+    /// How blocks are added up to a total, by the norm's type and the form; and how the total is taken.
+    AddTotal,
+    TakeTotal,
 }
 
 /// A number that a stage's pipeline is specialised by.
@@ -132,16 +143,19 @@ impl Stage {
 }
 
 macro_rules! file {
-    ($name:literal) => {
-        include_str!(concat!("../../shaders/", $name, ".wgsl"))
+    ($($name:literal),+) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $($name,)+ ".wgsl"))
     };
 }
 
 macro_rules! shared {
     ($name:literal) => {
-        Fragment::Text(include_str!(concat!("../../shaders/shared/", $name, ".wgsl")))
+        Fragment::Text(file!("shared/", $name))
     };
 }
+
+// Behind the macros that it is written with.
+mod norm;
 
 const GRID: Fragment = shared!("grid");
 const TILES: Fragment = shared!("tiles");
@@ -153,6 +167,7 @@ const HEADS: Fragment = shared!("heads");
 const LIST_HEADS: Fragment = shared!("list_heads");
 const FORMATS: Fragment = shared!("formats");
 const SUMS: Fragment = shared!("sums");
+const RUN_SUMS: Fragment = shared!("run_sums");
 const UPDATE_ROW: Fragment = shared!("update_row");
 const ENTRIES: Fragment = shared!("entries");
 const TAKE_ENTRY: Fragment = shared!("take_entry");
@@ -174,7 +189,7 @@ const fn plain_spec(stage: Stage, label: &'static str, wgsl: &'static str) -> Sp
     Spec { stage, label, wgsl, fragments, bound, reads_values: false, overrides }
 }
 
-static STAGES: [Spec; 16] = [
+static STAGES: [Spec; 20] = [
     Spec {
         fragments: &[GRID, ENTRIES, STATUS, Counts, TAKE_ENTRY],
         bound: INGEST,
@@ -293,10 +308,14 @@ static STAGES: [Spec; 16] = [
         overrides: &[Workgroup, Lanes, Weighted, Limited, OfEntries, AtOnce, Interleave],
         ..plain_spec(Stage::Partial, "sparse_adam::partial", file!("partial"))
     },
+    norm::SQUARES_SERIAL,
+    norm::SQUARES_PARALLEL,
+    norm::NORM_SUM,
+    norm::NORM_FACTOR,
     Spec {
         fragments: &[
             Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS,
-            SUMS, HEADS, Scalars, Rule, UPDATE_ROW, Touch,
+            SUMS, RUN_SUMS, HEADS, Scalars, Rule, UPDATE_ROW, Touch,
         ],
         bound: UPDATE,
         reads_values: true,
@@ -306,7 +325,7 @@ static STAGES: [Spec; 16] = [
     Spec {
         fragments: &[
             Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, SLICES, RUNS, SUMS,
-            HEADS, Scalars, Rule, UPDATE_ROW,
+            RUN_SUMS, HEADS, Scalars, Rule, UPDATE_ROW,
         ],
         bound: UPDATE,
         reads_values: true,

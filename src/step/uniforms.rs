@@ -79,6 +79,9 @@ impl Uniforms {
             Config::Keys(config) => self.slot(guard, config),
             Config::Partial(config) => self.slot(guard, config),
             Config::Update(config) => self.slot(guard, config),
+            Config::Squares(config) => self.slot(guard, config),
+            Config::NormSum(config) => self.slot(guard, config),
+            Config::NormFactor(config) => self.slot(guard, config),
         }
     }
 

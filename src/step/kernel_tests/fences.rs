@@ -2,7 +2,7 @@
 //! fence of `shaders/shared/exact.wgsl`, where no compiler can tell what it is.
 
 use super::modules::{computes, kernels, opened, parsed, specialised, specialised_from};
-use crate::Arithmetic;
+use crate::{Arithmetic, NormType};
 use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{
     BinaryOperator, Block, Expression, Function, Handle, MathFunction, Module, ScalarKind,
@@ -179,11 +179,12 @@ pub fn judge(faults: fn(&Module, &ModuleInfo) -> Vec<String>) {
         let may = tuning.arithmetic == Arithmetic::Fast && computes(kernel);
         let which = (kernel.stage, kernel.access);
         assert_eq!(!found.is_empty(), may, "{which:?}: {found:?}");
-        let updates = kernel.rule.is_some() && kernel.access.lanes == 1;
-        if !updates || tuning.arithmetic == Arithmetic::Fast {
+        let measures = kernel.norm == Some(NormType::Two) && computes(kernel);
+        let opens = (kernel.rule.is_some() || measures) && kernel.access.lanes == 1;
+        if !opens || tuning.arithmetic == Arithmetic::Fast {
             continue;
         }
-        for (function, open) in opened(&kernel.wgsl(&tuning)) {
+        for (function, open) in opened(kernel, &kernel.wgsl(&tuning)) {
             let (module, info) = specialised_from(parsed(&open), kernel, &tuning);
             assert!(!faults(&module, &info).is_empty(), "{which:?} with {function} open");
             left_open += 1;

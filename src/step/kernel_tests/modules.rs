@@ -7,7 +7,7 @@ use crate::step::kernel::Kernel;
 use crate::step::plan::tests::ADAM_RULE;
 use crate::step::stages::{Fragment, Stage};
 use crate::step::width::Width;
-use crate::{Arithmetic, Tuning};
+use crate::{Arithmetic, NormType, Tuning};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 
@@ -26,6 +26,14 @@ const SIMPLE: [Stage; 12] = [
     Stage::Repeats,
 ];
 
+/// Each form, and each type of norm.
+const SQUARES: [(Stage, NormType); 4] = [
+    (Stage::SquaresSerial, NormType::Two),
+    (Stage::SquaresParallel, NormType::Two),
+    (Stage::SquaresSerial, NormType::Infinity),
+    (Stage::SquaresParallel, NormType::One),
+];
+
 /// Every kernel that any table could need, with both tunings' overrides and in both arithmetics.
 pub fn kernels() -> Vec<(Kernel, Tuning)> {
     let mut kernels = SIMPLE.map(Kernel::of).to_vec();
@@ -38,6 +46,9 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
                 kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE));
                 kernels.push(Kernel::partial(access, true));
                 kernels.push(Kernel::partial(access, false));
+                for (stage, norm) in SQUARES {
+                    kernels.push(Kernel::squares(stage, access, lanes, norm));
+                }
             }
         }
     }
@@ -48,6 +59,10 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
             let access = RowAccess { width, ..crate::step::kernel::NO_ROWS };
             kernels.push(Kernel::update(Stage::UpdateParallel, access, rule));
         }
+    }
+    for norm in [NormType::One, NormType::Two, NormType::Infinity] {
+        kernels.extend([1, 32].map(|lanes| Kernel::norm_sum(lanes, norm)));
+        kernels.push(Kernel::norm_factor(norm));
     }
     for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallParallel] {
         kernels.push(Kernel::ingest(stage, true));
@@ -118,12 +133,21 @@ pub fn specialised_from(module: Module, kernel: Kernel, tuning: &Tuning) -> (Mod
 const OPERATIONS: [&str; 7] =
     ["add", "subtract", "multiply", "offset", "scale", "quotient_of", "root_of"];
 
-/// A kernel's exact WGSL with each of [`OPERATIONS`] left to the compiler in turn.
-pub fn opened(source: &str) -> impl Iterator<Item = (&'static str, String)> {
-    OPERATIONS.into_iter().map(|function| (function, left_open(source.into(), function)))
+/// Those that a kernel calls.
+fn operations(kernel: Kernel) -> &'static [&'static str] {
+    match kernel.stage {
+        Stage::SquaresSerial | Stage::SquaresParallel => &["add", "multiply", "scale", "joined"],
+        Stage::NormFactor => &["offset", "scale", "quotient_of", "root_of"],
+        _ => &OPERATIONS,
+    }
 }
 
-/// A kernel's exact WGSL with one of [`OPERATIONS`], where it has it, left to the compiler.
+/// A kernel's exact WGSL with each of [`operations`] left to the compiler in turn.
+pub fn opened(kernel: Kernel, source: &str) -> impl Iterator<Item = (&'static str, String)> {
+    operations(kernel).iter().map(|function| (*function, left_open(source.into(), function)))
+}
+
+/// A kernel's exact WGSL with one of [`operations`], where it has it, left to the compiler.
 pub fn left_open(mut source: String, function: &str) -> String {
     let Some(start) = source.find(&format!("\nfn {function}(")) else { return source };
     let body = start + source[start..].find('{').unwrap() + 1;

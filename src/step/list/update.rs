@@ -12,9 +12,19 @@ impl Live<'_> {
     }
 
     /// Where the values are, for workgroups that take `slice` columns.
-    fn value_layout(self, slice: u32) -> ValueLayout {
+    pub(super) fn value_layout(self, slice: u32) -> ValueLayout {
         let (columns, terms) = (self.columns(), self.at.terms);
         ValueLayout { columns, rows_per_window: self.at.rows_per_value_window, terms, slice }
+    }
+
+    /// Where the sums of each level of partial lie.
+    pub(super) fn sums(self) -> [u32; 4] {
+        let mut sums = [0; 4];
+        for (level, planned) in self.at.levels.iter().enumerate() {
+            // Four levels do for all entries that a step may have.
+            sums[level] = planned.sums;
+        }
+        sums
     }
 }
 
@@ -40,11 +50,7 @@ impl List<'_> {
     }
 
     pub(super) fn update(&mut self, live: Live<'_>) {
-        let mut sums = [0; 4];
-        for (level, planned) in live.at.levels.iter().enumerate() {
-            // Four levels do for all entries that a step may have.
-            sums[level] = planned.sums;
-        }
+        let sums = live.sums();
         let table = live.asked.table;
         let kernel =
             Kernel::update(Stage::update(self.tuning.form), live.at.access, live.asked.rule);
@@ -66,7 +72,8 @@ impl List<'_> {
             let fixed =
                 [Bind::Param { table, window }, Bind::State { table, window }, Bind::Sorted];
             let uniforms = (Config::Update(config), Some(Second::Rule { table }));
-            let scalars = kernel.reads_scalars().then_some(Bind::Scalars);
+            let known = if self.norm.is_some() { Bind::Clipped } else { Bind::Scalars };
+            let scalars = kernel.reads_scalars().then_some(known);
             let bound = fixed.into_iter().chain(live.values()).chain(scalars);
             self.dispatch_with(kernel, uniforms, bound, live.at.update);
         }
