@@ -61,7 +61,7 @@ pub use grad::SparseGrad;
 pub use hooks::HookId;
 pub use ids::{GroupId, ParamId};
 pub use kit::Kit;
-pub use optimizer::{Resources, RowWindow, Scalars, SparseAdam};
+pub use optimizer::{ClipGradNorm, NormType, Resources, RowWindow, Scalars, SparseAdam};
 pub use options::{
     AdamOptions, BiasCorrection, CatchUp, Clip, Epsilon, ParamGroup, Reduction, SecondMoment,
     WeightDecay,

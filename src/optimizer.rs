@@ -5,6 +5,7 @@ mod gradients;
 mod groups;
 mod hooking;
 mod inspect;
+pub(crate) mod norm;
 mod placing;
 mod recording;
 mod resources;
@@ -168,7 +169,7 @@ impl SparseAdam {
         let mut added: Vec<Table> = Vec::with_capacity(params.len());
         for param in params {
             let on = (self.recorder.shape, self.recorder.family);
-            let table = Table::new(&guard, on, param, (options, self.scalars.is_some(), group))?;
+            let table = Table::new(&guard, on, param, (options, self.reads_scalars(), group))?;
             for other in self.tables.iter().chain(&added) {
                 if other.name == table.name {
                     return Err(Error::DuplicateName { name: table.name });
@@ -320,5 +321,6 @@ impl SparseAdam {
 }
 
 pub use inspect::RowWindow;
+pub use norm::{ClipGradNorm, NormType};
 pub use resources::Resources;
 pub use scalars::Scalars;

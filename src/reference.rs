@@ -5,16 +5,19 @@
 //! formula in f64, the truth that both are measured against.
 
 mod double;
+mod norm;
 mod rows;
 mod table;
 
 pub use double::step_f64;
+pub use norm::{Asked, clip_factor, grad_norm, grad_norm_f64, step_clipped};
 pub use rows::{flush, flush_with_scalars};
 pub use table::Table;
 
 use crate::rule::adam::{ADAM, limited};
 use crate::rule::{RowWords, Rule, Value, Words};
 use crate::{AdamOptions, CHUNK, Clip, Status};
+use std::borrow::Cow;
 
 /// A sparse gradient: `indices` `[nnz]` and `values` `[nnz, dim]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -94,17 +97,8 @@ fn step_but(
         row_words: rule.row_words(options, table.step),
         scalars: scalars.unwrap_or_default(),
     };
-    let clipped;
-    let grad = match options.clip {
-        Clip::Entries(limit) => {
-            let limit = (limit / options.grad_scale) as f32;
-            let values = grad.values.iter().map(|&value| limited(value, limit)).collect();
-            clipped = Gradient { indices: grad.indices.clone(), values };
-            &clipped
-        }
-        _ => grad,
-    };
-    for run in runs(&pairs, grad, table.rows(), table.dim) {
+    let grad = clipped(grad, options);
+    for run in runs(&pairs, &grad, table.rows(), table.dim) {
         if !by.scalars.skip {
             update(table, &run, &by);
         }
@@ -125,6 +119,14 @@ struct Run {
     row: usize,
     sum: Vec<f32>,
     entries: u32,
+}
+
+/// A gradient, its entries clipped where options ask for it.
+fn clipped<'a>(grad: &'a Gradient<f32>, options: &AdamOptions) -> Cow<'a, Gradient<f32>> {
+    let Clip::Entries(limit) = options.clip else { return Cow::Borrowed(grad) };
+    let limit = (limit / options.grad_scale) as f32;
+    let values = grad.values.iter().map(|&value| limited(value, limit)).collect();
+    Cow::Owned(Gradient { indices: grad.indices.clone(), values })
 }
 
 /// The rows that a gradient of a table names, and the sum of each.

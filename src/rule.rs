@@ -70,6 +70,8 @@ pub(crate) struct Rows {
     pub twin: fn(Variant, &RowWords, RowValue<'_>) -> [f32; ROW_NUMBERS],
     /// Whether it asks for the mean of a row's squared gradients, and the gradient of a value.
     pub needs_squares: fn(Variant) -> bool,
+    /// Declares `struct Rule` and `fn gradient_of(sum: Lane, p: Lane, entries: u32) -> Lane`, which squares are of.
+    pub gradient_wgsl: fn(Variant) -> String,
     pub gradient: fn(Variant, &Words, &Value<'_>) -> f32,
     /// Whether rows may be behind, and [`Rows::words`] of which step bring them up to that many counted ones.
     pub behind: fn(Variant, u64) -> Option<u64>,
@@ -155,6 +157,10 @@ impl Rule {
     /// Whether it asks for the mean of a row's squared gradients.
     pub fn needs_squares(self) -> bool {
         self.family.rows.is_some_and(|rows| (rows.needs_squares)(self.variant))
+    }
+
+    pub fn gradient_wgsl(self) -> String {
+        self.family.rows.map_or_else(String::new, |rows| (rows.gradient_wgsl)(self.variant))
     }
 
     /// The gradient of a value, as the rule takes it.

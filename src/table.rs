@@ -75,6 +75,8 @@ pub(crate) struct Table {
     pub rule: Rule,
     /// The bits of what its entries are clipped to, where they are.
     pub limit: Option<u32>,
+    /// The bits of what a row's sum is multiplied by.
+    pub grad_scale: u32,
     pub row_bytes: RowBytes,
     /// Whether the caller keeps its rows in several regions.
     pub in_parts: bool,
@@ -112,6 +114,7 @@ impl Table {
             geometry,
             rule,
             limit: limit_of(options),
+            grad_scale: (options.grad_scale as f32).to_bits(),
             row_bytes,
             in_parts,
             windows,
@@ -128,6 +131,7 @@ impl Table {
     pub fn follow(&mut self, options: &AdamOptions, scalars: bool) {
         self.rule = Rule::of(self.rule.family, options, scalars);
         self.limit = limit_of(options);
+        self.grad_scale = (options.grad_scale as f32).to_bits();
     }
 
     /// Its windows if it lay in `region`.

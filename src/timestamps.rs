@@ -5,7 +5,7 @@ use crate::guard::Guard;
 use wgpu::{CommandEncoderDescriptor, ComputePassDescriptor, Features, QueryType};
 
 /// The parts of a step that [`Timestamps`] tells apart, in their order: entries become sorted
-/// pairs (`ingest`, `sort`), long runs are summed (`partial`), rows are updated (`update`). A small
+/// pairs (`ingest`, `sort`), long runs are summed and a norm is found (`partial`), rows are updated (`update`). A small
 /// step is sorted in `ingest`. Copies of accumulated gradients and of counts are in none.
 pub const TIMED_STAGES: &[&str] = &["ingest", "sort", "partial", "update"];
 

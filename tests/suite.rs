@@ -16,6 +16,7 @@ mod suite {
     mod laws;
     mod limits;
     mod links;
+    mod norms;
     mod not_finite;
     mod orders;
     mod peers;

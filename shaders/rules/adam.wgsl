@@ -4,23 +4,8 @@
 // Constants declared before this, each a bool: SCALED, CLIPPED, L2, KEPT, DECOUPLED, AMSGRAD, MEAN, ROW_BIAS, ROW_SECOND,
 // CATCH_UP, MOMENTUM, CORRECTED, DEVICE. All are false for torch's SparseAdam. With DEVICE, the fragment `scalars` has
 // what the GPU knows of the step. ROW_NUMBERS of a row are shared by its columns; AT_* tells which is which.
-
-struct Rule {
-    /// lr * sqrt(1 - beta2^t) / (1 - beta1^t), rounded once from f64.
-    step_size: f32,
-    /// 1 - beta1 and 1 - beta2, rounded once from f64.
-    one_minus_beta1: f32,
-    one_minus_beta2: f32,
-    /// Where epsilon belongs to the corrected root, times sqrt(1 - beta2^t).
-    eps: f32,
-    /// 1: the gradient is negated.
-    maximize: u32,
-    grad_scale: f32,
-    /// The gradient's values are brought into [-clip, clip].
-    clip: f32,
-    /// L2: the decay. KEPT: what is left of the parameter; with DECOUPLED and DEVICE, what is taken off.
-    decay: f32,
-}
+//
+// `adam_gradient.wgsl` comes before it.
 
 /// Fields of the state, in their order.
 const FIELDS: u32 = select(select(2u, 3u, AMSGRAD), 1u, ROW_SECOND);
@@ -30,8 +15,8 @@ const MAX_EXP_AVG_SQ: u32 = 2u;
 
 /// What the columns of a row share: each is there where the rule has it.
 struct Shared {
-    /// MEAN: how many entries the sum is of.
-    entries: f32,
+    /// How many entries the sum is of, where the rule asks.
+    entries: u32,
     /// ROW_BIAS: in place of the rule's.
     step_size: f32,
     /// ROW_BIAS and MOMENTUM: in place of the rule's.
@@ -39,7 +24,7 @@ struct Shared {
     /// ROW_SECOND: the root of the row's second moment, plus epsilon.
     denominator: f32,
     /// CATCH_UP: what is left of the parameter.
-    kept: f32,
+    remaining: f32,
     /// MOMENTUM: the step size of all steps that were missed, and what they left of the moments.
     missed: f32,
     kept1: f32,
@@ -48,9 +33,7 @@ struct Shared {
 
 fn shared_of(head: u32, entries: u32) -> Shared {
     var of_row: Shared;
-    if (MEAN) {
-        of_row.entries = float_of(entries);
-    }
+    of_row.entries = entries;
     if (ROW_BIAS) {
         of_row.step_size = row_number(head, AT_STEP_SIZE);
     }
@@ -61,7 +44,7 @@ fn shared_of(head: u32, entries: u32) -> Shared {
         of_row.denominator = row_number(head, AT_DENOMINATOR);
     }
     if (CATCH_UP) {
-        of_row.kept = row_number(head, AT_KEPT);
+        of_row.remaining = row_number(head, AT_KEPT);
     }
     if (MOMENTUM) {
         of_row.missed = row_number(head, AT_MISSED);
@@ -71,34 +54,10 @@ fn shared_of(head: u32, entries: u32) -> Shared {
     return of_row;
 }
 
-// The gradient as the rule takes it, of the sum of a row's entries.
-fn gradient_of(sum: Lane, p: Lane, row: Shared) -> Lane {
-    var grad = sum;
-    if (MEAN) {
-        grad = quotient(grad, splat(row.entries));
-    }
-    if (SCALED) {
-        grad = scale(grad, rule.grad_scale);
-    }
-    if (DEVICE) {
-        grad = scale(grad, device_grad_scale());
-    }
-    if (rule.maximize == 1u) {
-        grad = negate(grad);
-    }
-    if (CLIPPED) {
-        grad = limited(grad, rule.clip);
-    }
-    if (L2) {
-        grad = add(grad, scale(p, rule.decay));
-    }
-    return grad;
-}
-
 // What decay leaves of the parameter.
 fn kept_of(p: Lane, row: Shared) -> Lane {
     if (CATCH_UP) {
-        return scale(p, row.kept);
+        return scale(p, row.remaining);
     }
     if (!KEPT) {
         return p;
@@ -142,7 +101,7 @@ fn update_lane(row: u32, column: u32, sum: Lane, of_row: Shared) {
     }
     let p = load_param(row, column);
     var m = load_state(row, EXP_AVG, column);
-    let grad = gradient_of(sum, p, of_row);
+    let grad = gradient_of(sum, p, of_row.entries);
     if (MOMENTUM) {
         var v = load_state(row, EXP_AVG_SQ, column);
         store_param(row, column, subtract(p, step_of(m, v, of_row)));

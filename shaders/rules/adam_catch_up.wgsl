@@ -7,7 +7,7 @@ const EXP_AVG_SQ: u32 = 1u;
 
 /// What the steps that a row missed come to; as `Shared` of `adam.wgsl`.
 struct Behind {
-    kept: f32,
+    remaining: f32,
     eps: f32,
     missed: f32,
     kept1: f32,
@@ -17,7 +17,7 @@ struct Behind {
 fn behind_since(last: u32) -> Behind {
     var behind: Behind;
     if (CATCH_UP) {
-        behind.kept = kept_since(last);
+        behind.remaining = kept_since(last);
     }
     if (MOMENTUM) {
         var numbers: Numbers;
@@ -32,7 +32,7 @@ fn behind_since(last: u32) -> Behind {
 fn catch_up_value(row: u32, column: u32, behind: Behind) {
     let at = row * config.dim + column;
     if (CATCH_UP) {
-        param[at] = multiply(param[at], behind.kept);
+        param[at] = multiply(param[at], behind.remaining);
     }
     if (MOMENTUM) {
         let first = (row * FIELDS + EXP_AVG) * config.dim + column;

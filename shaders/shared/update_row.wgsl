@@ -1,7 +1,7 @@
 // Where a rule's numbers come from, and the sums that it is applied to.
 //
 // A stage that uses this declares `config: UpdateConfig`, `param`, `state`, `scratch` and `LANES`, and
-// has the fragments `runs`, `slices`, `sums`, `heads` and a rule. The rule declares `Rule`, its words;
+// has the fragments `runs`, `slices`, `sums`, `run_sums`, `heads` and a rule. The rule declares `Rule`, its words;
 // FIELDS; MEAN; ROW_NUMBERS; `Shared`, what the columns of a row have in common, and `shared_of(head, entries)`, which
 // reads it; and `update_lane(row, column, sum, of_row)`, which loads, computes and stores one lane of a
 // row of the window.
@@ -61,55 +61,6 @@ fn store_state(row: u32, field: u32, column: u32, lane: Lane) {
 // One of the numbers that the columns of the row of the run at `head` share.
 fn row_number(head: u32, number: u32) -> f32 {
     return bitcast<f32>(scratch[config.numbers + (head - config.keys.first) * ROW_NUMBERS + number]);
-}
-
-// Entries of the run at `head`, which has CHUNK or more.
-fn run_length(head: u32, key: u32) -> u32 {
-    var length = CHUNK;
-    var step = 1u << 29u;
-    for (; step > 0u; step >>= 1u) {
-        let last = head + length + step - 1u;
-        if (last < config.keys.end && key_at(last) == key) {
-            length += step;
-        }
-    }
-    return length;
-}
-
-// Adds the chunks of a run after its first, which no stage summed before.
-fn add_chunks(first_chunk: Lane, head: u32, key: u32, column: u32) -> Lane {
-    var sum = first_chunk;
-    var start = head + CHUNK;
-    for (var chunk = 1u; chunk < CHUNK; chunk++) {
-        if (start >= config.keys.end || key_at(start) != key) {
-            break;
-        }
-        let entries = items_in_run(start, 1u, config.keys.end, key);
-        let first = term_at(start, config.values);
-        sum = add(sum, sum_terms(first, start, entries, column, config.values));
-        start += CHUNK;
-    }
-    return sum;
-}
-
-// Adds the chunks of a run after its first: of each level, those of the level's first group.
-fn add_partials(first_chunk: Lane, head: u32, key: u32, column: u32) -> Lane {
-    var sum = first_chunk;
-    var stride = CHUNK;
-    let width = config.values.columns * LANE_WIDTH;
-    for (var level = 0u; level < config.levels; level++) {
-        let items = items_in_run(head, stride, config.keys.end, key);
-        let slot = (head - config.keys.first) / stride;
-        let at = config.sums[level] + slot * width + column * LANE_WIDTH;
-        for (var i = 1u; i < items; i++) {
-            sum = add(sum, load_partial(at + i * width));
-        }
-        if (items < CHUNK) {
-            break;
-        }
-        stride *= CHUNK;
-    }
-    return sum;
 }
 
 // Updates a slice of the row of the run at `head`, which has `entries` entries, at most CHUNK.

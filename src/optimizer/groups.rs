@@ -40,8 +40,9 @@ impl SparseAdam {
 
     /// Gives every table the rule that its group's options ask for.
     pub(crate) fn follow_groups(&mut self) {
+        let scalars = self.reads_scalars();
         for table in &mut self.tables {
-            table.follow(&self.groups[table.group].options, self.scalars.is_some());
+            table.follow(&self.groups[table.group].options, scalars);
         }
     }
 

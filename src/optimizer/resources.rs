@@ -15,7 +15,7 @@ pub struct Resources {
     pub state_bytes: u64,
     /// Bytes of scratch, which grows in powers of two to what the largest step needs: `16` per
     /// entry, `4 * dim / 63` more an entry for long runs, `8` more where there are weights, `4`
-    /// more on CPU adapters,
+    /// more on CPU adapters, `4 * ceil(dim / 16)` more where gradients are clipped by their norm,
     /// the sort's histogram, and the value rows of accumulated gradients.
     pub scratch_bytes: u64,
     /// Bytes of the current chunk of uniforms.

@@ -5,6 +5,7 @@
 //! later that it had no memory. What was recorded since then was refused by the device, with all
 //! else that is in the same command buffers, so the host's state goes back to before it.
 
+use super::norm::Norm;
 use super::scalars;
 use crate::before::Before;
 use crate::step::record::Recorder;
@@ -68,8 +69,10 @@ impl SparseAdam {
         if let Ok(recorder) = Recorder::new(Arc::clone(&guard), kit, family) {
             // What was asked of it stays, in a buffer of its own.
             let held = self.scalars.as_ref().and_then(|_| scalars::buffer(&guard).ok());
+            let asked = self.recorder.norm.as_ref().map(|norm| norm.asked);
             self.recorder = recorder;
             self.recorder.scalars = held;
+            self.recorder.norm = asked.and_then(|asked| Norm::new(&guard, asked).ok());
         }
         for table in &mut self.tables {
             table.extras = Extras::default();

@@ -28,7 +28,7 @@ pub fn step_f64(table: &mut Table<f64>, grad: &Gradient<f64>, options: &AdamOpti
 }
 
 /// What an entry adds to its row's sum.
-fn entry(value: f64, options: &AdamOptions) -> f64 {
+pub(super) fn entry(value: f64, options: &AdamOptions) -> f64 {
     let scaled = value * options.grad_scale;
     match options.clip {
         Clip::Entries(limit) => scaled.clamp(-limit, limit),

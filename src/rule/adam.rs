@@ -103,7 +103,11 @@ fn constants(variant: Variant) -> String {
 }
 
 fn wgsl(variant: Variant) -> String {
-    constants(variant) + include_str!("../../shaders/rules/adam.wgsl")
+    gradient_wgsl(variant) + include_str!("../../shaders/rules/adam.wgsl")
+}
+
+fn gradient_wgsl(variant: Variant) -> String {
+    constants(variant) + include_str!("../../shaders/rules/adam_gradient.wgsl")
 }
 
 fn words(variant: Variant, options: &AdamOptions, step: u64) -> Words {

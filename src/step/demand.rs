@@ -1,9 +1,9 @@
 //! What a step is asked for each table, in the planner's words: made once a step, in one place.
 
 use super::shape::Window;
-use crate::IndexDtype;
 use crate::param::Geometry;
 use crate::rule::Rule;
+use crate::{IndexDtype, NormType};
 
 /// What a step is asked for: the tables that have entries, in order, with their segments and windows
 /// one table behind the other.
@@ -12,6 +12,15 @@ pub(crate) struct Demand {
     pub tables: Vec<TableDemand>,
     pub segments: Vec<Segment>,
     pub windows: Vec<Window>,
+    /// The norm that gradients are clipped by, where they are.
+    pub norm: Option<NormDemand>,
+}
+
+/// A norm of all gradients of a step, and the bits of what it is brought down to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NormDemand {
+    pub norm_type: NormType,
+    pub most: u32,
 }
 
 /// What a step is asked to do for one table.
@@ -33,6 +42,10 @@ pub(crate) struct TableDemand {
     pub rule: Rule,
     /// The bits of what its entries are clipped to, where they are.
     pub limit: Option<u32>,
+    /// The bits of what its group's options multiply a row's sum by.
+    pub grad_scale: u32,
+    /// Whether its gradient is to be measured, block by block.
+    pub squares: bool,
     /// Whether its entries have weights.
     pub weighted: bool,
     /// Whether its pairs come from one gradient and nothing looks at them before the sort.
@@ -81,6 +94,15 @@ impl Demand {
         self.tables.clear();
         self.segments.clear();
         self.windows.clear();
+        self.norm = None;
+    }
+
+    /// Has the gradients that it is asked for clipped by a norm.
+    pub fn clip_by(&mut self, norm: Option<NormDemand>) {
+        self.norm = norm;
+        for table in &mut self.tables {
+            table.squares = norm.is_some() || table.rule.needs_squares();
+        }
     }
 
     /// Each table with its segments and windows.

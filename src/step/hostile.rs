@@ -10,22 +10,25 @@ mod program;
 use self::beside::{Beside, CASES, bits};
 use self::floats::{Floats, Kernels};
 use self::machine::Buffers;
-use super::demand::{Demand, Segment, TableDemand, ValueOrigin};
+use super::demand::{Demand, NormDemand, Segment, TableDemand, ValueOrigin};
 use super::kernel::Kernel;
 use super::list::{Bind, Dispatch, list};
 use super::plan::tests::{DEVICE, step};
 use super::plan::{Plan, plan};
 use super::shape::{DeviceShape, Window};
 use super::width::Width::{Scalar, Vec4, Vec8};
+use crate::optimizer::norm;
 use crate::probe::Findings;
+use crate::reference::{self, Scalars};
 use crate::rule::adam::ADAM;
-use crate::{AdamOptions, Arithmetic, IndexDtype, Probe, Tuning};
+use crate::{AdamOptions, Arithmetic, IndexDtype, NormType, Probe, Tuning};
 use sparse_adam_testkit::{Rng, campaign};
 use std::path::Path;
 
 const EXACT: Floats = Floats::Of(Arithmetic::Exact);
 const FAST: Floats = Floats::Of(Arithmetic::Fast);
 const STEPS: usize = 3;
+const MOST_NORM: f32 = 100.0;
 
 /// Every step in full.
 const fn tuning() -> Tuning {
@@ -53,6 +56,8 @@ fn listed(u64_rows: bool) -> (Plan, Vec<Dispatch>) {
         });
         demand.windows.push(Window { first_row: 0, rows: case.rows });
     }
+    // The updates, which read no scalars, do not take it.
+    demand.clip_by(Some(NormDemand { norm_type: NormType::Two, most: MOST_NORM.to_bits() }));
     let device = DeviceShape { u64_rows, ..DEVICE };
     let plan = plan(&demand.tables, device, &tuning()).unwrap();
     let mut dispatches = Vec::new();
@@ -68,6 +73,8 @@ fn buffers(plan: &Plan, dispatches: &[Dispatch], beside: &[Beside]) -> Buffers {
         Bind::Pairs => vec![0; 2 * plan.pairs as usize],
         Bind::Sorted => vec![0; plan.sorted_words as usize],
         Bind::Histogram => vec![0; plan.sort.histogram_words as usize],
+        Bind::Norm => vec![0; norm::STATE_BYTES as usize / 4],
+        Bind::Scalars => bits(&[1.0, 1.0, 0.0, 0.0]),
         Bind::Status { .. } => vec![0; size_of::<crate::Status>() / 4],
         _ => Vec::new(),
     };
@@ -88,10 +95,19 @@ fn differing(kernels: &Kernels, floats: Floats, u64_rows: bool) -> [usize; CASES
     let mut buffers = buffers(&plan, &dispatches, &beside);
     let options = AdamOptions::default().lr(0.01).maximize(rng.below(2) == 1);
     for step in 1..=STEPS as u64 {
+        let mut grads = Vec::new();
         for (table, beside) in (0..).zip(&mut beside) {
-            beside.step(&mut rng, table, &options, &mut buffers);
+            grads.push(beside.step(&mut rng, table, &options, &mut buffers));
         }
         buffers.run((kernels, floats), &dispatches, |_| (ADAM.words)(0, &options, step));
+        if floats == EXACT {
+            let tables = beside.iter().zip(&grads);
+            let asked: Vec<_> = tables.map(|(of, grad)| (&of.twin, grad, &options)).collect();
+            let norm = reference::grad_norm(&asked, Scalars::default(), NormType::Two);
+            let factor = reference::clip_factor(norm, MOST_NORM.into());
+            let expected = bits(&[factor, 1.0, 0.0, norm]);
+            assert_eq!(buffers.of(Bind::Norm)[..4], expected, "factor and norm");
+        }
     }
     std::array::from_fn(|table| beside[table].differing(table as u32, &buffers))
 }

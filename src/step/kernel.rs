@@ -1,10 +1,12 @@
 //! A stage with all that it is specialised for, its WGSL, and the numbers in it.
 
+mod norm;
+
 use super::access::{RowAccess, Values};
 use super::stages::{Fragment, Override, Stage};
 use super::width::Width;
 use crate::rule::Rule;
-use crate::{Arithmetic, Form, Tuning};
+use crate::{Arithmetic, Form, NormType, Tuning};
 use std::borrow::Cow;
 
 /// A stage with what it is specialised for.
@@ -19,6 +21,8 @@ pub struct Kernel {
     pub of_entries: bool,
     /// For the stages that update rows.
     pub rule: Option<Rule>,
+    /// For the stages that find a norm: of which type.
+    pub norm: Option<NormType>,
 }
 
 /// Of a kernel that reads no rows.
@@ -33,7 +37,7 @@ const NO_ROWS: RowAccess = RowAccess {
 impl Kernel {
     /// Of a stage that reads no rows.
     pub fn of(stage: Stage) -> Self {
-        Self { stage, access: NO_ROWS, plain: false, of_entries: true, rule: None }
+        Self { stage, access: NO_ROWS, plain: false, of_entries: true, rule: None, norm: None }
     }
 
     pub fn ingest(stage: Stage, plain: bool) -> Self {
@@ -58,6 +62,25 @@ impl Kernel {
         Self { rule: Some(rule), ..Self::of(stage) }
     }
 
+    /// `lanes` invocations share a row.
+    pub fn squares(stage: Stage, access: RowAccess, lanes: u32, norm: NormType) -> Self {
+        Self { access: RowAccess { lanes, ..access }, norm: Some(norm), ..Self::of(stage) }
+    }
+
+    /// As [`Kernel::squares`], of the gradient as a rule takes it.
+    pub fn row_squares(stage: Stage, access: RowAccess, lanes: u32, rule: Rule) -> Self {
+        Self { access: RowAccess { lanes, ..access }, rule: Some(rule), ..Self::of(stage) }
+    }
+
+    /// As [`Kernel::squares`].
+    pub fn norm_sum(lanes: u32, norm: NormType) -> Self {
+        Self::squares(Stage::NormSum, NO_ROWS, lanes, norm)
+    }
+
+    pub fn norm_factor(norm: NormType) -> Self {
+        Self::squares(Stage::NormFactor, NO_ROWS, 1, norm)
+    }
+
     /// The bindings of values.
     pub fn value_bindings(self) -> usize {
         if self.stage.spec().reads_values { self.access.values.bindings() } else { 0 }
@@ -65,7 +88,9 @@ impl Kernel {
 
     /// Whether it binds scalars that the GPU knows.
     pub fn reads_scalars(self) -> bool {
-        self.rule.is_some_and(Rule::reads_scalars)
+        let fragments = self.stage.spec().fragments;
+        let has = || fragments.iter().any(|held| matches!(held, Fragment::Scalars));
+        self.rule.map_or_else(has, Rule::reads_scalars)
     }
 
     /// The stage's overrides. The parallel sorts' sizes are fixed in their files.
@@ -92,6 +117,7 @@ impl Kernel {
         let of_rule = |wgsl: fn(Rule) -> String| self.rule.map(wgsl).unwrap_or_default();
         let texts = spec.fragments.iter().map(|&fragment| match fragment {
             Fragment::Rule => of_rule(Rule::wgsl).into(),
+            Fragment::RuleGradient => of_rule(Rule::gradient_wgsl).into(),
             Fragment::RowRule => of_rule(Rule::row_wgsl).into(),
             Fragment::CatchUp => of_rule(Rule::catch_up_wgsl).into(),
             fragment => Cow::from(self.text(fragment, tuning)),
@@ -124,7 +150,11 @@ impl Kernel {
                 true => include_str!("../../shaders/shared/scalars.wgsl"),
                 false => include_str!("../../shaders/shared/no_scalars.wgsl"),
             },
-            Fragment::Rule | Fragment::RowRule | Fragment::CatchUp => "",
+            Fragment::Blocks => blocks(self.access.width),
+            Fragment::Norm => self.norm.map_or("", norm::measured),
+            Fragment::AddTotal => self.norm.map_or("", |norm| norm::added(norm, tuning.form)),
+            Fragment::TakeTotal => self.norm.map_or("", norm::taken),
+            Fragment::Rule | Fragment::RuleGradient | Fragment::RowRule | Fragment::CatchUp => "",
         }
     }
 }
@@ -169,6 +199,14 @@ fn partial_sum(width: Width) -> &'static str {
         Width::Scalar => include_str!("../../shaders/shared/partial_scalar.wgsl"),
         Width::Vec4 => include_str!("../../shaders/shared/partial_vec4.wgsl"),
         Width::Vec8 => include_str!("../../shaders/shared/partial_vec8.wgsl"),
+    }
+}
+
+fn blocks(width: Width) -> &'static str {
+    match width {
+        Width::Scalar => include_str!("../../shaders/shared/blocks_scalar.wgsl"),
+        Width::Vec4 => include_str!("../../shaders/shared/blocks_vec4.wgsl"),
+        Width::Vec8 => include_str!("../../shaders/shared/blocks_vec8.wgsl"),
     }
 }
 

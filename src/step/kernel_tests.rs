@@ -19,7 +19,9 @@ use crate::rule::adam::ADAM;
 use crate::step::layout;
 use crate::step::plan::tests::ADAM_RULE;
 use crate::step::stages::VALUE_WINDOWS;
-use crate::{AdamOptions, BiasCorrection, CHUNK, CatchUp, SecondMoment, Tuning, WeightDecay};
+use crate::{
+    AdamOptions, BiasCorrection, CHUNK, CatchUp, NormType, SecondMoment, Tuning, WeightDecay,
+};
 use naga::{AddressSpace, TypeInner};
 use std::mem::offset_of;
 
@@ -73,6 +75,9 @@ fn simplest(stage: Stage) -> Kernel {
     match stage {
         Stage::Inspect => Kernel::inspect(NO_ROWS),
         Stage::Partial => Kernel::partial(NO_ROWS, true),
+        Stage::SquaresSerial | Stage::SquaresParallel => {
+            Kernel::squares(stage, NO_ROWS, 1, NormType::Two)
+        }
         stage => Kernel::update(stage, NO_ROWS, ADAM_RULE),
     }
 }
@@ -143,6 +148,43 @@ fn host_structs_lie_as_the_shaders_read_them() {
         Kernel::rows(Stage::Rows, row_rules()[0]),
         RowsConfig { keys, window_key, window_rows, unique, zero, numbers, squares, blocks, dim }
     );
+}
+
+#[test]
+fn structs_of_a_norm_lie_as_the_shaders_read_them() {
+    let squares = simplest(Stage::SquaresParallel);
+    assert_layout!(
+        squares,
+        SquaresConfig {
+            sums,
+            keys,
+            values,
+            lists,
+            squares,
+            blocks,
+            levels,
+            first_wins,
+            unique,
+            zero,
+            limit,
+            grad_scale,
+            window_key,
+            window_rows,
+            mean,
+            pad0,
+        }
+    );
+    let sum = Kernel::norm_sum(1, NormType::Two);
+    assert_layout!(sum, NormSumConfig { keys, squares, blocks, unique, tile });
+    let factor = Kernel::norm_factor(NormType::Two);
+    assert_layout!(factor, NormFactorConfig { most, zero, pad0, pad1 });
+    let (state, span) = members(factor, "NormState");
+    let scalars = members(simplest(Stage::SquaresParallel), "Scalars").0;
+    let offsets = |held: &[(String, u32)]| held.iter().map(|held| held.1).collect::<Vec<_>>();
+    assert_eq!(offsets(&state[..4]), offsets(&scalars), "the update reads its first words");
+    assert_eq!((state[3].0.as_str(), state[3].1 as u64), ("norm", crate::optimizer::norm::NORM_AT));
+    assert_eq!(u64::from(span), crate::optimizer::norm::STATE_BYTES);
+    assert_eq!(constant(squares, "BLOCK"), crate::step::plan::norm::BLOCK);
 }
 
 #[test]

@@ -149,6 +149,48 @@ pub struct FlushConfig {
     pub zero: u32,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct SquaresConfig {
+    pub sums: [u32; 4],
+    pub keys: Keys,
+    pub values: ValueLayout,
+    pub lists: HeadLists,
+    pub squares: u32,
+    pub blocks: u32,
+    pub levels: u32,
+    pub first_wins: u32,
+    pub unique: u32,
+    pub zero: u32,
+    /// The bits of f32, both.
+    pub limit: u32,
+    pub grad_scale: u32,
+    pub window_key: u32,
+    pub window_rows: u32,
+    pub mean: u32,
+    pub pad0: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct NormSumConfig {
+    pub keys: Keys,
+    pub squares: u32,
+    pub blocks: u32,
+    pub unique: u32,
+    pub tile: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct NormFactorConfig {
+    /// The bits of a f32.
+    pub most: u32,
+    pub zero: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+}
+
 /// What a dispatch has at uniform binding 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Config {
@@ -161,6 +203,9 @@ pub enum Config {
     Update(UpdateConfig),
     Rows(RowsConfig),
     Flush(FlushConfig),
+    Squares(SquaresConfig),
+    NormSum(NormSumConfig),
+    NormFactor(NormFactorConfig),
 }
 
 /// The largest of them.
@@ -174,6 +219,9 @@ pub const LARGEST: usize = {
         size_of::<Keys>(),
         size_of::<PartialConfig>(),
         size_of::<UpdateConfig>(),
+        size_of::<SquaresConfig>(),
+        size_of::<NormSumConfig>(),
+        size_of::<NormFactorConfig>(),
         size_of::<crate::rule::Words>(),
         size_of::<RowsConfig>(),
         size_of::<FlushConfig>(),

@@ -3,13 +3,14 @@
 
 mod flush;
 mod ingest;
+mod norm;
 mod sort;
 mod update;
 
 pub(crate) use flush::{Behind, flush};
 
 use super::budget::TURNS;
-use super::demand::{Demand, Segment, TableDemand};
+use super::demand::{Demand, NormDemand, Segment, TableDemand};
 use super::kernel::Kernel;
 use super::layout::Config;
 use super::plan::{Plan, TablePlan};
@@ -86,6 +87,9 @@ pub(crate) enum Bind {
     Histogram,
     /// What the GPU knows of the step.
     Scalars,
+    /// The same, with gradients clipped by their norm; and all that this comes of.
+    Clipped,
+    Norm,
     /// Stands in for what a gradient does not have.
     Placeholder(u32),
 }
@@ -102,9 +106,13 @@ impl Bind {
             | Self::Indices { table, .. }
             | Self::Map { table, .. }
             | Self::Weights { table, .. } => Some(table),
-            Self::Pairs | Self::Sorted | Self::Histogram | Self::Scalars | Self::Placeholder(_) => {
-                None
-            }
+            Self::Pairs
+            | Self::Sorted
+            | Self::Histogram
+            | Self::Scalars
+            | Self::Clipped
+            | Self::Norm
+            | Self::Placeholder(_) => None,
         }
     }
 }
@@ -117,7 +125,7 @@ pub(crate) fn list(
     out: &mut Vec<Dispatch>,
 ) {
     out.clear();
-    let mut list = List { plan, device, tuning, part: Timed::Ingest, out };
+    let mut list = List { plan, norm: demand.norm, device, tuning, part: Timed::Ingest, out };
     let live = || {
         let each = demand.each().zip(&plan.tables);
         each.map(|((asked, segments, windows), at)| Live { asked, segments, windows, at })
@@ -129,6 +137,11 @@ pub(crate) fn list(
     live().for_each(|live| list.repeats(live));
     list.part = Timed::Partial;
     live().for_each(|live| list.partial(live));
+    if let Some(norm) = demand.norm {
+        live().for_each(|live| list.squares(live, norm.norm_type));
+        live().for_each(|live| list.norm_sum(live, norm.norm_type));
+        list.norm_factor(norm);
+    }
     list.part = Timed::Update;
     live().for_each(|live| list.update(live));
 }
@@ -136,6 +149,7 @@ pub(crate) fn list(
 /// A list in the making.
 struct List<'a> {
     plan: &'a Plan,
+    norm: Option<NormDemand>,
     device: DeviceShape,
     tuning: &'a Tuning,
     part: Timed,

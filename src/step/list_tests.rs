@@ -4,7 +4,7 @@ use crate::step::demand::ValueOrigin;
 use crate::step::plan::plan;
 use crate::step::plan::tests::{ADAM_RULE, DEVICE, step};
 use crate::step::stages::Stage;
-use crate::{Form, IndexDtype};
+use crate::{Form, IndexDtype, NormType};
 
 /// `tables` tables of 1,000 x 64, each in `windows` windows, with `nnz` entries each.
 fn demand(tables: u32, windows: u32, nnz: u32) -> Demand {
@@ -63,6 +63,40 @@ fn a_small_step_is_an_ingest_and_an_update() {
 }
 
 #[test]
+fn a_norm_takes_two_dispatches_a_table_and_one() {
+    let asked = NormDemand { norm_type: NormType::Two, most: 1f32.to_bits() };
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        let mut three = demand(3, 2, 1000);
+        let without = listed(&three, &tuning);
+        three.clip_by(Some(asked));
+        let with = listed(&three, &tuning);
+        let squares = Stage::squares(tuning.form);
+        let before = without.len() - 6;
+        let norm = [squares, squares, squares, Stage::NormSum, Stage::NormSum, Stage::NormSum];
+        assert_eq!(stages(&with)[..before], stages(&without)[..before]);
+        assert_eq!(stages(&with)[before..before + 6], norm);
+        assert_eq!(stages(&with)[before + 6], Stage::NormFactor);
+        assert_eq!(stages(&with)[before + 7..], stages(&without)[before..]);
+        let mut none = Demand::default();
+        none.clip_by(Some(asked));
+        assert_eq!(stages(&listed(&none, &tuning)), [Stage::NormFactor]);
+    }
+}
+
+#[test]
+fn an_update_reads_scalars_as_the_norm_left_them() {
+    let mut one = demand(1, 1, 100);
+    one.tables[0].rule.variant |= crate::rule::SCALARS;
+    let read = |demand: &Demand| listed(demand, &Tuning::GPU).pop().unwrap().bound;
+    assert!(read(&one).contains(&Some(Bind::Scalars)));
+    one.clip_by(Some(NormDemand { norm_type: NormType::One, most: 1f32.to_bits() }));
+    assert!(read(&one).contains(&Some(Bind::Clipped)));
+    let list = listed(&one, &Tuning::GPU);
+    let factor = list.iter().find(|dispatch| dispatch.kernel.stage == Stage::NormFactor).unwrap();
+    assert_eq!(factor.bound[..2], [Some(Bind::Norm), Some(Bind::Scalars)]);
+}
+
+#[test]
 fn every_window_of_a_table_is_updated_by_its_rule() {
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let list = listed(&demand(2, 4, 1000), &tuning);
@@ -110,13 +144,15 @@ fn every_dispatch_binds_what_its_stage_does() {
     all.segments[0].has_weights = true;
     all.segments[0].counted = true;
     all.segments[0].inspect = Some(crate::step::demand::Inspect::Skip);
+    all.clip_by(Some(NormDemand { norm_type: NormType::Two, most: 1f32.to_bits() }));
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let list = listed(&all, &tuning);
         for dispatch in &list {
             let spec = dispatch.kernel.stage.spec();
             let uniforms = 1 + usize::from(dispatch.second.is_some());
             let storage = dispatch.bound.iter().flatten().count();
-            let expected = spec.bound.len() + dispatch.kernel.value_bindings();
+            let scalars = usize::from(dispatch.kernel.reads_scalars());
+            let expected = spec.bound.len() + dispatch.kernel.value_bindings() + scalars;
             assert_eq!(uniforms + storage, expected, "{}", spec.label);
         }
         let form = tuning.form;

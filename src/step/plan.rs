@@ -1,7 +1,9 @@
 //! What one step will do: key ranges, sort passes, scratch sizes, dispatch grids. Pure.
 
+pub(crate) mod norm;
 mod sort;
 
+use self::norm::SquaresPlan;
 use self::sort::SortPlan;
 use super::access::{RowAccess, rows_per_value_window};
 use super::demand::TableDemand;
@@ -33,7 +35,7 @@ pub(crate) struct Plan {
     /// Pairs of all tables, sorted or not.
     pub pairs: u32,
     /// Words of the buffer of sorted pairs, what a small step needs to sort them, lists of heads,
-    /// terms and partial sums.
+    /// terms, partial sums and block sums.
     pub sorted_words: u64,
 }
 
@@ -64,6 +66,8 @@ pub(crate) struct TablePlan {
     /// Columns that a workgroup of update takes, and its dispatch for one window.
     pub slice: u32,
     pub update: Launch,
+    /// Where its gradient is measured.
+    pub squares: Option<SquaresPlan>,
 }
 
 /// One level of chunk sums.
@@ -101,7 +105,10 @@ pub(crate) fn plan(
         words *= 2;
     }
     let sorted = steps.iter().filter(|step| is_sorted(step, tuning)).map(|step| step.nnz).sum();
-    let heads = heads(sorted, &mut words, device, tuning);
+    let measured = steps.iter().any(|step| step.squares);
+    let most = if measured { norm::MOST_POSITIONS } else { u32::MAX };
+    let each = norm::positions_each(steps, tuning)?;
+    let heads = heads((sorted, most), &mut words, device, tuning);
     // Sorted tables come first; the others are not moved.
     let (mut next_sorted, mut next_other, mut key_base) = (0, sorted, 0);
     let mut tables = Vec::with_capacity(steps.len());
@@ -117,6 +124,8 @@ pub(crate) fn plan(
         words += u64::from(step.rule.row_numbers()) * u64::from(step.nnz);
         let levels = levels(*step, &mut words, device, tuning)?;
         let (slice, update) = update(*step, first, levels.len(), heads, device, tuning)?;
+        let runs = (first, &*levels, heads);
+        let squares = norm::squares(*step, (&mut words, each), runs, device, tuning)?;
         tables.push(TablePlan {
             sorted: is_sorted,
             keys: Keys { first, end: first + step.nnz, base: key_base, sentinel },
@@ -128,6 +137,7 @@ pub(crate) fn plan(
             levels,
             slice,
             update,
+            squares,
         });
         key_base = sentinel + 1;
     }
@@ -152,12 +162,18 @@ fn is_sorted(step: &TableDemand, tuning: &Tuning) -> bool {
     !step.promised || tuning.form == Form::Serial
 }
 
-/// The lists of heads over `sorted` positions; takes their `words`.
-fn heads(sorted: u32, words: &mut u64, device: DeviceShape, tuning: &Tuning) -> Option<HeadsPlan> {
+/// The lists of heads over `sorted` positions, at most `most` each; takes their `words`.
+fn heads(
+    (sorted, most): (u32, u32),
+    words: &mut u64,
+    device: DeviceShape,
+    tuning: &Tuning,
+) -> Option<HeadsPlan> {
     if tuning.form == Form::Parallel {
         return None;
     }
-    let block = (sorted / BLOCKS).next_power_of_two().max(SMALLEST_BLOCK).min(tuning.update_tile);
+    let block = (sorted / BLOCKS).next_power_of_two().max(SMALLEST_BLOCK);
+    let block = block.min(tuning.update_tile).min(most);
     let blocks = sorted.div_ceil(block);
     // Truncation is harmless: a plan of so many words is refused before it is used.
     let lists = *words as u32;

@@ -15,6 +15,7 @@ use super::uniforms::Uniforms;
 use super::witness::{self, Witness};
 use crate::entries::Entries;
 use crate::guard::Guard;
+use crate::optimizer::norm::Norm;
 use crate::rule::{Family, Rule};
 use crate::timestamps::{Timed, Timestamps};
 use crate::{AdamOptions, Error, Kit, Region, device_limits};
@@ -55,6 +56,8 @@ pub struct Recorder {
     pub witness: Witness,
     /// A uniform buffer of what the GPU knows of a step, where it is to know something.
     pub scalars: Option<Buffer>,
+    /// Where a step finds the norm that its gradients are clipped by, where they are.
+    pub norm: Option<Norm>,
     /// What the list is for, where there is one; the scratch that it needs; and the list. A step like
     /// the last one is not listed again, so that it allocates nothing.
     demand: Demand,
@@ -99,6 +102,7 @@ impl Recorder {
             witness: Witness::new(&placeholder),
             placeholder,
             scalars: None,
+            norm: None,
             demand: Demand::default(),
             listed: None,
             list: Vec::new(),
@@ -129,6 +133,7 @@ impl Recorder {
     pub fn prepare(&mut self, tables: &impl Tables) -> Result<(), Error> {
         self.next.clear();
         tables.ask(&mut self.next);
+        self.next.clip_by(self.norm.as_ref().map(|norm| norm.asked));
         let need = match self.listed {
             Some(need) if self.next == self.demand => need,
             _ => self.list_next()?,
@@ -277,13 +282,24 @@ impl Recorder {
             Bind::Sorted => Region::from(&self.scratch.sorted),
             Bind::Histogram => Region::from(&self.scratch.histogram),
             Bind::Placeholder(number) => self.placeholder(number),
-            Bind::Scalars => Region::from(self.scalars.as_ref().unwrap_or(&self.placeholder)),
+            Bind::Scalars | Bind::Clipped | Bind::Norm => self.known(bind),
             of_table => tables.bytes_of(of_table).ok_or_else(|| Error::Refused {
                 what: format!("{of_table:?}"),
                 reason: "no table has it".into(),
                 source: None,
             })?,
         })
+    }
+
+    /// What the GPU knows of the step.
+    fn known(&self, bind: Bind) -> Region {
+        match (bind, &self.norm, &self.scalars) {
+            (Bind::Norm, Some(norm), _) => Region::from(&norm.state),
+            (Bind::Clipped, Some(norm), _) => norm.clipped(),
+            (_, _, Some(scalars)) => Region::from(scalars),
+            (_, Some(norm), None) => Region::from(&norm.unscaled),
+            (_, None, None) => Region::from(&self.placeholder),
+        }
     }
 
     /// Checks that the device can copy four bytes of the caller's from `region`, named `name`.

@@ -19,6 +19,12 @@ pub enum Stage {
     Heads,
     Repeats,
     Partial,
+    SquaresSerial,
+    SquaresParallel,
+    NormSum,
+    NormFactor,
+    RowSquaresSerial,
+    RowSquaresParallel,
     Rows,
     UpdateSerial,
     UpdateParallel,
@@ -52,14 +58,23 @@ pub enum Fragment {
     /// Reading a row ahead, where that is possible.
     Touch,
     Rule,
+    /// The rule's numbers, and the gradient as it takes it.
+    RuleGradient,
     /// What the rule does to what rows have of their own.
     RowRule,
     /// What the rule does to rows that are behind.
     CatchUp,
     /// How refused entries are counted, by the tuning's form.
     Counts,
-    /// What the GPU knows of a step, where the rule reads it.
+    /// What the GPU knows of a step, where the rule reads it; without a rule, in any case.
     Scalars,
+    /// How blocks of a row are added up, by the width.
+    Blocks,
+    /// What is added up for a norm, by its type.
+    Norm,
+    /// How blocks are added up to a total, by the norm's type and the form; and how the total is taken.
+    AddTotal,
+    TakeTotal,
 }
 
 /// A number that a stage's pipeline is specialised by.
@@ -139,16 +154,19 @@ impl Stage {
 }
 
 macro_rules! file {
-    ($name:literal) => {
-        include_str!(concat!("../../shaders/", $name, ".wgsl"))
+    ($($name:literal),+) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $($name,)+ ".wgsl"))
     };
 }
 
 macro_rules! shared {
     ($name:literal) => {
-        Fragment::Text(include_str!(concat!("../../shaders/shared/", $name, ".wgsl")))
+        Fragment::Text(file!("shared/", $name))
     };
 }
+
+// Behind the macros that it is written with.
+mod norm;
 
 const GRID: Fragment = shared!("grid");
 const TILES: Fragment = shared!("tiles");
@@ -163,6 +181,7 @@ const SUMS: Fragment = shared!("sums");
 const COUNTED: Fragment = shared!("counted");
 const ROW_STATE: Fragment = shared!("row_state");
 const FLUSH_CONFIG: Fragment = shared!("flush_config");
+const RUN_SUMS: Fragment = shared!("run_sums");
 const UPDATE_ROW: Fragment = shared!("update_row");
 const ENTRIES: Fragment = shared!("entries");
 const TAKE_ENTRY: Fragment = shared!("take_entry");
@@ -187,7 +206,7 @@ const fn plain_spec(stage: Stage, label: &'static str, wgsl: &'static str) -> Sp
     Spec { stage, label, wgsl, fragments, bound, reads_values: false, overrides }
 }
 
-static STAGES: [Spec; 19] = [
+static STAGES: [Spec; 25] = [
     Spec {
         fragments: &[GRID, ENTRIES, STATUS, Counts, TAKE_ENTRY],
         bound: INGEST,
@@ -306,6 +325,12 @@ static STAGES: [Spec; 19] = [
         overrides: &[Workgroup, Lanes, Weighted, Limited, OfEntries, AtOnce, Interleave],
         ..plain_spec(Stage::Partial, "sparse_adam::partial", file!("partial"))
     },
+    norm::SQUARES_SERIAL,
+    norm::SQUARES_PARALLEL,
+    norm::NORM_SUM,
+    norm::NORM_FACTOR,
+    norm::ROW_SQUARES_SERIAL,
+    norm::ROW_SQUARES_PARALLEL,
     Spec {
         fragments: &[
             Lane, Operations, Arithmetic, GRID, RUNS, COUNTED, Scalars, RowRule, ROW_STATE,
@@ -317,7 +342,7 @@ static STAGES: [Spec; 19] = [
     Spec {
         fragments: &[
             Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS,
-            SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW, Touch,
+            SUMS, RUN_SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW, Touch,
         ],
         bound: UPDATE,
         reads_values: true,
@@ -327,7 +352,7 @@ static STAGES: [Spec; 19] = [
     Spec {
         fragments: &[
             Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, SLICES, RUNS, SUMS,
-            HEADS, COUNTED, Scalars, Rule, UPDATE_ROW,
+            RUN_SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW,
         ],
         bound: UPDATE,
         reads_values: true,

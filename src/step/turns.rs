@@ -1,6 +1,7 @@
 //! How many turns the loops of one invocation take at worst, stage by stage; see [`super::budget`]. Pure.
 
 use super::budget::{INSPECTED_AT_ONCE, TURNS};
+use super::plan::norm::BLOCK;
 use super::width::Width;
 use crate::CHUNK;
 
@@ -102,6 +103,50 @@ pub fn update_parallel(tile: u32, lanes: u32, runs: Runs) -> Turns {
         each: positions + entries + chunks_inside + runs.tail() + MASKED,
         unit: lanes,
     }
+}
+
+/// Columns of a block, an f32 at a time; turns of the loops around them, beside the loop over blocks.
+fn block_of(width: Width) -> (u32, u32) {
+    let columns = BLOCK / width.lane_width();
+    match width {
+        Width::Scalar => (columns, 1 + 4 + 1 + columns + 4),
+        Width::Vec4 | Width::Vec8 => (columns, 1 + columns + 1),
+    }
+}
+
+/// `squares_serial` over a block of sorted positions; its unit is a block of columns. As [`update_serial`],
+/// whose two turns a column for its loops over columns are more than those over blocks.
+pub fn squares_serial(positions: u32, runs: Runs, width: Width) -> Turns {
+    let (columns, around) = block_of(width);
+    let update = update_serial(positions, runs);
+    let groups = positions.div_ceil(GROUP) + 3;
+    Turns { fixed: update.fixed, each: columns * update.each + around * groups, unit: 1 }
+}
+
+/// `squares_parallel` over a tile of sorted positions, `lanes` invocations a row; its unit is as that of
+/// [`squares_serial`].
+pub fn squares_parallel(tile: u32, lanes: u32, runs: Runs, width: Width) -> Turns {
+    let (columns, around) = block_of(width);
+    let update = update_parallel(tile, lanes, runs);
+    Turns { each: columns * update.each + around * tile.min(runs.nnz), ..update }
+}
+
+/// Turns of `norm_sum` beside those for positions: its digits are cleared, carried and carried again.
+const TOTAL: u32 = 3 * (20 + 1) + 1;
+
+/// `norm_sum` of positions of `blocks` each.
+pub fn norm_sum(positions: u32, blocks: u32) -> u32 {
+    positions * (1 + blocks + 1) + TOTAL
+}
+
+/// Positions that an invocation of it can take.
+pub fn norm_sum_positions(blocks: u32) -> u32 {
+    ((TURNS - TOTAL) / (1 + blocks + 1)).max(1)
+}
+
+/// `norm_factor`, which carries digits.
+pub fn norm_factor() -> u32 {
+    20 + 1
 }
 
 /// `partial` of a level, `lanes` invocations a block, `at_once` columns each.

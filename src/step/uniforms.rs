@@ -81,6 +81,9 @@ impl Uniforms {
             Config::Update(config) => self.slot(guard, config),
             Config::Rows(config) => self.slot(guard, config),
             Config::Flush(config) => self.slot(guard, config),
+            Config::Squares(config) => self.slot(guard, config),
+            Config::NormSum(config) => self.slot(guard, config),
+            Config::NormFactor(config) => self.slot(guard, config),
         }
     }
 

@@ -50,6 +50,8 @@ impl Table {
             first_wins: promised || matches!(first.source, ValueSource::Row),
             rule: self.rule,
             limit: self.limit,
+            grad_scale: self.grad_scale,
+            squares: false,
             weighted: self.grads.iter().any(|grad| grad.weights.is_some()),
             can_fuse_ingest: self.grads.len() == 1 && first.non_finite == NonFinite::Applied,
             segments: self.grads.len(),
@@ -115,9 +117,13 @@ impl Table {
                 ValueSource::Entry | ValueSource::Row => None,
             },
             Bind::Weights { segment, .. } => grad(segment)?.weights.clone(),
-            Bind::Pairs | Bind::Sorted | Bind::Histogram | Bind::Scalars | Bind::Placeholder(_) => {
-                None
-            }
+            Bind::Pairs
+            | Bind::Sorted
+            | Bind::Histogram
+            | Bind::Scalars
+            | Bind::Clipped
+            | Bind::Norm
+            | Bind::Placeholder(_) => None,
         }
     }
 

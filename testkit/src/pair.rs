@@ -8,10 +8,10 @@ use crate::conformance::Finding;
 use crate::headless::Gpu;
 use crate::{Poisoned, Rng, encode};
 use bytemuck::Pod;
-use sparse_adam::reference::{self, Gradient, Table};
+use sparse_adam::reference::{self, Gradient, Scalars, Table};
 use sparse_adam::{
-    AdamOptions, Error, IndexDtype, Param, ParamGroup, ParamId, Region, SparseAdam, SparseGrad,
-    StateDict, Status, Tuning,
+    AdamOptions, ClipGradNorm, Error, IndexDtype, Param, ParamGroup, ParamId, Region, SparseAdam,
+    SparseGrad, StateDict, Status, Tuning,
 };
 
 /// Rows, and values per row.
@@ -160,6 +160,17 @@ impl<'a> Pair<'a> {
     /// Steps a table's twin alone. Returns what it refuses.
     pub fn step_twin(&mut self, table: usize, grad: &Gradient<f32>) -> Status {
         reference::step(&mut self.twins[table], grad, &self.options[table])
+    }
+
+    /// Steps the twins by gradients clipped by the norm of all, whose norm is returned; tables without a gradient
+    /// are skipped.
+    pub fn step_twins_clipped(
+        &mut self,
+        grads: &[Option<Gradient<f32>>],
+        scalars: Scalars,
+        clip: ClipGradNorm,
+    ) -> f32 {
+        reference::step_clipped(&mut self.twins, grads, &self.options, scalars, clip)
     }
 
     /// A step of the adapter alone, with the gradients that are set.

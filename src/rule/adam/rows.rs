@@ -17,6 +17,7 @@ pub(super) static ROWS: Rows = Rows {
     words,
     twin,
     needs_squares: |variant| variant & ROW_SECOND != 0,
+    gradient_wgsl: super::gradient_wgsl,
     gradient,
     behind,
     behind_twin,

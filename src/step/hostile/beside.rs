@@ -64,14 +64,14 @@ impl Beside {
         fields.flat_map(|(first, second)| [first, second].concat()).collect()
     }
 
-    /// Draws a step's entries into `buffers`, and has the twin do the step.
+    /// Draws a step's entries into `buffers`, and has the twin do the step. Returns the twin's gradient.
     pub fn step(
         &mut self,
         rng: &mut Rng,
         table: u32,
         options: &AdamOptions,
         buffers: &mut Buffers,
-    ) {
+    ) -> Gradient<f32> {
         let (mut grad, weights) = draw(rng, self.case);
         let values = Bind::Values { table, first_row: 0, rows: self.case.nnz };
         let indices = grad.indices.iter().map(|&index| index as u32).collect();
@@ -84,6 +84,7 @@ impl Beside {
             grad.values = reference::gather_values(&grad.values, dim, &map, Some(&weights));
         }
         reference::step(&mut self.twin, &grad, options);
+        grad
     }
 
     /// Rows of which not all bits are the twin's.

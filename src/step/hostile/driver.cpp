@@ -6,7 +6,7 @@
 #undef constant
 
 /// One more than the highest binding.
-const uint BINDINGS = 10;
+const uint BINDINGS = 11;
 
 static uint read_word() {
     uint word;

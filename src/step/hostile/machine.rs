@@ -4,7 +4,7 @@ use super::floats::{Floats, Kernels};
 use crate::rule::Words;
 use crate::step::layout::Config;
 use crate::step::list::{Bind, Dispatch, Second};
-use crate::step::stages::FIRST_VALUES;
+use crate::step::stages::{FIRST_VALUES, SCALARS};
 
 /// What is bound, each in words. No binding starts within one.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +55,8 @@ impl Buffers {
     fn bound(&self, dispatch: &Dispatch, uniform: usize) -> Vec<[u32; 2]> {
         let uniforms = 1 + u32::from(dispatch.second.is_some());
         let fixed = dispatch.kernel.stage.spec().bound.len() as u32;
-        let bindings = (uniforms..fixed).chain(FIRST_VALUES.max(fixed)..);
+        let values = FIRST_VALUES..FIRST_VALUES + dispatch.kernel.value_bindings() as u32;
+        let bindings = (uniforms..fixed).chain(values).chain([SCALARS]);
         let storage = dispatch.bound.iter().flatten().map(|&bind| self.number(bind));
         let first = (0..uniforms).map(|number| [number, uniform as u32 + number]);
         first.chain(bindings.zip(storage).map(<[u32; 2]>::from)).collect()
@@ -87,6 +88,9 @@ fn words_of(config: &Config) -> Vec<u32> {
         Config::Update(config) => bytemuck::bytes_of(config),
         Config::Rows(config) => bytemuck::bytes_of(config),
         Config::Flush(config) => bytemuck::bytes_of(config),
+        Config::Squares(config) => bytemuck::bytes_of(config),
+        Config::NormSum(config) => bytemuck::bytes_of(config),
+        Config::NormFactor(config) => bytemuck::bytes_of(config),
     };
     bytemuck::pod_collect_to_vec(bytes)
 }

@@ -10,6 +10,7 @@
 #define kernel
 #define device
 #define constant const
+#define thread
 
 typedef unsigned int uint;
 typedef std::uint64_t ulong;
@@ -140,6 +141,16 @@ inline uint atomic_load_explicit(atomic_uint const* at, memory_order) { return *
 inline uint atomic_fetch_add_explicit(atomic_uint* at, uint more, memory_order) {
     uint before = *at;
     *at += more;
+    return before;
+}
+inline uint atomic_exchange_explicit(atomic_uint* at, uint with, memory_order) {
+    uint before = *at;
+    *at = with;
+    return before;
+}
+inline uint atomic_fetch_or_explicit(atomic_uint* at, uint more, memory_order) {
+    uint before = *at;
+    *at |= more;
     return before;
 }
 

@@ -2,8 +2,8 @@
 //! fence of `shaders/shared/exact.wgsl`, where no compiler can tell what it is.
 
 use super::modules::{computes, kernels, opened, parsed, specialised, specialised_from};
-use crate::Arithmetic;
 use crate::step::stages::Stage;
+use crate::{Arithmetic, NormType};
 use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{
     BinaryOperator, Block, Expression, Function, Handle, MathFunction, Module, ScalarKind,
@@ -182,11 +182,12 @@ pub fn judge(faults: fn(&Module, &ModuleInfo) -> Vec<String>) {
         assert_eq!(!found.is_empty(), may, "{which:?}: {found:?}");
         // What a kernel does not use, is not there to be left open.
         let updates = matches!(kernel.stage, Stage::UpdateSerial | Stage::UpdateParallel);
-        let updates = updates && kernel.access.lanes == 1;
-        if !updates || tuning.arithmetic == Arithmetic::Fast {
+        let measures = kernel.norm == Some(NormType::Two) && computes(kernel);
+        let opens = (updates || measures) && kernel.access.lanes == 1;
+        if !opens || tuning.arithmetic == Arithmetic::Fast {
             continue;
         }
-        for (function, open) in opened(&kernel.wgsl(&tuning)) {
+        for (function, open) in opened(kernel, &kernel.wgsl(&tuning)) {
             let (module, info) = specialised_from(parsed(&open), kernel, &tuning);
             assert!(!faults(&module, &info).is_empty(), "{which:?} with {function} open");
             left_open += 1;

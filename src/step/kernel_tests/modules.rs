@@ -7,7 +7,7 @@ use crate::step::kernel::Kernel;
 use crate::step::plan::tests::ADAM_RULE;
 use crate::step::stages::{Fragment, Stage};
 use crate::step::width::Width;
-use crate::{Arithmetic, Tuning};
+use crate::{Arithmetic, NormType, Tuning};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 
@@ -31,6 +31,13 @@ fn variants() -> impl Iterator<Item = Variant> {
     let flags = (1..=ALL_FLAGS).filter(|variant| variant.count_ones() <= 2);
     flags.chain([ALL_FLAGS, SCALARS, SCALARS | ALL_FLAGS])
 }
+/// Each form, and each type of norm.
+const SQUARES: [(Stage, NormType); 4] = [
+    (Stage::SquaresSerial, NormType::Two),
+    (Stage::SquaresParallel, NormType::Two),
+    (Stage::SquaresSerial, NormType::Infinity),
+    (Stage::SquaresParallel, NormType::One),
+];
 
 /// Every kernel that any table could need, with both tunings' overrides and in both arithmetics.
 pub fn kernels() -> Vec<(Kernel, Tuning)> {
@@ -44,6 +51,9 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
                 kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE));
                 kernels.push(Kernel::partial(access, true));
                 kernels.push(Kernel::partial(access, false));
+                for (stage, norm) in SQUARES {
+                    kernels.push(Kernel::squares(stage, access, lanes, norm));
+                }
             }
         }
     }
@@ -52,6 +62,16 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
         if rule.row_numbers() > 0 {
             kernels.push(Kernel::rows(Stage::Rows, rule));
         }
+        if rule.needs_squares() {
+            for (stage, width) in [
+                (Stage::RowSquaresSerial, Width::Vec8),
+                (Stage::RowSquaresParallel, Width::Scalar),
+                (Stage::RowSquaresParallel, Width::Vec4),
+            ] {
+                let access = RowAccess { width, ..crate::step::kernel::NO_ROWS };
+                kernels.push(Kernel::row_squares(stage, access, 1, rule));
+            }
+        }
         if rule.behind(0).is_some() {
             kernels.extend([Stage::Flush, Stage::FlushRows].map(|stage| Kernel::rows(stage, rule)));
         }
@@ -59,6 +79,10 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
             let access = RowAccess { width, ..crate::step::kernel::NO_ROWS };
             kernels.push(Kernel::update(Stage::UpdateParallel, access, rule));
         }
+    }
+    for norm in [NormType::One, NormType::Two, NormType::Infinity] {
+        kernels.extend([1, 32].map(|lanes| Kernel::norm_sum(lanes, norm)));
+        kernels.push(Kernel::norm_factor(norm));
     }
     for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallParallel] {
         kernels.push(Kernel::ingest(stage, true));
@@ -82,7 +106,9 @@ pub fn has_u64(kernel: Kernel) -> bool {
 /// Whether the kernel computes with floats.
 pub fn computes(kernel: Kernel) -> bool {
     let fragments = kernel.stage.spec().fragments;
-    fragments.iter().any(|held| matches!(held, Fragment::Arithmetic))
+    // That stage has the words of a rule that computes, and takes a step's number from them.
+    kernel.stage != Stage::FlushRows
+        && fragments.iter().any(|held| matches!(held, Fragment::Arithmetic))
 }
 
 pub fn validated(module: &Module, with_u64: bool, source: &str) -> ModuleInfo {
@@ -129,12 +155,21 @@ pub fn specialised_from(module: Module, kernel: Kernel, tuning: &Tuning) -> (Mod
 const OPERATIONS: [&str; 7] =
     ["add", "subtract", "multiply", "offset", "scale", "quotient_of", "root_of"];
 
-/// A kernel's exact WGSL with each of [`OPERATIONS`] left to the compiler in turn.
-pub fn opened(source: &str) -> impl Iterator<Item = (&'static str, String)> {
-    OPERATIONS.into_iter().map(|function| (function, left_open(source.into(), function)))
+/// Those that a kernel calls.
+fn operations(kernel: Kernel) -> &'static [&'static str] {
+    match kernel.stage {
+        Stage::SquaresSerial | Stage::SquaresParallel => &["add", "multiply", "scale", "joined"],
+        Stage::NormFactor => &["offset", "scale", "quotient_of", "root_of"],
+        _ => &OPERATIONS,
+    }
 }
 
-/// A kernel's exact WGSL with one of [`OPERATIONS`], where it has it, left to the compiler.
+/// A kernel's exact WGSL with each of [`operations`] left to the compiler in turn.
+pub fn opened(kernel: Kernel, source: &str) -> impl Iterator<Item = (&'static str, String)> {
+    operations(kernel).iter().map(|function| (*function, left_open(source.into(), function)))
+}
+
+/// A kernel's exact WGSL with one of [`operations`], where it has it, left to the compiler.
 pub fn left_open(mut source: String, function: &str) -> String {
     let Some(start) = source.find(&format!("\nfn {function}(")) else { return source };
     let body = start + source[start..].find('{').unwrap() + 1;

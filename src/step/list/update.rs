@@ -14,9 +14,19 @@ impl Live<'_> {
     }
 
     /// Where the values are, for workgroups that take `slice` columns.
-    fn value_layout(self, slice: u32) -> ValueLayout {
+    pub(super) fn value_layout(self, slice: u32) -> ValueLayout {
         let (columns, terms) = (self.columns(), self.at.terms);
         ValueLayout { columns, rows_per_window: self.at.rows_per_value_window, terms, slice }
+    }
+
+    /// Where the sums of each level of partial lie.
+    pub(super) fn sums(self) -> [u32; 4] {
+        let mut sums = [0; 4];
+        for (level, planned) in self.at.levels.iter().enumerate() {
+            // Four levels do for all entries that a step may have.
+            sums[level] = planned.sums;
+        }
+        sums
     }
 }
 
@@ -42,16 +52,13 @@ impl List<'_> {
     }
 
     pub(super) fn update(&mut self, live: Live<'_>) {
-        let mut sums = [0; 4];
-        for (level, planned) in live.at.levels.iter().enumerate() {
-            // Four levels do for all entries that a step may have.
-            sums[level] = planned.sums;
-        }
+        let sums = live.sums();
         let table = live.asked.table;
         let kernel =
             Kernel::update(Stage::update(self.tuning.form), live.at.access, live.asked.rule);
+        let known = if self.norm.is_some() { Bind::Clipped } else { Bind::Scalars };
         for (number, window) in live.windows.iter().enumerate() {
-            self.rows(live, number as u32, *window);
+            self.rows(live, number as u32, *window, known);
             let config = UpdateConfig {
                 sums,
                 keys: live.at.keys,
@@ -70,17 +77,21 @@ impl List<'_> {
             let fixed =
                 [Bind::Param { table, window }, Bind::State { table, window }, Bind::Sorted];
             let uniforms = (Config::Update(config), Some(Second::Rule { table }));
-            let scalars = kernel.reads_scalars().then_some(Bind::Scalars);
+            let scalars = kernel.reads_scalars().then_some(known);
             let bound = fixed.into_iter().chain(live.values()).chain(scalars);
             self.dispatch_with(kernel, uniforms, bound, live.at.update);
         }
     }
 
     /// What the rows of a window have of their own.
-    fn rows(&mut self, live: Live<'_>, window: u32, rows: Window) {
+    fn rows(&mut self, live: Live<'_>, window: u32, rows: Window, known: Bind) {
         let rule = live.asked.rule;
         if rule.row_numbers() == 0 {
             return;
+        }
+        let squares = live.at.squares.filter(|_| rule.needs_squares());
+        if squares.is_some() {
+            self.row_squares(live, window, rows, known);
         }
         let config = RowsConfig {
             keys: live.at.keys,
@@ -88,13 +99,15 @@ impl List<'_> {
             window_rows: rows.rows,
             unique: (!live.at.sorted).into(),
             numbers: live.at.numbers,
+            squares: squares.map_or(0, |squares| squares.first),
+            blocks: squares.map_or(0, |squares| squares.blocks),
             dim: live.asked.geometry.dim,
             ..Default::default()
         };
         let table = live.asked.table;
         let kernel = Kernel::rows(Stage::Rows, rule);
         let fixed = [Bind::RowState { table, window }, Bind::Sorted];
-        let scalars = kernel.reads_scalars().then_some(Bind::Scalars);
+        let scalars = kernel.reads_scalars().then_some(known);
         let uniforms = (Config::Rows(config), Some(Second::RowRule { table }));
         let launch = Launch { grid: live.at.entries, turns: turns::rows(config.blocks) };
         self.dispatch_with(kernel, uniforms, fixed.into_iter().chain(scalars), launch);

@@ -1,0 +1,10 @@
+// The largest magnitude.
+
+fn measured(gradient: Lane) -> Lane {
+    // Of a number and itself, `larger` has the magnitude.
+    return larger(gradient, gradient);
+}
+
+fn joined(x: Part, y: Part) -> Part {
+    return larger_of(x, y);
+}

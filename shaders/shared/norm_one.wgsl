@@ -1,0 +1,10 @@
+// The sum of magnitudes.
+
+fn measured(gradient: Lane) -> Lane {
+    // Of a number and itself, `larger` has the magnitude.
+    return larger(gradient, gradient);
+}
+
+fn joined(x: Part, y: Part) -> Part {
+    return settled(x + y);
+}

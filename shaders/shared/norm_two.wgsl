@@ -1,0 +1,9 @@
+// The root of the sum of squares.
+
+fn measured(gradient: Lane) -> Lane {
+    return multiply(gradient, gradient);
+}
+
+fn joined(x: Part, y: Part) -> Part {
+    return settled(x + y);
+}

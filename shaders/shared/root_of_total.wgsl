@@ -1,0 +1,3 @@
+fn norm_of(total: f32) -> f32 {
+    return root(total);
+}

@@ -1,0 +1,61 @@
+// squares_serial: what is added up of each row that a gradient names, in blocks of columns.
+//
+// The form for CPU adapters, as `update_serial`: one invocation a row, no barrier. A workgroup owns a block of
+// sorted positions, whose run heads `heads` has listed, and a slice of the blocks of their columns.
+
+override WORKGROUP: u32 = 8u;
+
+const LANES: u32 = 1u;
+
+// `kind` is a constant.
+fn square_listed(head: Head, kind: u32, slice: Slice) {
+    // Of a table that shares the block, of another window, or of entries that name no row.
+    if (!in_window(head.position)) {
+        return;
+    }
+    if (kind == SINGLE) {
+        square_row(run_at(head.position, 1u, false), slice, 0u);
+    } else if (kind == SEVERAL) {
+        let entries = select(head.entries, 1u, config.first_wins == 1u);
+        square_row(run_at(head.position, entries, false), slice, 0u);
+    } else if (config.first_wins == 1u) {
+        square_row(run_at(head.position, 1u, false), slice, 0u);
+    } else {
+        square_row(run_at(head.position, CHUNK, true), slice, 0u);
+    }
+}
+
+const SINGLE: u32 = 0u;
+const SEVERAL: u32 = 1u;
+const MANY: u32 = 2u;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    // Blocks of positions are counted from position 0, not from the table's first.
+    let block = config.lists.block;
+    let first_block = config.keys.first / block;
+    let blocks = (config.keys.end + block - 1u) / block - first_block;
+    let number = linear_workgroup(workgroup, grid);
+    let tile = tile_of(number / slices_of(config.blocks, config.values.slice), blocks);
+    let slice = slice_of(number, config.blocks, config.values.slice);
+    if (tile >= blocks) {
+        return;
+    }
+    let start = (first_block + tile) * block;
+    let list = list_at(start, block, config.lists.first);
+    let counts = unpack_counts(scratch[list]);
+    // A loop for each kind, as in `update_serial`.
+    for (var i = local; i < counts.single; i += WORKGROUP) {
+        square_listed(unpack_head(start, scratch[list + 1u + i]), SINGLE, slice);
+    }
+    for (var i = local; i < counts.several; i += WORKGROUP) {
+        square_listed(unpack_head(start, scratch[list + block - i]), SEVERAL, slice);
+    }
+    for (var i = local; i < counts.many; i += WORKGROUP) {
+        square_listed(unpack_head(start, scratch[list + block + 1u + i]), MANY, slice);
+    }
+}
