@@ -147,6 +147,14 @@ fn keys_of_what_is_not_done_here_are_refused() {
         let error = trace(|header| header.replacen(r#"\"version\":1"#, &key, 1)).unwrap_err();
         assert!(error.to_string().contains("unknown field"), "{error}");
     }
+    for (keys, told) in [
+        (r#"\"max_norm\":0"#, "max_norm"),
+        (r#"\"max_norm\":1,\"norm_type\":\"3\""#, "unknown variant"),
+    ] {
+        let key = format!(r#"\"clip_grad_norm\":{{{keys}}},\"version\":1"#);
+        let error = trace(|header| header.replacen(r#"\"version\":1"#, &key, 1)).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
 }
 
 #[test]
