@@ -33,8 +33,12 @@ fn main(
     for (var position = first + local / LANES; position < end; position += WORKGROUP / LANES) {
         if (names_row(position, config.keys, config.unique)) {
             let at = config.squares + (position - config.keys.first) * config.blocks;
-            for (var block = local % LANES; block < config.blocks; block += LANES) {
+            // Two per turn: the turns of an invocation are few (`src/step/turns.rs`).
+            for (var block = local % LANES; block < config.blocks; block += 2u * LANES) {
                 add_to_total(scratch[at + block]);
+                if (block + LANES < config.blocks) {
+                    add_to_total(scratch[at + block + LANES]);
+                }
             }
         }
     }

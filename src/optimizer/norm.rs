@@ -50,6 +50,14 @@ impl ClipGradNorm {
         Self { norm_type, ..self }
     }
 
+    /// Checks `max_norm` against its range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`].
+    pub fn validate(self) -> Result<(), Error> {
+        self.demand().map(drop)
+    }
+
     /// As the steps know it.
     fn demand(self) -> Result<NormDemand, Error> {
         let (found, narrow) = (self.max_norm, self.max_norm as f32);

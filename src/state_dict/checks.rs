@@ -1,6 +1,6 @@
 //! Whether a state dict fits an optimizer.
 
-use super::{GroupState, ParamState, StateDict};
+use super::{GroupState, MOST_STEPS, ParamState, StateDict};
 use crate::cut::cut;
 use crate::table::Table;
 use crate::{AdamOptions, Error};
@@ -78,6 +78,7 @@ impl ParamState {
         let most = table.rule.most_steps();
         if self.step > most {
             let what = format!("step of {name:?}");
+            let most = if most == MOST_STEPS { "2^53".into() } else { most.to_string() };
             return Err(mismatch(&what, &format!("at most {most}"), &self.step));
         }
         Ok(())

@@ -134,14 +134,14 @@ pub fn squares_parallel(tile: u32, lanes: u32, runs: Runs, width: Width) -> Turn
 /// Turns of `norm_sum` beside those for positions: its digits are cleared, carried and carried again.
 const TOTAL: u32 = 3 * (20 + 1) + 1;
 
-/// `norm_sum` of positions of `blocks` each.
+/// `norm_sum` of positions of `blocks` each, two in a turn.
 pub fn norm_sum(positions: u32, blocks: u32) -> u32 {
-    positions * (1 + blocks + 1) + TOTAL
+    positions * (1 + blocks.div_ceil(2) + 1) + TOTAL
 }
 
 /// Positions that an invocation of it can take.
 pub fn norm_sum_positions(blocks: u32) -> u32 {
-    ((TURNS - TOTAL) / (1 + blocks + 1)).max(1)
+    (TURNS - TOTAL) / (1 + blocks.div_ceil(2) + 1)
 }
 
 /// `norm_factor`, which carries digits.

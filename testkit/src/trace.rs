@@ -14,4 +14,4 @@ mod twin;
 
 pub use compare::{Comparison, Tolerance};
 pub use file::Trace;
-pub use recipe::{GroupRecipe, Recipe, SetRecipe, StepRecipe};
+pub use recipe::{ClipRecipe, GroupRecipe, Recipe, SetRecipe, StepRecipe};

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""torch.optim.Adam and AdamW, made lazy, against the `replay` example: fresh runs each time, replayed at once.
+"""torch.optim.Adam and AdamW, made lazy, and SparseAdam behind clip_grad_norm_, against the `replay` example: fresh
+runs each time, replayed at once.
 
     $(scripts/torch.sh) tests/golden/oracle.py target/release/examples/replay              # a seed of its own
     $(scripts/torch.sh) tests/golden/oracle.py target/release/examples/replay --seed 5     # one seen before
@@ -26,6 +27,7 @@ KINDS = {"Adam": "l2", "AdamW": "decoupled"}
 RULES = [(kind, by_row, amsgrad, decays)
          for kind in KINDS for by_row in (False, True)
          for amsgrad in (False, True) for decays in (False, True)]
+NORM_TYPES = ("1", "2", "inf")
 
 
 class Draw:
@@ -129,6 +131,47 @@ def record(seed, kind, by_row, amsgrad, decays):
     return recipe, tensors
 
 
+def record_clipped(seed, norm_type):
+    """A run of torch's SparseAdam over two parameters, whose gradients clip_grad_norm_ clips by the norm of both."""
+    draw = Draw(seed)
+    shapes = {"p0": [draw.int(5, 40), draw.int(1, 40)], "p1": [draw.int(1, 9), draw.int(1, 20)]}
+    lr, betas, eps = draw.float(0.005, 0.1), (draw.float(0.6, 0.95), draw.float(0.8, 0.999)), 1e-2
+    steps = draw.int(6, 25)
+    params = {name: torch.nn.Parameter(draw.normal(*shape)) for name, shape in shapes.items()}
+    optimizer = torch.optim.SparseAdam(params.values(), lr=lr, betas=betas, eps=eps)
+    recipe = {
+        "version": 1, "params": shapes,
+        "groups": [{"lr": lr, "betas": betas, "eps": eps, "params": list(shapes)}],
+        "steps": [], "expect": [steps // 2, steps - 1], "tolerance": TOLERANCE,
+        "source": f"torch {torch.__version__.split('+')[0]} cpu, SparseAdam, clip_grad_norm_",
+    }
+    tensors = {f"initial/{name}": param.detach().clone() for name, param in params.items()}
+    for k in range(steps):
+        optimizer.zero_grad(set_to_none=True)
+        named = [name for name in shapes if k == 0 or name == "p0" or draw.int(0, 3)]
+        for name in named:
+            rows, dim = shapes[name]
+            count = draw.int(1, 30)
+            indices, values = draw.rows(rows, count), draw.normal(count, dim)
+            params[name].grad = torch.sparse_coo_tensor(
+                indices[None], values, (rows, dim), check_invariants=True)
+            tensors |= {f"step/{k}/{name}/indices": indices, f"step/{k}/{name}/values": values}
+        if k == 0:
+            # The first step is clipped, others perhaps.
+            norm = torch.nn.utils.clip_grad_norm_(params.values(), torch.inf, norm_type=float(norm_type))
+            max_norm = float(norm) * 10.0 ** draw.float(-0.5, -0.05)
+            recipe["clip_grad_norm"] = {"max": max_norm, "norm_type": norm_type}
+        torch.nn.utils.clip_grad_norm_(params.values(), max_norm, norm_type=float(norm_type))
+        optimizer.step()
+        recipe["steps"].append({"grads": named})
+        if k in recipe["expect"]:
+            for name, param in params.items():
+                held = {"param": param.detach(), **optimizer.state[param]}
+                tensors |= {f"expected/{k}/{name}/{of}": held[of].clone()
+                            for of in ("param", "exp_avg", "exp_avg_sq")}
+    return recipe, tensors
+
+
 def replay(binary, path, *flags):
     done = subprocess.run([binary, str(path), *flags, "--json"], stdout=subprocess.PIPE)
     if done.returncode not in (0, 1) or not done.stdout:
@@ -139,6 +182,18 @@ def replay(binary, path, *flags):
 def largest(tensors):
     """The largest difference of the parameter."""
     return max(tensor["max_abs"] for tensor in tensors if tensor["name"].endswith("/param"))
+
+
+def runs(seed):
+    """Runs by seeds from `seed` on: what each is, its trace, and a change of its recipe by which it must fail."""
+    for number, (kind, by_row, amsgrad, decays) in enumerate(RULES):
+        drawn = seed + number
+        recipe, tensors = record(drawn, kind, by_row, amsgrad, decays)
+        what = f"{drawn} {kind}{', by row' if by_row else ''}{', amsgrad' if amsgrad else ''}{', decay' if decays else ''}"
+        yield what, recipe, tensors, {"groups": [{**recipe["groups"][0], "epsilon": "raw"}]}
+    for number, norm_type in enumerate(NORM_TYPES, len(RULES)):
+        recipe, tensors = record_clipped(seed + number, norm_type)
+        yield f"{seed + number} SparseAdam, norm {norm_type}", recipe, tensors, {"clip_grad_norm": {"max": 1e9}}
 
 
 def main():
@@ -156,25 +211,21 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "trace.safetensors"
         for run in range(args.runs or 1):
-            for number, (kind, by_row, amsgrad, decays) in enumerate(RULES):
-                drawn = seed + run * len(RULES) + number
-                what = f"{drawn} {kind}{', by row' if by_row else ''}{', amsgrad' if amsgrad else ''}{', decay' if decays else ''}"
-                recipe, tensors = record(drawn, kind, by_row, amsgrad, decays)
+            for what, recipe, tensors, change in runs(seed + run * (len(RULES) + len(NORM_TYPES))):
                 save_file(tensors, path, {"trace": json.dumps(recipe)})
+                expected = sum(name.startswith("expected/") for name in tensors)
                 for flags in ways:
                     report = replay(binary, path, *flags)
-                    told = len(report["tensors"]) == len(recipe["expect"]) * (4 if amsgrad else 3)
-                    passed = report["ok"] and told
+                    passed = report["ok"] and len(report["tensors"]) == expected
                     failed += not passed
                     verdict = "ok     " if passed else "FAILED "
                     print(f"{verdict} {what}, {report['adapter']}:"
                           f" at most {largest(report['tensors']):.1e} apart")
-                # That the run can tell: by SparseAdam's epsilon it fails.
-                recipe["groups"][0]["epsilon"] = "raw"
-                save_file(tensors, path, {"trace": json.dumps(recipe)})
+                # That the run can tell: with SparseAdam's epsilon, or without the norm, it fails.
+                save_file(tensors, path, {"trace": json.dumps({**recipe, **change})})
                 if replay(binary, path, "--reference")["ok"]:
                     failed += 1
-                    print(f"FAILED  {what}: it also passes with epsilon elsewhere")
+                    print(f"FAILED  {what}: it also passes with {change}")
     sys.exit(f"{failed} failed" if failed else 0)
 
 

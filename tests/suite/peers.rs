@@ -1,12 +1,13 @@
 //! What other libraries' lazy Adams made of one run, against the presets that are named after them: by the
 //! formula in f64, on the twin, and on every adapter in every tuning.
 
-use sparse_adam::reference::{Gradient, Table, step_f64};
+use sparse_adam::reference::{Gradient, Table, grad_norm_f64, step_f64};
 use sparse_adam::{
-    AdamOptions, BiasCorrection, CatchUp, Clip, Epsilon, Reduction, SecondMoment, WeightDecay,
+    AdamOptions, BiasCorrection, CatchUp, Clip, ClipGradNorm, Epsilon, Reduction, SecondMoment,
+    WeightDecay,
 };
-use sparse_adam_testkit::trace::{Comparison, Trace};
 use sparse_adam_testkit::campaign::fresh_seed;
+use sparse_adam_testkit::trace::{Comparison, Trace};
 use sparse_adam_testkit::{Rng, gpus, other_variants, variants};
 use std::path::Path;
 
@@ -75,6 +76,7 @@ fn presets() -> Vec<(&'static str, &'static str, AdamOptions)> {
         ("paddle_Adam_lazy", "paddle_lazy", paddle),
         ("paddle_Adam_lazy_amsgrad", "paddle_lazy", paddle.amsgrad(true)),
         ("paddle_Adam_lazy_empty_step", "paddle_lazy", paddle),
+        ("paddle_clip_by_global_norm", "paddle_lazy", paddle),
         ("tfa_LazyAdam", "tfa_lazy_adam", tfa),
         ("tfa_LazyAdam+decay", "tfa_lazy_adam", tfa.weight_decay(WeightDecay::Plain(0.05))),
         ("tfa_LazyAdam_clipvalue_before_sum", "tfa_lazy_adam", tfa.clip(Clip::Entries(0.3))),
@@ -131,7 +133,13 @@ impl Run {
         for (k, step) in trace.recipe.steps.iter().enumerate() {
             for name in &step.grads {
                 let (indices, values) = trace.grad(k, name).unwrap();
-                let grad = Gradient { indices: indices.to_vec(), values: wide(values) };
+                let mut grad = Gradient { indices: indices.to_vec(), values: wide(values) };
+                if let Some(clip) = trace.recipe.clip_grad_norm {
+                    let clip = ClipGradNorm::from(clip);
+                    let norm = grad_norm_f64(&[(&table, &grad, options)], clip.norm_type);
+                    let factor = (clip.max_norm / (norm + 1e-6)).min(1.0);
+                    grad.values.iter_mut().for_each(|value| *value *= factor);
+                }
                 step_f64(&mut table, &grad, options);
             }
         }
@@ -220,7 +228,10 @@ fn others(options: AdamOptions) -> Vec<AdamOptions> {
 #[test]
 fn any_other_rule_is_far_from_every_peer() {
     for run in runs() {
-        let others = others(run.options);
+        let mut others = others(run.options);
+        // Values of a gradient of so small a norm are no larger.
+        others
+            .retain(|other| run.trace.recipe.clip_grad_norm.is_none() || other.clip == Clip::None);
         assert!(others.len() >= 8, "{}: {}", run.name, others.len());
         for other in others {
             let apart = run.apart(&other, run.start());

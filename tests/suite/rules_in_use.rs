@@ -2,7 +2,9 @@
 //! and calls of any order around steps.
 
 use sparse_adam::reference::{self, Gradient, Scalars as Known};
-use sparse_adam::{AdamOptions, BiasCorrection, Clip, Duplicates, IndexDtype, Scalars};
+use sparse_adam::{
+    AdamOptions, BiasCorrection, Clip, ClipGradNorm, Duplicates, IndexDtype, Scalars,
+};
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Poisoned, Rng, gpus, variants};
@@ -89,11 +91,11 @@ fn calls_of_any_order_around_steps_change_nothing_else() {
         let shapes = [(60, 8), (90, 3)];
         let options = shapes.map(|_| rule(&mut rng));
         let mut pair = Pair::new((gpu, tuning), &shapes, &options, &mut rng);
-        let mut known = None;
+        let (mut known, mut clip) = (None, None);
         let buffer = gpu.upload("scalars", &[1f32, 1f32]);
         for _ in 0..60 {
             let table = rng.below(shapes.len());
-            match rng.below(9) {
+            match rng.below(10) {
                 0 => {
                     let factor = 0.5 + rng.fraction() as f32;
                     gpu.queue.write_buffer(&buffer, 4, &factor.to_le_bytes());
@@ -116,21 +118,33 @@ fn calls_of_any_order_around_steps_change_nothing_else() {
                     let dict = pollster::block_on(pair.optimizer.state_dict()).unwrap();
                     pair.optimizer.load_state_dict(&dict).unwrap();
                 }
-                6 => {
+                7 => {
                     pair.gpu.submit(|encoder| pair.optimizer.flush(encoder)).unwrap();
                     for (twin, options) in pair.twins.iter_mut().zip(&pair.options) {
                         reference::flush_with_scalars(twin, known, options);
                     }
                 }
                 4 => pair.optimizer.trim(),
-                5 => pair.optimizer.prepare().unwrap(),
+                5 => {
+                    let max_norm = 0.1 + rng.fraction();
+                    clip = (rng.below(3) > 0).then_some(ClipGradNorm::new(max_norm));
+                    pair.optimizer.set_clip_grad_norm(clip).unwrap();
+                }
+                6 => pair.optimizer.prepare().unwrap(),
                 _ => {
                     let (rows, dim) = shapes[table];
                     let nnz = 1 + rng.below(300);
                     let grad = rng.gradient(rows, dim, nnz);
                     pair.optimizer.clear_grads();
                     pair.set_grad(table, &grad);
-                    step(&mut pair, table, &grad, known);
+                    let Some(clip) = clip else {
+                        step(&mut pair, table, &grad, known);
+                        continue;
+                    };
+                    let mut grads = shapes.map(|_| None);
+                    grads[table] = Some(grad);
+                    pair.step_twins_clipped(&grads, known.unwrap_or_default(), clip);
+                    pair.submit_step();
                 }
             }
         }

@@ -137,9 +137,13 @@ mod tests {
         let device = DeviceShape { max_binding: u64::MAX, ..DEVICE };
         let large = Tuning { workgroup: 256, ..Tuning::CPU };
         for tuning in [Tuning::CPU, Tuning::GPU, large] {
-            for (tables, dim, nnz) in
-                [(1, 1, 1), (1, 1, MOST_ENTRIES), (200, 64, 100_000), (26, 4096, 9000)]
-            {
+            for (tables, dim, nnz) in [
+                (1, 1, 1),
+                (1, 1, MOST_ENTRIES),
+                (200, 64, 100_000),
+                (26, 4096, 9000),
+                (2, 851_936, 3),
+            ] {
                 let each = TableDemand { squares: true, ..step(1000, dim, nnz) };
                 let plan = plan(&vec![each; tables], device, &tuning).unwrap();
                 let squares = || plan.tables.iter().filter_map(|at| at.squares);

@@ -2,7 +2,7 @@
 
 use super::recipe::{Recipe, StepRecipe};
 use safetensors::{Dtype, SafeTensors};
-use sparse_adam::Error;
+use sparse_adam::{ClipGradNorm, Error};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
@@ -75,8 +75,11 @@ impl Trace {
         }
     }
 
-    /// Step counts are of parameters, and such as an optimizer takes.
+    /// Step counts are of parameters, and such as an optimizer takes; and so is a norm.
     fn check_start(&self) -> Result<(), Error> {
+        if let Some(clip) = self.recipe.clip_grad_norm {
+            ClipGradNorm::from(clip).validate()?;
+        }
         for (name, &steps) in &self.recipe.start_step {
             if !self.recipe.params.contains_key(name) {
                 return Err(invalid("start_step", "of a parameter that the trace does not have"));

@@ -4,7 +4,8 @@ use super::Tolerance;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use sparse_adam::{
-    AdamOptions, BiasCorrection, CatchUp, Clip, Epsilon, Reduction, SecondMoment, WeightDecay,
+    AdamOptions, BiasCorrection, CatchUp, Clip, ClipGradNorm, Epsilon, NormType, Reduction,
+    SecondMoment, WeightDecay,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +35,39 @@ pub struct Recipe {
     /// Steps that parameters have counted before the first one; 0 for those that it does not name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique")]
     pub start_step: BTreeMap<String, u64>,
+    /// The norm that gradients are clipped by in every step, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_grad_norm: Option<ClipRecipe>,
+}
+
+/// A clip of all gradients of a step by their norm.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClipRecipe {
+    max: f64,
+    #[serde(default)]
+    norm_type: NormKey,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+enum NormKey {
+    #[serde(rename = "1")]
+    One,
+    #[default]
+    #[serde(rename = "2")]
+    Two,
+    #[serde(rename = "inf")]
+    Infinity,
+}
+
+impl From<ClipRecipe> for ClipGradNorm {
+    fn from(recipe: ClipRecipe) -> Self {
+        Self::new(recipe.max).norm_type(match recipe.norm_type {
+            NormKey::One => NormType::One,
+            NormKey::Two => NormType::Two,
+            NormKey::Infinity => NormType::Infinity,
+        })
+    }
 }
 
 /// One parameter group.

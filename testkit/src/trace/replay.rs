@@ -3,8 +3,8 @@
 use super::{Comparison, Tolerance, Trace, twin};
 use crate::headless::Gpu;
 use sparse_adam::{
-    AdamOptions, Error, GroupId, IndexDtype, Param, ParamGroup, ParamState, SparseAdam, SparseGrad,
-    StateDict, Tuning,
+    AdamOptions, ClipGradNorm, Error, GroupId, IndexDtype, Param, ParamGroup, ParamState,
+    SparseAdam, SparseGrad, StateDict, Tuning,
 };
 use std::collections::BTreeMap;
 use wgpu::Buffer;
@@ -163,6 +163,7 @@ impl<'a> GpuRun<'a> {
                 optimizer.set_step_count(param, steps)?;
             }
         }
+        optimizer.set_clip_grad_norm(trace.recipe.clip_grad_norm.map(ClipGradNorm::from))?;
         Ok(Self { trace, gpu, optimizer, groups, buffers })
     }
 

@@ -2,8 +2,8 @@
 
 use super::replay::Outcome;
 use super::{Trace, judge};
-use sparse_adam::reference::{self, Gradient, Table};
-use sparse_adam::{AdamOptions, Error, GroupState, ParamState, StateDict};
+use sparse_adam::reference::{self, Gradient, Scalars, Table};
+use sparse_adam::{AdamOptions, ClipGradNorm, Error, GroupState, ParamState, StateDict};
 use std::collections::BTreeMap;
 
 /// Tables and options of a trace's parameters.
@@ -69,17 +69,35 @@ impl<'a> Twin<'a> {
         for set in &step.set {
             self.options[set.group] = set.apply(self.options[set.group]);
         }
+        let mut grads = Vec::new();
         for (name, group) in self.numbered() {
-            if !step.grads.iter().any(|named| named == name) {
-                continue;
-            }
-            let (indices, values) = self.trace.grad(k, name)?;
-            let grad = Gradient { indices: indices.to_vec(), values: values.to_vec() };
-            if let Some(table) = self.tables.get_mut(name) {
-                reference::step(table, &grad, &self.options[group]);
+            if step.grads.iter().any(|named| named == name) {
+                let (indices, values) = self.trace.grad(k, name)?;
+                let grad = Gradient { indices: indices.to_vec(), values: values.to_vec() };
+                grads.push((name, &self.options[group], grad));
             }
         }
+        let scalars = self.clipped(&grads);
+        for (name, options, grad) in &grads {
+            let Some(table) = self.tables.get_mut(name) else { continue };
+            match scalars {
+                Some(scalars) => reference::step_with_scalars(table, grad, scalars, options),
+                None => reference::step(table, grad, options),
+            };
+        }
         Ok(())
+    }
+
+    /// What gradients are multiplied by, where they are clipped by their norm.
+    fn clipped(&self, grads: &[(&str, &AdamOptions, Gradient<f32>)]) -> Option<Scalars> {
+        let clip = ClipGradNorm::from(self.trace.recipe.clip_grad_norm?);
+        let asked = grads
+            .iter()
+            .filter_map(|(name, options, grad)| Some((self.tables.get(name)?, grad, *options)));
+        let asked: Vec<_> = asked.collect();
+        let norm = reference::grad_norm(&asked, Scalars::default(), clip.norm_type);
+        let grad_scale = reference::clip_factor(norm, clip.max_norm);
+        Some(Scalars { grad_scale, ..Scalars::default() })
     }
 
     pub fn outcomes(&self) -> impl Iterator<Item = (&'a str, Outcome)> {

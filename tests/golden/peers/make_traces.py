@@ -75,6 +75,8 @@ CASES = {
     "paddle_Adam_lazy": (PADDLE, CORRECTED, AHEAD),
     "paddle_Adam_lazy_amsgrad": (PADDLE, {**CORRECTED, "amsgrad": True}, AHEAD),
     "paddle_Adam_lazy_empty_step": (PADDLE, CORRECTED, AHEAD | UNCOUNTED),
+    "paddle_clip_by_global_norm": (PADDLE + ", ClipGradByGlobalNorm", CORRECTED,
+                                   AHEAD | {"clip_grad_norm": {"max": 0.3}}),
     "tfa_LazyAdam": (TFA, {}),
     "tfa_LazyAdam+decay": (TFA + " with decoupled weight decay", decay("plain")),
     "tfa_LazyAdam_clipvalue_before_sum": (TFA + " of clipvalue", {"clip_entries": 0.3}),

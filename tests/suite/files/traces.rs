@@ -1,7 +1,10 @@
 //! Traces that contradict themselves, and states that do not fit them.
 
 use super::golden;
-use sparse_adam::{AdamOptions, BiasCorrection, Clip, Epsilon, Error, StateDict, WeightDecay};
+use sparse_adam::{
+    AdamOptions, BiasCorrection, CatchUp, Clip, Epsilon, Error, Reduction, SecondMoment, StateDict,
+    WeightDecay,
+};
 use sparse_adam_testkit::gpus;
 use sparse_adam_testkit::trace::Trace;
 
@@ -30,7 +33,7 @@ fn a_trace_that_contradicts_itself_is_refused() {
         (r#"\"grads\":[\"p0\",\"p1\"]"#, r#"\"grads\":[\"p0\",\"p0\"]"#, "two gradients"),
         (r#"\"grads\":[\"p0\",\"p1\"]"#, r#"\"grads\":[\"p0\",\"p7\"]"#, "does not have"),
         (r#"\"version\":1"#, r#"\"version\":2"#, "version 2, not 1"),
-        (r#"\"version\":1"#, r#"\"clip_grad_norm\":{\"max\":1},\"version\":1"#, "unknown field"),
+        (r#"\"version\":1"#, r#"\"clip_norm\":{\"max\":1},\"version\":1"#, "unknown field"),
         (r#"\"expect\":["#, r#"\"expect\":[99,"#, "step 99 of"),
         ("step/0/p1/values", "step/0/p1/volumes", "missing"),
     ];
@@ -117,6 +120,15 @@ fn a_groups_keys_mean_their_options() {
         (r#""clip_entries":0.25"#, base.clip(Clip::Entries(0.25))),
         (r#""clip_value":0.25"#, base.clip(Clip::Value(0.25))),
         (r#""grad_scale":0.125"#, base.grad_scale(0.125)),
+        (r#""bias_correction":"row""#, base.bias_correction(BiasCorrection::Row)),
+        (r#""second_moment":"row""#, base.second_moment(SecondMoment::Row)),
+        (
+            r#""catch_up":"decay","weight_decay":0.5,"decay":"plain""#,
+            base.catch_up(CatchUp::Decay).weight_decay(WeightDecay::Plain(0.5)),
+        ),
+        (r#""catch_up":"momentum""#, base.catch_up(CatchUp::Momentum)),
+        (r#""catch_up":"never","second_moment":"element","duplicates":"sum""#, base),
+        (r#""duplicates":"mean""#, base.duplicates(Reduction::Mean)),
     ];
     for (keys, expected) in keys {
         assert_eq!(with_keys(keys), Ok(expected), "{keys}");
@@ -126,11 +138,11 @@ fn a_groups_keys_mean_their_options() {
 #[test]
 fn keys_of_what_is_not_done_here_are_refused() {
     let refused = [
-        (r#""bias_correction":"row""#, "unknown variant"),
+        (r#""bias_correction":"entry""#, "unknown variant"),
         (r#""epsilon":"inside""#, "unknown variant"),
-        (r#""catch_up":"decay""#, "unknown field"),
-        (r#""second_moment":"row""#, "unknown field"),
-        (r#""duplicates":"mean""#, "unknown field"),
+        (r#""catch_up":"decay""#, "weight_decay"),
+        (r#""second_moment":"table""#, "unknown variant"),
+        (r#""duplicates":"first""#, "unknown variant"),
         (r#""clip_norm":1.0"#, "unknown field"),
         (r#""decay":"all","weight_decay":0.5"#, "unknown variant"),
         (r#""weight_decay":0.5"#, "weight_decay without decay"),
@@ -142,10 +154,17 @@ fn keys_of_what_is_not_done_here_are_refused() {
         assert!(error.contains(told), "{keys}: {error}");
     }
     // At the top level.
-    for key in [r#"\"formats\":{}"#, r#"\"clip_grad_norm\":{\"max\":1}"#] {
+    for key in [r#"\"clip_norm\":{}"#, r#"\"clip_grad_norm\":{\"max_norm\":1}"#] {
         let key = format!(r#"{key},\"version\":1"#);
         let error = trace(|header| header.replacen(r#"\"version\":1"#, &key, 1)).unwrap_err();
         assert!(error.to_string().contains("unknown field"), "{error}");
+    }
+    for (keys, told) in
+        [(r#"\"max\":0"#, "max_norm"), (r#"\"max\":1,\"norm_type\":\"3\""#, "unknown variant")]
+    {
+        let key = format!(r#"\"clip_grad_norm\":{{{keys}}},\"version\":1"#);
+        let error = trace(|header| header.replacen(r#"\"version\":1"#, &key, 1)).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
     }
 }
 
