@@ -4,9 +4,11 @@
 //! round correctly and do not fuse, the GPU's bits equal its bits. [`step_f64`] is the plain
 //! formula in f64, the truth that both are measured against.
 
+use crate::format::Storage;
+use crate::narrow;
 use crate::rule::adam::{ADAM, limited};
 use crate::rule::{Rule, Value, Words};
-use crate::{AdamOptions, CHUNK, Clip, Epsilon, Status, WeightDecay};
+use crate::{AdamOptions, CHUNK, Clip, Epsilon, Format, Rounding, Status, WeightDecay};
 use std::collections::BTreeMap;
 
 /// One table with its state, in numbers of type `T`.
@@ -24,6 +26,7 @@ pub struct Table<T> {
     pub exp_avg_sq: Vec<T>,
     /// Largest second moment so far, `[rows, dim]`; empty before the first step with amsgrad.
     pub max_exp_avg_sq: Vec<T>,
+    storage: Storage,
 }
 
 impl<T: Copy + Default> Table<T> {
@@ -37,7 +40,15 @@ impl<T: Copy + Default> Table<T> {
             exp_avg: zeros.clone(),
             exp_avg_sq: zeros,
             max_exp_avg_sq: Vec::new(),
+            storage: Storage::default(),
         }
+    }
+
+    /// With what [`step`] writes rounded as a table is stored whose parameter and moments have these formats. Its
+    /// numbers must be of them.
+    #[must_use]
+    pub fn stored(self, param: Format, moments: Format, rounding: Rounding) -> Self {
+        Self { storage: Storage { param, moments, rounding }, ..self }
     }
 
     /// Makes room for what options need.
@@ -211,8 +222,10 @@ fn update(
     sum: &[f32],
     (rule, words, scalars): (Rule, &Words, Scalars),
 ) {
+    let Storage { param: param_format, moments, rounding } = table.storage;
     for (column, &sum) in sum.iter().enumerate() {
         let at = row * table.dim + column;
+        let random = narrow::random(rounding, table.step, row as u32, column as u32);
         let Table { param, exp_avg, exp_avg_sq, max_exp_avg_sq, .. } = table;
         let mut held = [exp_avg, exp_avg_sq, max_exp_avg_sq];
         let mut state = held.each_ref().map(|field| field.get(at).copied().unwrap_or_default());
@@ -221,8 +234,13 @@ fn update(
             words,
             Value { param: &mut param[at], state: &mut state[..fields], sum, scalars },
         );
-        for (field, value) in held.iter_mut().zip(state).take(fields) {
-            field[at] = value;
+        param[at] = narrow::stored(param_format, param[at], random[0]);
+        // Both moments come first, each with random bits of its own; other fields are f32.
+        let formats = [(moments, random[1]), (moments, random[2]), (Format::F32, None)];
+        for ((field, value), (format, random)) in
+            held.iter_mut().zip(state).zip(formats).take(fields)
+        {
+            field[at] = narrow::stored(format, value, random);
         }
     }
 }

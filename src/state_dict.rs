@@ -2,7 +2,7 @@
 
 use crate::table::{State, Table};
 use crate::upload::{self, PART_BYTES};
-use crate::{AdamOptions, Error, ParamId, SparseAdam, serde_with};
+use crate::{AdamOptions, Error, Format, ParamId, Rounding, SparseAdam, narrow, serde_with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,6 +10,7 @@ use std::ops::Range;
 mod checks;
 mod group;
 pub(crate) mod read;
+mod rows;
 
 /// What `torch.optim.SparseAdam.state_dict()` holds: state by parameter number, and groups.
 ///
@@ -49,6 +50,13 @@ pub struct ParamState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "serde_with::finite")]
     pub max_exp_avg_sq: Option<Box<[f32]>>,
+    /// How the moments are stored on the device; here they are f32 in any case, which have every number of
+    /// the other formats.
+    #[serde(default, skip_serializing_if = "serde_with::is_default")]
+    pub moments: Format,
+    /// How what is stored in 16 bits is rounded, with the seed.
+    #[serde(default, skip_serializing_if = "serde_with::is_default")]
+    pub rounding: Rounding,
 }
 
 impl ParamState {
@@ -56,13 +64,23 @@ impl ParamState {
     /// is loaded or saved.
     #[must_use]
     pub fn new(step: u64, shape: Vec<u32>, exp_avg: Vec<f32>, exp_avg_sq: Vec<f32>) -> Self {
-        Self { step, shape, exp_avg, exp_avg_sq, max_exp_avg_sq: None }
+        let (moments, rounding) = Default::default();
+        Self { step, shape, exp_avg, exp_avg_sq, max_exp_avg_sq: None, moments, rounding }
     }
 
     /// With the largest second moment so far, row-major.
     #[must_use]
     pub fn max_exp_avg_sq(self, largest: Vec<f32>) -> Self {
         Self { max_exp_avg_sq: Some(largest.into()), ..self }
+    }
+
+    /// For a parameter that is stored so: the moments are rounded to the nearest numbers of `moments`.
+    #[must_use]
+    pub fn stored(mut self, moments: Format, rounding: Rounding) -> Self {
+        for value in self.exp_avg.iter_mut().chain(&mut self.exp_avg_sq) {
+            *value = narrow::stored(moments, *value, None);
+        }
+        Self { moments, rounding, ..self }
     }
 
     /// Its tensors by torch's names, in the order of a rule's state.
@@ -154,13 +172,14 @@ impl SparseAdam {
     }
 
     /// Replaces groups' hyperparameters and all state by those of `dict`, which may come from
-    /// another device, from torch, or from other window sizes. A parameter that `dict` has no
+    /// another device, from torch, or from other window sizes. Where a parameter and its state in `dict` both
+    /// round by random bits, the seed is that of `dict` from now on. A parameter that `dict` has no
     /// state of loses its own. Steps recorded from now on start from it; the parameters
     /// themselves are the caller's to restore. Natively the copies that upload it are submitted here,
     /// 64 MiB at a time.
     ///
     /// # Errors
-    /// [`Error::StateMismatch`] where groups, sizes, names, shapes or counts differ from this
+    /// [`Error::StateMismatch`] where groups, sizes, names, shapes, counts or moments' formats differ from this
     /// optimizer's (other names: [`StateDict::rename_params`]); [`Error::InvalidOption`], also for
     /// an `initial_lr` that is not finite; [`Error::OutOfMemory`], [`Error::DeviceLost`]. Nothing
     /// is loaded then. In a browser a device tells only later that it has no memory: then a
@@ -175,8 +194,10 @@ impl SparseAdam {
                 let held = &self.tables[table];
                 let values = held.geometry.rows as usize * held.geometry.dim as usize;
                 state.check(&held.name, &held.shape, values, held.rule.state())?;
+                state.check_format(&held.name, held.storage.moments)?;
                 let made = State::new(&self.recorder.guard, held)?;
-                loaded[table] = Some(State { step: state.step, ..made });
+                let rounding = made.rounding.or_as(state.rounding);
+                loaded[table] = Some(State { step: state.step, rounding, ..made });
             }
         }
         for (&table, number) in tables.iter().zip(&numbers) {
@@ -231,12 +252,11 @@ impl SparseAdam {
         let mut rows = 0..table.geometry.rows as usize;
         for buffer in &made.windows {
             for part in parts(table, buffer.size()) {
-                let floats = ((part.end - part.start) / 4) as usize;
-                let mut window: Vec<f32> = Vec::with_capacity(floats);
-                for row in rows.by_ref().take(floats / (fields.len() * dim)) {
-                    for field in fields {
-                        window.extend_from_slice(&field[row * dim..][..dim]);
-                    }
+                let bytes = part.end - part.start;
+                let mut window: Vec<u32> = Vec::with_capacity(bytes as usize / 4);
+                for row in rows.by_ref().take((bytes / table.row_bytes.state) as usize) {
+                    let row = fields.iter().map(|field| &field[row * dim..][..dim]);
+                    rows::push(table.storage.moments, &row.collect::<Vec<_>>(), &mut window);
                 }
                 let bytes = bytemuck::cast_slice(&window);
                 upload::write(&self.recorder.guard, buffer, part.start, bytes)?;

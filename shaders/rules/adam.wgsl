@@ -21,10 +21,8 @@ struct Rule {
     decay: f32,
 }
 
-/// Fields of the state, in their order.
+/// Fields of the state, in their order: both moments first.
 const FIELDS: u32 = select(2u, 3u, AMSGRAD);
-const EXP_AVG: u32 = 0u;
-const EXP_AVG_SQ: u32 = 1u;
 const MAX_EXP_AVG_SQ: u32 = 2u;
 
 fn update_lane(row: u32, column: u32, sum: Lane) {
@@ -44,16 +42,16 @@ fn update_lane(row: u32, column: u32, sum: Lane) {
     if (CLIPPED) {
         grad = limited(grad, rule.clip);
     }
-    var m = load_state(row, EXP_AVG, column);
-    var v = load_state(row, EXP_AVG_SQ, column);
+    let held = load_moments(row, column);
+    var m = held.exp_avg;
+    var v = held.exp_avg_sq;
     let p = load_param(row, column);
     if (L2) {
         grad = add(grad, scale(p, rule.decay));
     }
     m = add(m, scale(subtract(grad, m), rule.one_minus_beta1));
     v = add(v, scale(subtract(multiply(grad, grad), v), rule.one_minus_beta2));
-    store_state(row, EXP_AVG, column, m);
-    store_state(row, EXP_AVG_SQ, column, v);
+    store_moments(row, column, Moments(m, v));
     var second = v;
     if (AMSGRAD) {
         second = larger(load_state(row, MAX_EXP_AVG_SQ, column), v);

@@ -1,11 +1,12 @@
 //! Safetensors: tensors `state.<i>.exp_avg` and `state.<i>.exp_avg_sq`, with amsgrad also
-//! `state.<i>.max_exp_avg_sq`, f32, of the parameter's shape; metadata `state` `{"<i>": {"step": n}}` and `param_groups`, both JSON as torch
+//! `state.<i>.max_exp_avg_sq`, f32, of the parameter's shape; metadata `state` `{"<i>": {"step": n}}`, with `"moments": "bf16"` and
+//! `"rounding": {"stochastic": {"seed": n}}` where they are so (the tensors are f32 in any case), and `param_groups`, both JSON as torch
 //! nests them; metadata `format_version`, absent in the first files; metadata `crc32`, in
 //! hexadecimal, over all of it.
 
 use super::{KIND, check, replace};
 use crate::tensor_file::{Budget, Dtype, Fault, LONGEST_HEADER, Parsed, TensorFile, invalid};
-use crate::{Error, GroupState, ParamState, StateDict, serde_with};
+use crate::{Error, Format, GroupState, ParamState, Rounding, StateDict, serde_with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,6 +24,10 @@ const BEFORE_CRC: &str = r#"{"__metadata__":{"crc32":""#;
 #[serde(deny_unknown_fields)]
 struct Counted {
     step: u64,
+    #[serde(default, skip_serializing_if = "serde_with::is_default")]
+    moments: Format,
+    #[serde(default, skip_serializing_if = "serde_with::is_default")]
+    rounding: Rounding,
 }
 
 /// What is said of each.
@@ -138,8 +143,10 @@ impl StateDict {
 
     /// The JSON of `state` and `param_groups`.
     fn texts(&self) -> Result<(String, String), Fault> {
-        let counted =
-            |(&number, state): (&usize, &ParamState)| (number, Counted { step: state.step });
+        let counted = |(&number, state): (&usize, &ParamState)| {
+            let &ParamState { step, moments, rounding, .. } = state;
+            (number, Counted { step, moments, rounding })
+        };
         let counts = Counts(self.state.iter().map(counted).collect());
         Ok((json("state", &counts)?, json("param_groups", &self.param_groups)?))
     }
@@ -183,7 +190,7 @@ fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
     let mut crc =
         Crc::new(version, &file.header.metadata["state"], &file.header.metadata["param_groups"]);
     let mut dict = StateDict { state: BTreeMap::new(), param_groups };
-    for (number, Counted { step }) in counts.0 {
+    for (number, Counted { step, moments, rounding }) in counts.0 {
         let has_largest = file.header.has(&name(number, LARGEST));
         let mut moment = |moment| -> Result<_, Fault> {
             let name = name(number, moment);
@@ -196,7 +203,8 @@ fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
         if shape != other {
             return Err(invalid(format_args!("state.{number}"), "its moments differ in shape"));
         }
-        let mut state = ParamState::new(step, shape, exp_avg, exp_avg_sq);
+        let state = ParamState::new(step, shape, exp_avg, exp_avg_sq);
+        let mut state = ParamState { moments, rounding, ..state };
         if has_largest {
             let (shape, largest) = moment(LARGEST)?;
             if shape != state.shape {

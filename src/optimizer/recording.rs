@@ -1,5 +1,6 @@
 //! One step of all parameters: made, then counted, then recorded.
 
+use crate::step::layout::Drawn;
 use crate::step::scratch::Scratch;
 use crate::table::{Extras, State};
 use crate::{Error, Scalars, SparseAdam, Timestamps};
@@ -69,8 +70,11 @@ impl SparseAdam {
         self.recorder.make_ready(tables, |number| {
             let table = &tables[number as usize];
             // The step is counted once it is known that it can be recorded.
-            let step = table.state.as_ref().map_or(0, |state| state.step) + 1;
-            table.rule.words(&groups[table.group].options, step)
+            let state = table.state.as_ref();
+            let step = state.map_or(0, |state| state.step) + 1;
+            let seed = state.map_or(0, |state| state.rounding.seed());
+            let rule = table.rule.words(&groups[table.group].options, step);
+            Drawn { rule, step: step as u32, seed, ..Default::default() }
         })
     }
 

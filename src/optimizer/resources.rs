@@ -9,7 +9,8 @@ use crate::SparseAdam;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resources {
-    /// Bytes of moments: `8 * rows * dim` per parameter that has had a gradient, `12 * rows * dim` with amsgrad.
+    /// Bytes of moments: `8 * rows * dim` per parameter that has had a gradient, `12 * rows * dim` with amsgrad,
+    /// `4 * rows * dim` in bf16.
     pub state_bytes: u64,
     /// Bytes of scratch, which grows in powers of two to what the largest step needs: `16` per
     /// entry, `4 * dim / 63` more an entry for long runs, `8` more where there are weights, `4`

@@ -2,7 +2,7 @@
 
 use super::{GroupState, MOST_STEPS, ParamState, StateDict};
 use crate::cut::cut;
-use crate::{AdamOptions, Error};
+use crate::{AdamOptions, Error, Format, narrow};
 
 impl StateDict {
     /// Checks the groups against those of an optimizer, given as the names of each group's
@@ -71,6 +71,23 @@ impl ParamState {
         }
         if self.step > MOST_STEPS {
             return Err(mismatch(&format!("step of {name:?}"), "at most 2^53", &self.step));
+        }
+        Ok(())
+    }
+}
+
+impl ParamState {
+    /// Checks that its moments are numbers of the format of the parameter `name`.
+    pub(crate) fn check_format(&self, name: &str, moments: Format) -> Result<(), Error> {
+        check_equal(&format!("format of the moments of {name:?}"), &moments, &self.moments)?;
+        for (field, values) in self.fields().take(2) {
+            let other =
+                |&&value: &&f32| narrow::stored(moments, value, None).to_bits() != value.to_bits();
+            if let Some(found) = values.iter().find(other) {
+                let what = format!("{field} of {name:?}");
+                let expected = format!("numbers of {moments:?} (ParamState::stored rounds)");
+                return Err(mismatch(&what, &expected, found));
+            }
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! The state's way back to the host.
 
-use super::{GroupState, ParamState, StateDict, parts};
+use super::{GroupState, ParamState, StateDict, parts, rows};
 use crate::guard::Guard;
 use crate::readback::{Reading, Wait};
 use crate::table::Table;
-use crate::{Error, ParamId, Region, SparseAdam};
+use crate::{Error, Format, ParamId, Region, Rounding, SparseAdam};
 use std::sync::Arc;
 use wgpu::WasmNotSend;
 
@@ -77,6 +77,8 @@ pub(crate) struct Held {
     number: usize,
     step: u64,
     shape: Vec<u32>,
+    moments: Format,
+    rounding: Rounding,
     /// Values per row.
     dim: usize,
     /// Bytes that are to come.
@@ -101,6 +103,8 @@ impl Snapshot {
                 number,
                 step: state.step,
                 shape: table.shape.clone(),
+                moments: table.storage.moments,
+                rounding: state.rounding,
                 dim: table.geometry.dim as usize,
                 left: state.windows.iter().map(wgpu::Buffer::size).sum(),
                 fields: table.rule.state().iter().map(|_| Vec::with_capacity(values)).collect(),
@@ -117,7 +121,7 @@ impl Snapshot {
 
     /// The states, with their numbers.
     async fn finish(self) -> Result<Vec<(usize, ParamState)>, Error> {
-        let named = |Held { number, step, shape, fields, .. }| {
+        let named = |Held { number, step, shape, moments, rounding, fields, .. }| {
             // A rule without one of them has none to save.
             let mut fields = fields.into_iter();
             let [exp_avg, exp_avg_sq] = std::array::from_fn(|_| fields.next().unwrap_or_default());
@@ -129,6 +133,8 @@ impl Snapshot {
                     exp_avg,
                     exp_avg_sq,
                     max_exp_avg_sq: fields.next().map(Vec::into),
+                    moments,
+                    rounding,
                 },
             )
         };
@@ -143,14 +149,10 @@ impl Snapshot {
             while states[table].left == 0 {
                 table += 1;
             }
-            let Held { dim, left, fields, .. } = &mut states[table];
+            let Held { moments, dim, left, fields, .. } = &mut states[table];
             *left -= bytes.len() as u64;
-            let floats: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
-            for row in floats.chunks_exact(fields.len() * *dim) {
-                for (field, part) in fields.iter_mut().zip(row.chunks_exact(*dim)) {
-                    field.extend_from_slice(part);
-                }
-            }
+            let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
+            rows::take(*moments, &words, *dim, fields);
         };
         reading.finish(&guard, Wait::Block, take).await?;
         guard.refused_since(times)?;

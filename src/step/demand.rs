@@ -2,6 +2,7 @@
 
 use super::shape::Window;
 use crate::IndexDtype;
+use crate::format::Formats;
 use crate::param::Geometry;
 use crate::rule::Rule;
 
@@ -22,9 +23,10 @@ pub(crate) struct TableDemand {
     pub geometry: Geometry,
     /// Entries of its gradients; at least 1.
     pub nnz: u32,
-    /// Value rows of its gradients, and bytes per value row.
+    /// Value rows of its gradients.
     pub value_rows: u32,
-    pub value_row_bytes: u64,
+    /// How it is stored, and its gradients' values.
+    pub formats: Formats,
     /// Whether the caller promises that no row is named twice, and whether that is to be checked.
     pub promised: bool,
     pub checked: bool,

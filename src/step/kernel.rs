@@ -2,9 +2,11 @@
 
 use super::access::{RowAccess, Values};
 use super::stages::{Fragment, Override, Stage};
+use super::stored;
 use super::width::Width;
+use crate::format::Formats;
 use crate::rule::Rule;
-use crate::{Arithmetic, Form, Tuning};
+use crate::{Arithmetic, Form, Format, Tuning};
 
 /// A stage with what it is specialised for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +29,11 @@ const NO_ROWS: RowAccess = RowAccess {
     lanes: 1,
     weighted: false,
     limited: false,
+    formats: F32,
 };
+
+const F32: Formats =
+    Formats { param: Format::F32, moments: Format::F32, values: Format::F32, is_stochastic: false };
 
 impl Kernel {
     /// Of a stage that reads no rows.
@@ -39,12 +45,13 @@ impl Kernel {
         Self { plain, ..Self::of(stage) }
     }
 
-    pub fn inspect(RowAccess { width, values, .. }: RowAccess) -> Self {
-        let access = RowAccess { width, values, ..NO_ROWS };
+    pub fn inspect(RowAccess { width, values, formats, .. }: RowAccess) -> Self {
+        let access = RowAccess { width, values, formats: formats.of_values(), ..NO_ROWS };
         Self { access, ..Self::of(Stage::Inspect) }
     }
 
     pub fn partial(access: RowAccess, of_entries: bool) -> Self {
+        let access = RowAccess { formats: access.formats.of_values(), ..access };
         Self { access, of_entries, ..Self::of(Stage::Partial) }
     }
 
@@ -60,6 +67,17 @@ impl Kernel {
     /// Whether it binds scalars that the GPU knows.
     pub fn reads_scalars(self) -> bool {
         self.rule.is_some_and(Rule::reads_scalars)
+    }
+
+    /// Whether a row is touched before it is worked on.
+    fn reads_ahead(self) -> bool {
+        let RowAccess { width, values, formats, .. } = self.access;
+        width != Width::Scalar && values == Values::One && formats == F32
+    }
+
+    /// Whether it rounds by random bits.
+    pub fn draws(self) -> bool {
+        self.rule.is_some() && self.access.formats.is_stochastic
     }
 
     /// The stage's overrides. The parallel sorts' sizes are fixed in their files.
@@ -84,8 +102,10 @@ impl Kernel {
     pub fn wgsl(self, tuning: &Tuning) -> String {
         let spec = self.stage.spec();
         let rule = self.rule.map(Rule::wgsl).unwrap_or_default();
+        let stored = stored::wgsl(self.access, self.rule.is_some());
         let texts = spec.fragments.iter().map(|&fragment| match fragment {
             Fragment::Rule => &*rule,
+            Fragment::Stored => &*stored,
             fragment => self.text(fragment, tuning),
         });
         texts.chain([spec.wgsl]).collect()
@@ -102,11 +122,9 @@ impl Kernel {
                 Values::One => include_str!("../../shaders/shared/values.wgsl"),
                 Values::Windows => include_str!("../../shaders/shared/value_windows.wgsl"),
             },
-            Fragment::Touch => match (self.access.width, self.access.values) {
-                (Width::Scalar, _) | (_, Values::Windows) => {
-                    include_str!("../../shaders/shared/no_touch.wgsl")
-                }
-                _ => include_str!("../../shaders/shared/touch.wgsl"),
+            Fragment::Touch => match self.reads_ahead() {
+                true => include_str!("../../shaders/shared/touch.wgsl"),
+                false => include_str!("../../shaders/shared/no_touch.wgsl"),
             },
             Fragment::Counts => match tuning.form {
                 Form::Serial => include_str!("../../shaders/shared/counts_serial.wgsl"),
@@ -116,7 +134,7 @@ impl Kernel {
                 true => include_str!("../../shaders/shared/scalars.wgsl"),
                 false => include_str!("../../shaders/shared/no_scalars.wgsl"),
             },
-            Fragment::Rule => "",
+            Fragment::Rule | Fragment::Stored => "",
         }
     }
 }

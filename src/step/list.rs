@@ -38,6 +38,8 @@ pub(crate) enum Second {
     Count { table: u32, segment: u32 },
     /// The words of the rule for a table's step.
     Rule { table: u32 },
+    /// Those, and what random bits are drawn from.
+    Drawn { table: u32 },
 }
 
 /// What is bound: bytes of a table or of the scratch, by name.

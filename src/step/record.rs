@@ -5,6 +5,7 @@
 
 use super::bind::{BindGroups, Bindings};
 use super::demand::Demand;
+use super::layout::Drawn;
 use super::list::{Bind, Dispatch, Second, list};
 use super::pipelines::Pipelines;
 use super::plan::plan;
@@ -15,7 +16,7 @@ use super::uniforms::Uniforms;
 use super::witness::{self, Witness};
 use crate::entries::Entries;
 use crate::guard::Guard;
-use crate::rule::{Family, Words};
+use crate::rule::Family;
 use crate::timestamps::{Timed, Timestamps};
 use crate::{Error, Kit, Region, device_limits};
 use std::sync::Arc;
@@ -163,14 +164,15 @@ impl Recorder {
         kernels.try_for_each(|kernel| pipelines.get(&self.guard, kernel).map(drop))
     }
 
-    /// Makes what the prepared step binds. `words` gives the rule's for the step of a table.
+    /// Makes what the prepared step binds. `words` gives the rule's for the step of a table, and what it draws
+    /// from.
     ///
     /// # Errors
     /// As [`Guard::make`]; then there is nothing to record.
     pub fn make_ready(
         &mut self,
         tables: &impl Tables,
-        words: impl Fn(u32) -> Words,
+        words: impl Fn(u32) -> Drawn,
     ) -> Result<(), Error> {
         self.ready.clear();
         self.bind_groups.begin_step();
@@ -190,7 +192,7 @@ impl Recorder {
         &mut self,
         list: &[Dispatch],
         tables: &impl Tables,
-        words: impl Fn(u32) -> Words,
+        words: impl Fn(u32) -> Drawn,
     ) -> Result<(), Error> {
         let (guard, kit) = (Arc::clone(&self.guard), self.kit.clone());
         let mut pipelines = kit.pipelines();
@@ -208,7 +210,7 @@ impl Recorder {
         dispatch: &Dispatch,
         pipelines: &mut Pipelines,
         tables: &impl Tables,
-        words: &impl Fn(u32) -> Words,
+        words: &impl Fn(u32) -> Drawn,
     ) -> Result<(), Error> {
         let guard = &self.guard;
         let (config, offset) = self.uniforms.config(guard, &dispatch.config)?;
@@ -218,7 +220,8 @@ impl Recorder {
                 let (region, offset) = match second {
                     Second::Entries(entries) => self.uniforms.count(guard, entries)?,
                     Second::Count { table, segment } => (tables.count(table, segment), 0),
-                    Second::Rule { table } => self.uniforms.slot(guard, &words(table))?,
+                    Second::Rule { table } => self.uniforms.slot(guard, &words(table).rule)?,
+                    Second::Drawn { table } => self.uniforms.slot(guard, &words(table))?,
                 };
                 (Some(region), offset)
             }

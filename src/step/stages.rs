@@ -42,6 +42,8 @@ pub enum Fragment {
     Operations,
     /// What those operations are made of, by the tuning's arithmetic.
     Arithmetic,
+    /// How numbers are stored, by their formats and the width.
+    Stored,
     /// How a partial sum is read, by the width.
     PartialSum,
     /// How values are bound.
@@ -151,7 +153,6 @@ const SCAN: Fragment = shared!("scan");
 const RUNS: Fragment = shared!("runs");
 const HEADS: Fragment = shared!("heads");
 const LIST_HEADS: Fragment = shared!("list_heads");
-const FORMATS: Fragment = shared!("formats");
 const SUMS: Fragment = shared!("sums");
 const UPDATE_ROW: Fragment = shared!("update_row");
 const ENTRIES: Fragment = shared!("entries");
@@ -159,7 +160,9 @@ const TAKE_ENTRY: Fragment = shared!("take_entry");
 const STATUS: Fragment = shared!("status");
 
 use Bound::{Read, ReadWrite, Uniform};
-use Fragment::{Arithmetic, Counts, Lane, Operations, PartialSum, Rule, Scalars, Touch, Values};
+use Fragment::{
+    Arithmetic, Counts, Lane, Operations, PartialSum, Rule, Scalars, Stored, Touch, Values,
+};
 use Override::{
     AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
 };
@@ -208,7 +211,7 @@ static STAGES: [Spec; 16] = [
         ..plain_spec(Stage::Weigh, "sparse_adam::weigh", file!("weigh"))
     },
     Spec {
-        fragments: &[Lane, FORMATS, Values, GRID, ENTRIES, STATUS, Counts],
+        fragments: &[Lane, Stored, Values, GRID, ENTRIES, STATUS, Counts],
         bound: &[Uniform, ReadWrite, ReadWrite, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup],
@@ -285,7 +288,7 @@ static STAGES: [Spec; 16] = [
     },
     Spec {
         fragments: &[
-            Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS,
+            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, TILES, SLICES, RUNS,
             SUMS,
         ],
         bound: &[Uniform, ReadWrite],
@@ -295,7 +298,7 @@ static STAGES: [Spec; 16] = [
     },
     Spec {
         fragments: &[
-            Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS,
+            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, TILES, SLICES, RUNS,
             SUMS, HEADS, Scalars, Rule, UPDATE_ROW, Touch,
         ],
         bound: UPDATE,
@@ -305,7 +308,7 @@ static STAGES: [Spec; 16] = [
     },
     Spec {
         fragments: &[
-            Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, SLICES, RUNS, SUMS,
+            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, SLICES, RUNS, SUMS,
             HEADS, Scalars, Rule, UPDATE_ROW,
         ],
         bound: UPDATE,
