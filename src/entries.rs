@@ -1,10 +1,9 @@
 //! The entries of a gradient: what a caller gave, and its checks.
 
-use crate::format::RowBytes;
 use crate::param::Geometry;
-use crate::region::check_disjoint;
+use crate::region::{check_disjoint, in_words};
 use crate::step::shape::{DeviceShape, rows_per_window};
-use crate::{Error, Region};
+use crate::{Error, Format, Region};
 use std::fmt::Display;
 use wgpu::BufferUsages;
 
@@ -35,8 +34,8 @@ pub enum Duplicates {
     #[default]
     Summed,
     /// The caller promises that it does not, which saves GPUs the sort. If the promise is broken,
-    /// the row gets one of its updates or a mixture of several, which one is not defined; no
-    /// other row is touched.
+    /// the row gets one of its updates or a mixture of several, which one is not defined (of a parameter in 16 bits,
+    /// anything); no other row is touched.
     None,
     /// The promise is made but checked: entries of a row named before are summed and counted in
     /// [`Status::repeated`](crate::Status::repeated). As fast as [`Duplicates::Summed`].
@@ -78,6 +77,8 @@ pub(crate) struct Entries {
     pub values: Region,
     pub nnz: u32,
     pub format: IndexDtype,
+    /// How its values are stored.
+    pub value_format: Format,
     pub source: ValueSource,
     pub weights: Option<Region>,
     pub count: Option<Region>,
@@ -94,6 +95,7 @@ impl Entries {
             values,
             nnz,
             format: IndexDtype::default(),
+            value_format: Format::default(),
             source: ValueSource::Entry,
             weights: None,
             count: None,
@@ -132,7 +134,7 @@ impl Entries {
     pub fn check(
         mut self,
         name: &str,
-        (table, row_bytes): (Geometry, RowBytes),
+        table: Geometry,
         device: DeviceShape,
     ) -> Result<Option<Self>, Error> {
         if self.nnz == 0 {
@@ -173,8 +175,9 @@ impl Entries {
             let expected = "a value row at least, where there are entries (without any, nnz is 0)";
             return Err(Error::InvalidShape { what, expected, found: vec![0, table.dim] });
         }
-        let value_bytes = u64::from(value_rows) * row_bytes.values;
-        check_value_bytes(&role("values"), value_rows, row_bytes.values, device)?;
+        let row_bytes = self.value_format.bytes(table.dim.into());
+        let value_bytes = in_words(u64::from(value_rows) * row_bytes);
+        check_value_bytes(&role("values"), value_rows, row_bytes, device)?;
         self.values = self.values.storage(&role("values"), value_bytes, device.alignment)?;
         check_disjoint(name, self.roles())?;
         Ok(Some(self))

@@ -1,16 +1,15 @@
 //! A sparse gradient in GPU buffers.
 
 use crate::entries::{Duplicates, Entries, IndexDtype, NonFinite, ValueSource};
-use crate::format::RowBytes;
 use crate::param::Geometry;
 use crate::step::shape::DeviceShape;
-use crate::{Error, Region};
+use crate::{Error, Format, Region};
 
 /// A sparse gradient in coordinate form (COO), in buffers that the caller owns.
 ///
 /// - `indices`: `[sparse_dim, nnz]`, in any order, repeats allowed (they are summed). An index
 ///   outside the table writes nothing and is counted in the status.
-/// - `values`: f32 `[nnz, dim]`, row-major: one row per entry.
+/// - `values`: `[nnz, dim]`, row-major, f32 unless [`SparseGrad::format`] says otherwise: one row per entry.
 ///
 /// Both need `BufferUsages::STORAGE`. They are read by the GPU when the recorded step runs,
 /// so they may be written by commands recorded before it.
@@ -46,6 +45,12 @@ impl SparseGrad {
     /// indices need is refused: it looks like i64 indices whose format was not told.
     pub fn index_dtype(self, format: IndexDtype) -> Self {
         self.with(|entries| entries.format = format)
+    }
+
+    /// The format of the values (default [`Format::F32`]), also of a dense gradient. Of 16 bits, two lie in a word
+    /// without padding between rows, and the region holds whole words of 4 bytes. They are summed in f32.
+    pub fn format(self, format: Format) -> Self {
+        self.with(|entries| entries.value_format = format)
     }
 
     /// Entry `e` takes its values from row `map[e]` of `values`, which has `rows` rows: the
@@ -104,9 +109,9 @@ impl SparseGrad {
     pub(crate) fn check(
         self,
         name: &str,
-        (table, row_bytes): (Geometry, RowBytes),
+        table: Geometry,
         device: DeviceShape,
     ) -> Result<Option<Entries>, Error> {
-        self.entries.map_or(Ok(None), |entries| entries.check(name, (table, row_bytes), device))
+        self.entries.map_or(Ok(None), |entries| entries.check(name, table, device))
     }
 }

@@ -36,7 +36,8 @@ use wgpu::{CommandEncoder, Device, Queue};
 /// gradient names, of the parameter and of both moments, and leaves every other row's bits.
 /// It is recorded into the caller's encoder; nothing is submitted, waited for or read back.
 ///
-/// Moments are kept in buffers of the library's own, 8 bytes per parameter value (12 with amsgrad), made at a
+/// Moments are kept in buffers of the library's own, 8 bytes per parameter value (12 with amsgrad, 4 in
+/// bf16), made at a
 /// parameter's first gradient.
 #[derive(Debug)]
 pub struct SparseAdam {
@@ -128,6 +129,7 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::InvalidShape`], [`Error::BufferTooSmall`], [`Error::MissingUsage`],
     /// [`Error::Misaligned`], [`Error::DuplicateName`], [`Error::TooLarge`],
+    /// [`Error::Unsupported`] for formats that do not go together, or not with the options,
     /// [`Error::Overlap`] with another parameter, a gradient that is set, or between parts;
     /// [`Error::InvalidBuffer`] for a buffer that was destroyed or belongs to another device;
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Refused`].
@@ -216,7 +218,7 @@ impl SparseAdam {
     ///
     /// # Errors
     /// As [`SparseAdam::set_grad`]; [`Error::Unsupported`] where one of several gradients is
-    /// made by [`SparseGrad::of_rows`] or promises uniqueness.
+    /// made by [`SparseGrad::of_rows`] or promises uniqueness, or where their values differ in format.
     pub fn accumulate_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
         let entries = self.checked_grad(param, grad)?;
         let table = &self.tables[param.index];

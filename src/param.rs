@@ -1,9 +1,10 @@
 //! A parameter: a dense table in a GPU buffer.
 
+use crate::format::Storage;
 use crate::step::budget::MOST_COLUMNS;
-use crate::{Error, Region};
+use crate::{Error, Format, Region, Rounding};
 
-/// A dense f32 parameter in a buffer that the caller owns.
+/// A dense parameter in a buffer that the caller owns: f32, unless [`Param::format`] says otherwise.
 ///
 /// Its shape is `[rows, ...]`: the first axis is the sparse one (or the first few, see
 /// [`Param::sparse_dim`]), the others are flattened into `dim` values per row, row-major without
@@ -17,6 +18,7 @@ pub struct Param {
     regions: Vec<(Region, Option<u32>)>,
     pub(crate) shape: Vec<u32>,
     pub(crate) sparse_dim: usize,
+    pub(crate) storage: Storage,
 }
 
 impl Param {
@@ -28,8 +30,7 @@ impl Param {
         region: impl Into<Region>,
         shape: impl AsRef<[u32]>,
     ) -> Self {
-        let shape = shape.as_ref().to_vec();
-        Self { name: name.into(), regions: vec![(region.into(), None)], shape, sparse_dim: 1 }
+        Self::of_regions(name.into(), vec![(region.into(), None)], shape.as_ref())
     }
 
     /// A parameter whose rows lie in several regions, in order: each with its number of rows.
@@ -39,7 +40,32 @@ impl Param {
         shape: impl AsRef<[u32]>,
     ) -> Self {
         let regions = parts.into_iter().map(|(region, rows)| (region, Some(rows))).collect();
-        Self { name: name.into(), regions, shape: shape.as_ref().to_vec(), sparse_dim: 1 }
+        Self::of_regions(name.into(), regions, shape.as_ref())
+    }
+
+    fn of_regions(name: String, regions: Vec<(Region, Option<u32>)>, shape: &[u32]) -> Self {
+        Self { name, regions, shape: shape.to_vec(), sparse_dim: 1, storage: Storage::default() }
+    }
+
+    /// How the parameter is stored (default [`Format::F32`]). Of 16 bits, two lie in a word without padding between
+    /// rows, and each region holds whole words of 4 bytes; what follows the last number is left as it is.
+    pub fn format(mut self, format: Format) -> Self {
+        self.storage.param = format;
+        self
+    }
+
+    /// How its moments are stored: [`Format::F32`] (default), or [`Format::Bf16`] with
+    /// [`Rounding::Stochastic`], which takes half the memory.
+    pub fn moments(mut self, format: Format) -> Self {
+        self.storage.moments = format;
+        self
+    }
+
+    /// How what is stored in 16 bits is rounded (default [`Rounding::Nearest`]). Steps that are small beside a
+    /// weight are lost with that default: train with [`Rounding::Stochastic`].
+    pub fn rounding(mut self, rounding: Rounding) -> Self {
+        self.storage.rounding = rounding;
+        self
     }
 
     /// How many leading axes are sparse (1 to 3, default 1). A gradient's indices are then

@@ -132,6 +132,11 @@ impl Region {
     }
 }
 
+/// Bytes that are bound for so many: whole words.
+pub(crate) fn in_words(bytes: u64) -> u64 {
+    bytes.next_multiple_of(4)
+}
+
 /// Checks that no two regions of the gradient of `name`, each with its role, share bytes.
 pub(crate) fn check_disjoint<'a>(
     name: &str,

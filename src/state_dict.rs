@@ -12,6 +12,7 @@ mod checks;
 mod group;
 mod param;
 pub(crate) mod read;
+mod rows;
 
 pub(crate) use param::Numbers;
 pub use param::{ParamState, RowState};
@@ -118,13 +119,14 @@ impl SparseAdam {
     }
 
     /// Replaces groups' hyperparameters and all state by those of `dict`, which may come from
-    /// another device, from torch, or from other window sizes. A parameter that `dict` has no
+    /// another device, from torch, or from other window sizes. Where a parameter and its state in `dict` both
+    /// round by random bits, the seed is that of `dict` from now on. A parameter that `dict` has no
     /// state of loses its own. Steps recorded from now on start from it; the parameters
     /// themselves are the caller's to restore. Natively the copies that upload it are submitted here,
     /// 64 MiB at a time.
     ///
     /// # Errors
-    /// [`Error::StateMismatch`] where groups, sizes, names, shapes or counts differ from this
+    /// [`Error::StateMismatch`] where groups, sizes, names, shapes, counts or moments' formats differ from this
     /// optimizer's (other names: [`StateDict::rename_params`]); [`Error::InvalidOption`], also for
     /// an `initial_lr` that is not finite; [`Error::OutOfMemory`], [`Error::DeviceLost`]. Nothing
     /// is loaded then. In a browser a device tells only later that it has no memory: then a
@@ -138,8 +140,10 @@ impl SparseAdam {
             if let Some(state) = dict.state.get(number) {
                 let held = &self.tables[table];
                 state.check(held)?;
+                state.check_format(&held.name, held.storage.moments)?;
                 let made = State::new(&self.recorder.guard, held)?;
-                loaded[table] = Some(State { step: state.step, ..made });
+                let rounding = made.rounding.or_as(state.rounding);
+                loaded[table] = Some(State { step: state.step, rounding, ..made });
             }
         }
         for (&table, number) in tables.iter().zip(&numbers) {
@@ -192,34 +196,36 @@ impl SparseAdam {
         made: &State,
         fields: &[&[f32]],
     ) -> Result<(), Error> {
-        self.interleave(&made.windows, fields, table.geometry.dim as usize)
+        let dim = table.geometry.dim as usize;
+        self.fill(&made.windows, table.row_bytes.state, |row, words| {
+            let row = fields.iter().map(|field| &field[row * dim..][..dim]);
+            rows::push(table.storage.moments, &row.collect::<Vec<_>>(), words);
+        })
     }
 
     /// Fills what rows have of their own.
     fn upload_rows(&self, table: &Table, made: &State, state: &ParamState) -> Result<(), Error> {
         let names = table.rule.row_state();
         let fields: Vec<_> = names.iter().filter_map(|name| state.words(name)).collect();
-        self.interleave(&made.rows, &fields, 1)
+        self.fill(&made.rows, table.row_bytes.rows, |row, words| {
+            words.extend(fields.iter().map(|field| field[row]));
+        })
     }
 
-    /// Fills buffers `[rows, fields, dim]`, one behind the other, with fields, each `[rows, dim]`.
-    fn interleave<T: bytemuck::Pod>(
+    /// Fills buffers with the rows of a table, one behind the other; `push` adds the words of a row.
+    fn fill(
         &self,
         buffers: &[Buffer],
-        fields: &[&[T]],
-        dim: usize,
+        row_bytes: u64,
+        push: impl Fn(usize, &mut Vec<u32>),
     ) -> Result<(), Error> {
-        let row_bytes = 4 * fields.len() * dim;
         let mut rows = 0..;
         for buffer in buffers {
-            for part in parts(row_bytes as u64, buffer.size()) {
-                let bytes = (part.end - part.start) as usize;
-                let mut window: Vec<T> = Vec::with_capacity(bytes / 4);
-                for row in rows.by_ref().take(bytes / row_bytes) {
-                    for field in fields {
-                        window.extend_from_slice(&field[row * dim..][..dim]);
-                    }
-                }
+            for part in parts(row_bytes, buffer.size()) {
+                let bytes = part.end - part.start;
+                let mut window = Vec::with_capacity(bytes as usize / 4);
+                let rows = rows.by_ref().take((bytes / row_bytes) as usize);
+                rows.for_each(|row| push(row, &mut window));
                 let bytes = bytemuck::cast_slice(&window);
                 upload::write(&self.recorder.guard, buffer, part.start, bytes)?;
             }

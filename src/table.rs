@@ -3,20 +3,24 @@
 mod demand;
 
 use crate::entries::{Entries, check_value_bytes};
-use crate::format::{Formats, RowBytes};
+use crate::format::{RowBytes, Storage};
 use crate::guard::Guard;
 use crate::param::Geometry;
+use crate::region::in_words;
 use crate::rule::{Family, Rule};
 use crate::step::shape::{DeviceShape, windows};
 use crate::step::witness::Given;
-use crate::{AdamOptions, Clip, Error, Param, Region, Status};
+use crate::{AdamOptions, Clip, Error, Format, Param, Region, Rounding, Status};
 use wgpu::{Buffer, BufferUsages};
 
 /// What a rule remembers of a table, and its step count.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub step: u64,
-    /// Per window: `[rows, fields, dim]`, the fields of the rule's state in their order.
+    /// How its steps round: with the seed that they began with.
+    pub rounding: Rounding,
+    /// Per window: `[rows, fields, dim]`, the fields of the rule's state in their order; moments in bf16 lie
+    /// together, a word of both per value.
     pub windows: Vec<Buffer>,
     /// Per window: u32 `[rows, fields]`, those of its rows; none where rows have nothing of their own.
     pub rows: Vec<Buffer>,
@@ -38,7 +42,7 @@ impl State {
             0 => Vec::new(),
             rows => made("sparse_adam::row_state", rows).collect::<Result<_, _>>()?,
         };
-        Ok(Self { step: 0, windows, rows })
+        Ok(Self { step: 0, rounding: table.storage.rounding, windows, rows })
     }
 
     /// Its buffers.
@@ -77,6 +81,7 @@ pub(crate) struct Table {
     pub limit: Option<u32>,
     /// The bits of what a row's sum is multiplied by.
     pub grad_scale: u32,
+    pub storage: Storage,
     pub row_bytes: RowBytes,
     /// Whether the caller keeps its rows in several regions.
     pub in_parts: bool,
@@ -104,7 +109,9 @@ impl Table {
     ) -> Result<Self, Error> {
         let geometry = param.geometry()?;
         let rule = Rule::of(family, options, scalars);
-        let row_bytes = RowBytes::of(geometry.dim, Formats::default(), rule);
+        let storage = param.storage;
+        storage.check(options)?;
+        let row_bytes = RowBytes::of(geometry.dim, storage, rule);
         let windows = cut_windows(&param, geometry, row_bytes, shape)?;
         let in_parts = param.parts(geometry)?.len() > 1;
         let status_bytes = size_of::<Status>() as u64;
@@ -115,6 +122,7 @@ impl Table {
             rule,
             limit: limit_of(options),
             grad_scale: (options.grad_scale as f32).to_bits(),
+            storage,
             row_bytes,
             in_parts,
             windows,
@@ -161,10 +169,29 @@ impl Table {
         self.windows.iter().map(|window| (self.name.as_str(), "parameter", &window.region))
     }
 
+    /// How the values of its gradients are stored.
+    pub fn value_format(&self) -> Format {
+        self.grads.first().map_or_else(Format::default, |grad| grad.value_format)
+    }
+
+    /// Bytes per value row.
+    pub fn value_row_bytes(&self) -> u64 {
+        self.value_format().bytes(self.geometry.dim.into())
+    }
+
+    /// Value rows that a gradient takes among those of all: such that the next begins at a word.
+    pub fn value_rows_of(&self, grad: &Entries) -> u64 {
+        let rows = u64::from(grad.value_rows(self.geometry));
+        let bytes = grad.value_format.bytes(self.geometry.dim.into());
+        if bytes.is_multiple_of(4) { rows } else { rows.next_multiple_of(2) }
+    }
+
     /// Value rows of all its gradients.
     pub fn value_rows(&self) -> u64 {
-        let rows = self.grads.iter().map(|grad| u64::from(grad.value_rows(self.geometry)));
-        rows.sum()
+        match &*self.grads {
+            [grad] => grad.value_rows(self.geometry).into(),
+            grads => grads.iter().map(|grad| self.value_rows_of(grad)).sum(),
+        }
     }
 
     /// Checks that `grad` can be added to those that are set.
@@ -179,7 +206,13 @@ impl Table {
                 remedy: "use SparseGrad::new with Duplicates::Summed, or set_grad",
             });
         }
-        let rows = self.value_rows() + u64::from(grad.value_rows(self.geometry));
+        if set.iter().any(|set| set.value_format != grad.value_format) {
+            return Err(Error::Unsupported {
+                what: "accumulating gradients whose values differ in format",
+                remedy: "give all gradients of a step one format",
+            });
+        }
+        let rows: u64 = set.iter().chain([grad]).map(|grad| self.value_rows_of(grad)).sum();
         let entries: u64 = set.iter().chain([grad]).map(|grad| u64::from(grad.nnz)).sum();
         let what = format!("accumulated gradients of {:?}", self.name);
         let limit = i32::MAX as u64;
@@ -187,7 +220,8 @@ impl Table {
             let remedy = "step before accumulating more";
             return Err(Error::TooLarge { what, found: rows.max(entries), limit, remedy });
         }
-        check_value_bytes(&what, rows as u32, self.row_bytes.values, device)?;
+        let row_bytes = grad.value_format.bytes(self.geometry.dim.into());
+        check_value_bytes(&what, rows as u32, row_bytes, device)?;
         let expected = wgpu::BufferUsages::COPY_SRC;
         for grad in set.iter().chain([grad]) {
             let found = grad.values.buffer().usage();
@@ -223,7 +257,7 @@ impl Table {
         let counts = if counted { grads.len() } else { 0 };
         let bytes = match grads.len() {
             0 | 1 => 0,
-            _ => self.value_rows() * self.row_bytes.values,
+            _ => self.value_rows() * self.value_row_bytes(),
         };
         let held = self.extras.gathered.as_ref().map_or(0, Buffer::size);
         if self.extras.counts.len() >= counts && held >= bytes {
@@ -267,7 +301,8 @@ fn cut_windows(
     let mut part_start = 0;
     for (region, rows) in param.parts(geometry)? {
         let what = format!("parameter {:?}", param.name);
-        let region = region.storage(&what, u64::from(rows) * row_bytes.param, device.alignment)?;
+        let bytes = in_words(u64::from(rows) * row_bytes.param);
+        let region = region.storage(&what, bytes, device.alignment)?;
         if cut.iter().any(|earlier| earlier.region.overlaps(&region)) {
             let [first, second] =
                 ["a part", "another part"].map(|part| format!("{part} of {what}"));
@@ -278,7 +313,7 @@ fn cut_windows(
             cut.push(TableWindow {
                 first_row: part_start + window.first_row,
                 rows: window.rows,
-                region: region.part(offset, u64::from(window.rows) * row_bytes.param),
+                region: region.part(offset, in_words(u64::from(window.rows) * row_bytes.param)),
             });
         }
         part_start += rows;

@@ -10,6 +10,8 @@ mod suite {
     mod embedding;
     mod errors;
     mod files;
+    mod formats;
+    mod formats_in_use;
     mod golden;
     mod hooks;
     mod kit;

@@ -7,10 +7,9 @@
 //
 // `adam_gradient.wgsl` comes before it.
 
-/// Fields of the state, in their order.
+/// Fields of the state, in their order: both moments first, or the first alone.
 const FIELDS: u32 = select(select(2u, 3u, AMSGRAD), 1u, ROW_SECOND);
 const EXP_AVG: u32 = 0u;
-const EXP_AVG_SQ: u32 = 1u;
 const MAX_EXP_AVG_SQ: u32 = 2u;
 
 /// What the columns of a row share: each is there where the rule has it.
@@ -95,34 +94,48 @@ fn step_of(m: Lane, second: Lane, row: Shared) -> Lane {
     return step;
 }
 
+// Takes a gradient into the moments of a value, or into its first where the row has the second.
+fn move_moments(row: u32, column: u32, grad: Lane) -> Moments {
+    if (ROW_SECOND) {
+        let held = load_state(row, EXP_AVG, column);
+        let m = add(held, scale(subtract(grad, held), rule.one_minus_beta1));
+        store_state(row, EXP_AVG, column, m);
+        return Moments(m, m);
+    }
+    let held = load_moments(row, column);
+    let m = held.exp_avg;
+    let v = held.exp_avg_sq;
+    let moved = Moments(
+        add(m, scale(subtract(grad, m), rule.one_minus_beta1)),
+        add(v, scale(subtract(multiply(grad, grad), v), rule.one_minus_beta2)),
+    );
+    store_moments(row, column, moved);
+    return moved;
+}
+
 fn update_lane(row: u32, column: u32, sum: Lane, of_row: Shared) {
     if (is_skipped()) {
         return;
     }
     let p = load_param(row, column);
-    var m = load_state(row, EXP_AVG, column);
     let grad = gradient_of(sum, p, of_row.entries);
     if (MOMENTUM) {
-        var v = load_state(row, EXP_AVG_SQ, column);
-        store_param(row, column, subtract(p, step_of(m, v, of_row)));
-        m = add(scale(m, of_row.kept1), scale(grad, rule.one_minus_beta1));
-        v = add(scale(v, of_row.kept2), scale(multiply(grad, grad), rule.one_minus_beta2));
-        store_state(row, EXP_AVG, column, m);
-        store_state(row, EXP_AVG_SQ, column, v);
+        let held = load_moments(row, column);
+        store_param(row, column, subtract(p, step_of(held.exp_avg, held.exp_avg_sq, of_row)));
+        let m = scale(held.exp_avg, of_row.kept1);
+        let v = scale(held.exp_avg_sq, of_row.kept2);
+        store_moments(row, column, Moments(
+            add(m, scale(grad, rule.one_minus_beta1)),
+            add(v, scale(multiply(grad, grad), rule.one_minus_beta2)),
+        ));
         return;
     }
-    m = add(m, scale(subtract(grad, m), rule.one_minus_beta1));
-    store_state(row, EXP_AVG, column, m);
-    var second = m;
-    if (!ROW_SECOND) {
-        second = load_state(row, EXP_AVG_SQ, column);
-        second = add(second, scale(subtract(multiply(grad, grad), second), rule.one_minus_beta2));
-        store_state(row, EXP_AVG_SQ, column, second);
-    }
+    let moved = move_moments(row, column, grad);
+    var second = moved.exp_avg_sq;
     if (AMSGRAD && !ROW_SECOND) {
         second = larger(load_state(row, MAX_EXP_AVG_SQ, column), second);
         store_state(row, MAX_EXP_AVG_SQ, column, second);
     }
-    let step = step_of(m, second, of_row);
+    let step = step_of(moved.exp_avg, second, of_row);
     store_param(row, column, subtract(kept_of(p, of_row), step));
 }

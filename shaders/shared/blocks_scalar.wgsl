@@ -9,9 +9,9 @@ fn block_of(run: Run, block: u32) -> f32 {
             if (column >= config.values.columns) {
                 break;
             }
-            sum = joined(sum, squared_at(run, column));
+            sum = together(sum, squared_at(run, column));
         }
         sums = vec4<f32>(sums.y, sums.z, sums.w, sum);
     }
-    return joined(joined(sums.x, sums.y), joined(sums.z, sums.w));
+    return together(together(sums.x, sums.y), together(sums.z, sums.w));
 }

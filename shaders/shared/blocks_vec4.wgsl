@@ -6,8 +6,8 @@ fn block_of(run: Run, block: u32) -> f32 {
         if (column >= config.values.columns) {
             break;
         }
-        sums = joined(sums, squared_at(run, column));
+        sums = together(sums, squared_at(run, column));
     }
-    let pairs = joined(sums, vec4<f32>(sums.y, sums.x, sums.w, sums.z));
-    return joined(pairs, vec4<f32>(pairs.z, pairs.w, pairs.x, pairs.y)).x;
+    let pairs = together(sums, vec4<f32>(sums.y, sums.x, sums.w, sums.z));
+    return together(pairs, vec4<f32>(pairs.z, pairs.w, pairs.x, pairs.y)).x;
 }

@@ -7,8 +7,8 @@ fn block_of(run: Run, block: u32) -> f32 {
             break;
         }
         let squares = squared_at(run, column);
-        sums = joined(joined(sums, squares[0]), squares[1]);
+        sums = together(together(sums, squares[0]), squares[1]);
     }
-    let pairs = joined(sums, vec4<f32>(sums.y, sums.x, sums.w, sums.z));
-    return joined(pairs, vec4<f32>(pairs.z, pairs.w, pairs.x, pairs.y)).x;
+    let pairs = together(sums, vec4<f32>(sums.y, sums.x, sums.w, sums.z));
+    return together(pairs, vec4<f32>(pairs.z, pairs.w, pairs.x, pairs.y)).x;
 }

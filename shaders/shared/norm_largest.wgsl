@@ -5,6 +5,6 @@ fn measured(gradient: Lane) -> Lane {
     return larger(gradient, gradient);
 }
 
-fn joined(x: Part, y: Part) -> Part {
+fn together(x: Part, y: Part) -> Part {
     return larger_of(x, y);
 }

@@ -4,6 +4,6 @@ fn measured(gradient: Lane) -> Lane {
     return multiply(gradient, gradient);
 }
 
-fn joined(x: Part, y: Part) -> Part {
+fn together(x: Part, y: Part) -> Part {
     return settled(x + y);
 }

@@ -2,7 +2,7 @@
 //
 // A stage that uses this declares LANES, and has the fragments `runs`, `slices`, `sums`, `run_sums`, `heads`, one of
 // `blocks_*`, and one that declares `scratch`; `squared(run, column, sum)`: what is added up of one lane of a row's
-// sum; and `joined(x, y)`, which adds two parts of that.
+// sum; and `together(x, y)`, which adds two parts of that.
 //
 // Of the run at sorted position p, block b goes to word `squares + (p - keys.first) * blocks + b` of scratch. At
 // other positions nothing is written. A block's columns are added in an order that depends on no width and no lane.

@@ -1,10 +1,10 @@
 // Where a rule's numbers come from, and the sums that it is applied to.
 //
 // A stage that uses this declares `config: UpdateConfig`, `param`, `state`, `scratch` and `LANES`, and
-// has the fragments `runs`, `slices`, `sums`, `run_sums`, `heads` and a rule. The rule declares `Rule`, its words;
-// FIELDS; MEAN; ROW_NUMBERS; `Shared`, what the columns of a row have in common, and `shared_of(head, entries)`, which
-// reads it; and `update_lane(row, column, sum, of_row)`, which loads, computes and stores one lane of a
-// row of the window.
+// has the fragments `runs`, `slices`, `sums`, `run_sums`, `heads`, a rule, and those that tell how numbers are stored. The
+// rule declares `Rule`, its words; FIELDS; MEAN; ROW_NUMBERS; `Shared`, what the columns of a row have in common, and
+// `shared_of(head, entries)`, which reads it; and `update_lane(row, column, sum, of_row)`, which loads, computes and stores
+// one lane of a row of the window.
 
 struct UpdateConfig {
     /// Where the sums of each level of partial lie, in words.
@@ -31,32 +31,11 @@ struct UpdateConfig {
 }
 
 @group(0) @binding(0) var<uniform> config: UpdateConfig;
-@group(0) @binding(1) var<uniform> rule: Rule;
-/// `[rows, columns]` of the window.
+/// `[rows, columns]` of the window; binding 1 has the rule's words.
 @group(0) @binding(2) var<storage, read_write> param: array<ParamStored>;
-/// `[rows, FIELDS, columns]` of the window.
+/// The state of the window's rows.
 @group(0) @binding(3) var<storage, read_write> state: array<StateStored>;
 @group(0) @binding(4) var<storage, read> scratch: array<u32>;
-
-fn load_param(row: u32, column: u32) -> Lane {
-    return unpack(param[row * config.values.columns + column]);
-}
-
-fn store_param(row: u32, column: u32, lane: Lane) {
-    param[row * config.values.columns + column] = pack(lane);
-}
-
-fn state_at(row: u32, field: u32, column: u32) -> u32 {
-    return (row * FIELDS + field) * config.values.columns + column;
-}
-
-fn load_state(row: u32, field: u32, column: u32) -> Lane {
-    return unpack(state[state_at(row, field, column)]);
-}
-
-fn store_state(row: u32, field: u32, column: u32, lane: Lane) {
-    state[state_at(row, field, column)] = pack(lane);
-}
 
 // One of the numbers that the columns of the row of the run at `head` share.
 fn row_number(head: u32, number: u32) -> f32 {
@@ -65,6 +44,7 @@ fn row_number(head: u32, number: u32) -> f32 {
 
 // Updates a slice of the row of the run at `head`, which has `entries` entries, at most CHUNK.
 fn update_row(head: u32, entries: u32, slice: Slice, lane: u32) {
+    begin_row();
     let row = key_at(head) - config.window_key;
     let first = term_at(head, config.values);
     let of_row = shared_of(head, entries);
@@ -76,6 +56,7 @@ fn update_row(head: u32, entries: u32, slice: Slice, lane: u32) {
 
 // Updates a slice of the row of the run at `head`, which has CHUNK entries or more.
 fn update_row_of_many(head: u32, slice: Slice, lane: u32) {
+    begin_row();
     let key = key_at(head);
     let first = term_at(head, config.values);
     var entries = CHUNK;

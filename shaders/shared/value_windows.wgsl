@@ -9,21 +9,22 @@
 
 fn load_value(row: u32, column: u32, columns: u32, rows_per_window: u32) -> Lane {
     let at = (row % rows_per_window) * columns + column;
+    let place = value_place(at);
     switch (row / rows_per_window) {
         case 0u: {
-            return unpack(values_0[at]);
+            return unpack_value(values_0[place], at);
         }
         case 1u: {
-            return unpack(values_1[at]);
+            return unpack_value(values_1[place], at);
         }
         case 2u: {
-            return unpack(values_2[at]);
+            return unpack_value(values_2[place], at);
         }
         case 3u: {
-            return unpack(values_3[at]);
+            return unpack_value(values_3[place], at);
         }
         default: {
-            return unpack(values_4[at]);
+            return unpack_value(values_4[place], at);
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Safetensors: tensors `state.<i>.exp_avg` and `state.<i>.exp_avg_sq`, with amsgrad also
 //! `state.<i>.max_exp_avg_sq`, f32, of the parameter's shape, where rows have second moments `[rows]`; where rows count,
-//! `state.<i>.row_counter` and `state.<i>.prev_iter`, u32 `[rows]`; metadata `state` `{"<i>": {"step": n}}` and `param_groups`, both JSON as torch
+//! `state.<i>.row_counter` and `state.<i>.prev_iter`, u32 `[rows]`; metadata `state` `{"<i>": {"step": n}}`, with `"moments": "bf16"` and
+//! `"rounding": {"stochastic": {"seed": n}}` where they are so (the tensors are f32 in any case), and `param_groups`, both JSON as torch
 //! nests them; metadata `format_version`, absent in the first files; metadata `crc32`, in
 //! hexadecimal, over all of it.
 
 use super::{KIND, check, replace};
 use crate::state_dict::Numbers;
 use crate::tensor_file::{Budget, Dtype, Fault, LONGEST_HEADER, Parsed, TensorFile, invalid};
-use crate::{Error, GroupState, ParamState, StateDict, serde_with};
+use crate::{Error, Format, GroupState, ParamState, Rounding, StateDict, serde_with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,6 +26,10 @@ const BEFORE_CRC: &str = r#"{"__metadata__":{"crc32":""#;
 #[serde(deny_unknown_fields)]
 struct Counted {
     step: u64,
+    #[serde(default, skip_serializing_if = "serde_with::is_default")]
+    moments: Format,
+    #[serde(default, skip_serializing_if = "serde_with::is_default")]
+    rounding: Rounding,
 }
 
 /// What is said of each.
@@ -146,8 +151,10 @@ impl StateDict {
 
     /// The JSON of `state` and `param_groups`.
     fn texts(&self) -> Result<(String, String), Fault> {
-        let counted =
-            |(&number, state): (&usize, &ParamState)| (number, Counted { step: state.step });
+        let counted = |(&number, state): (&usize, &ParamState)| {
+            let &ParamState { step, moments, rounding, .. } = state;
+            (number, Counted { step, moments, rounding })
+        };
         let counts = Counts(self.state.iter().map(counted).collect());
         Ok((json("state", &counts)?, json("param_groups", &self.param_groups)?))
     }
@@ -202,8 +209,9 @@ fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
     let mut crc =
         Crc::new(version, &file.header.metadata["state"], &file.header.metadata["param_groups"]);
     let mut dict = StateDict { state: BTreeMap::new(), param_groups };
-    for (number, Counted { step }) in counts.0 {
-        dict.state.insert(number, read_state(&mut file, &mut crc, number, step)?);
+    for (number, Counted { step, moments, rounding }) in counts.0 {
+        let state = read_state(&mut file, &mut crc, number, step)?;
+        dict.state.insert(number, ParamState { moments, rounding, ..state });
     }
     let (found, expected) = (text(&file.header, "crc32")?, crc.text());
     if found == expected {

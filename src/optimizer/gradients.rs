@@ -39,8 +39,7 @@ impl SparseAdam {
     ) -> Result<Option<Entries>, Error> {
         self.begin()?;
         let table = self.table(param)?;
-        let on = (table.geometry, table.row_bytes);
-        let entries = grad.check(&table.name, on, self.recorder.shape)?;
+        let entries = grad.check(&table.name, table.geometry, self.recorder.shape)?;
         let Some(entries) = entries else { return Ok(None) };
         for (role, region) in entries.roles() {
             if let Some(owner) = self.places.owners(region).next() {

@@ -39,7 +39,8 @@ impl SparseAdam {
         Ok(&self.table(param)?.shape)
     }
 
-    /// Where a parameter lies, in the order of its rows: f32 `[rows, dim]` for each window. A
+    /// Where a parameter lies, in the order of its rows: `[rows, dim]` of its
+    /// [`Format`](crate::Format) for each window. A
     /// parameter in one region has several windows where it is larger than one binding; they follow
     /// on one another then.
     ///
@@ -58,7 +59,9 @@ impl SparseAdam {
     /// The moments of a parameter on the GPU, window by window, in the order of its rows: f32
     /// `[rows, 2, dim]` for each window, `exp_avg` and then `exp_avg_sq` of each row, without padding; with
     /// amsgrad `[rows, 3, dim]`, `max_exp_avg_sq` the third. Where rows have second moments
-    /// ([`SecondMoment::Row`](crate::SecondMoment::Row)) `[rows, 1, dim]`, `exp_avg` alone. Windows are those of [`SparseAdam::regions`]. Where there are no moments yet, they are made
+    /// ([`SecondMoment::Row`](crate::SecondMoment::Row)) `[rows, 1, dim]`, `exp_avg` alone. Moments in bf16 are u32
+    /// `[rows, dim]`: `exp_avg` in the low half of a word, `exp_avg_sq` in the high half.
+    /// Windows are those of [`SparseAdam::regions`]. Where there are no moments yet, they are made
     /// now, zero, at step 0.
     ///
     /// The buffers are the library's own, with usages `STORAGE`, `COPY_SRC` and `COPY_DST`. What is

@@ -1,5 +1,6 @@
 //! One step of all parameters: made, then counted, then recorded.
 
+use crate::step::record::StepOf;
 use crate::step::scratch::Scratch;
 use crate::table::{Extras, State};
 use crate::{Error, Scalars, SparseAdam, Timestamps};
@@ -70,8 +71,10 @@ impl SparseAdam {
         self.recorder.make_ready(tables, |number| {
             let table = &tables[number as usize];
             // The step is counted once it is known that it can be recorded.
-            let step = table.state.as_ref().map_or(0, |state| state.step) + 1;
-            (table.rule, groups[table.group].options, step)
+            let state = table.state.as_ref();
+            let number = state.map_or(0, |state| state.step) + 1;
+            let seed = state.map_or(0, |state| state.rounding.seed());
+            StepOf { rule: table.rule, options: groups[table.group].options, number, seed }
         })
     }
 

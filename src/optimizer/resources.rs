@@ -10,8 +10,9 @@ use crate::table::State;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resources {
-    /// Bytes of moments: `8 * rows * dim` per parameter that has had a gradient, `12 * rows * dim` with amsgrad;
-    /// with a second moment per row 4 less per value and 4 more per row; where rows count, 4 per row and count.
+    /// Bytes of moments: `8 * rows * dim` per parameter that has had a gradient, `12 * rows * dim` with amsgrad,
+    /// `4 * rows * dim` in bf16; with a second moment per row 4 less per value and 4 more per row; where rows count, 4 per
+    /// row and count.
     pub state_bytes: u64,
     /// Bytes of scratch, which grows in powers of two to what the largest step needs: `16` per
     /// entry, `4 * dim / 63` more an entry for long runs, `8` more where there are weights, `4`

@@ -1,7 +1,9 @@
 //! A table of the twin.
 
+use crate::format::Storage;
+use crate::narrow;
 use crate::rule::Rule;
-use crate::{AdamOptions, BiasCorrection, CatchUp, SecondMoment};
+use crate::{AdamOptions, BiasCorrection, CatchUp, Format, Rounding, SecondMoment};
 
 /// One table with its state, in numbers of type `T`.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +24,7 @@ pub struct Table<T> {
     pub row_counter: Vec<u32>,
     /// The last step that named each row; 0: none. Empty before the first step that catches up.
     pub prev_iter: Vec<u32>,
+    storage: Storage,
 }
 
 impl<T: Copy + Default> Table<T> {
@@ -37,7 +40,15 @@ impl<T: Copy + Default> Table<T> {
             max_exp_avg_sq: Vec::new(),
             row_counter: Vec::new(),
             prev_iter: Vec::new(),
+            storage: Storage::default(),
         }
+    }
+
+    /// With what [`step`](super::step) writes rounded as a table is stored whose parameter and moments have these
+    /// formats. Its numbers must be of them.
+    #[must_use]
+    pub fn stored(self, param: Format, moments: Format, rounding: Rounding) -> Self {
+        Self { storage: Storage { param, moments, rounding }, ..self }
     }
 
     /// Makes room for what options need. A table whose rows have second moments has so many.
@@ -87,9 +98,17 @@ impl Table<f32> {
         (param, state): (f32, &[f32]),
     ) {
         let at = row * self.dim + column;
-        self.param[at] = param;
+        let Storage { param: param_format, moments, rounding } = self.storage;
+        let random = narrow::random(rounding, self.step, row as u32, column as u32);
+        self.param[at] = narrow::stored(param_format, param, random[0]);
         for (name, &value) in rule.state().iter().zip(state) {
-            self.field(name)[at] = value;
+            // The moments have random bits of their own; other fields are f32.
+            let (format, random) = match *name {
+                "exp_avg" => (moments, random[1]),
+                "exp_avg_sq" => (moments, random[2]),
+                _ => (Format::F32, None),
+            };
+            self.field(name)[at] = narrow::stored(format, value, random);
         }
     }
 

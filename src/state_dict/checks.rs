@@ -3,7 +3,7 @@
 use super::{GroupState, MOST_STEPS, ParamState, StateDict};
 use crate::cut::cut;
 use crate::table::Table;
-use crate::{AdamOptions, Error};
+use crate::{AdamOptions, Error, Format, narrow};
 
 impl StateDict {
     /// Checks the groups against those of an optimizer, given as the names of each group's
@@ -80,6 +80,24 @@ impl ParamState {
             let what = format!("step of {name:?}");
             let most = if most == MOST_STEPS { "2^53".into() } else { most.to_string() };
             return Err(mismatch(&what, &format!("at most {most}"), &self.step));
+        }
+        Ok(())
+    }
+}
+
+impl ParamState {
+    /// Checks that its moments are numbers of the format of the parameter `name`.
+    pub(crate) fn check_format(&self, name: &str, moments: Format) -> Result<(), Error> {
+        check_equal(&format!("format of the moments of {name:?}"), &moments, &self.moments)?;
+        for field in ["exp_avg", "exp_avg_sq"] {
+            let values = self.floats(&[field]).next().unwrap_or_default();
+            let other =
+                |&&value: &&f32| narrow::stored(moments, value, None).to_bits() != value.to_bits();
+            if let Some(found) = values.iter().find(other) {
+                let what = format!("{field} of {name:?}");
+                let expected = format!("numbers of {moments:?} (ParamState::stored rounds)");
+                return Err(mismatch(&what, &expected, found));
+            }
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! The state's way back to the host.
 
-use super::{GroupState, ParamState, StateDict, parts};
+use super::{GroupState, ParamState, StateDict, parts, rows};
 use crate::guard::Guard;
 use crate::readback::{Reading, Wait};
 use crate::rule::Rule;
 use crate::table::{State, Table};
-use crate::{Error, ParamId, Region, SparseAdam};
+use crate::{Error, Format, ParamId, Region, Rounding, SparseAdam};
 use std::sync::Arc;
 use wgpu::WasmNotSend;
 
@@ -78,6 +78,8 @@ pub(crate) struct Held {
     number: usize,
     step: u64,
     shape: Vec<u32>,
+    moments: Format,
+    rounding: Rounding,
     /// Values per row.
     dim: usize,
     rule: Rule,
@@ -98,6 +100,8 @@ impl Held {
             number,
             step: state.step,
             shape: table.shape.clone(),
+            moments: table.storage.moments,
+            rounding: state.rounding,
             dim: table.geometry.dim as usize,
             rule: table.rule,
             left: [bytes(&state.windows), bytes(&state.rows)],
@@ -109,12 +113,15 @@ impl Held {
     /// Takes whole rows of what is to come next.
     fn take(&mut self, bytes: &[u8]) {
         let [of_values, of_rows] = &mut self.left;
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
         if *of_values > 0 {
             *of_values -= bytes.len() as u64;
-            deal_out(bytes, self.dim, &mut self.fields);
+            rows::take(self.moments, &words, self.dim, &mut self.fields);
         } else {
             *of_rows -= bytes.len() as u64;
-            deal_out(bytes, 1, &mut self.rows);
+            for row in words.chunks_exact(self.rows.len()) {
+                self.rows.iter_mut().zip(row).for_each(|(field, &word)| field.push(word));
+            }
         }
     }
 
@@ -124,7 +131,9 @@ impl Held {
 
     /// The state by its names. A rule without a moment has none to save.
     fn named(self) -> (usize, ParamState) {
-        let mut state = ParamState::new(self.step, self.shape, Vec::new(), Vec::new());
+        let Self { moments, rounding, .. } = self;
+        let state = ParamState::new(self.step, self.shape, Vec::new(), Vec::new());
+        let mut state = ParamState { moments, rounding, ..state };
         for (name, values) in self.rule.state().iter().zip(self.fields) {
             state.set(name, values);
         }
@@ -139,16 +148,6 @@ impl Held {
             };
         }
         (self.number, state)
-    }
-}
-
-/// Deals the rows of `[rows, fields, dim]` out to fields.
-fn deal_out<T: bytemuck::Pod>(bytes: &[u8], dim: usize, fields: &mut [Vec<T>]) {
-    let numbers: Vec<T> = bytemuck::pod_collect_to_vec(bytes);
-    for row in numbers.chunks_exact(fields.len() * dim) {
-        for (field, part) in fields.iter_mut().zip(row.chunks_exact(dim)) {
-            field.extend_from_slice(part);
-        }
     }
 }
 

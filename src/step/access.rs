@@ -5,6 +5,7 @@ use super::shape::{DeviceShape, rows_per_window};
 use super::stages::VALUE_WINDOWS;
 use super::width::Width;
 use crate::Tuning;
+use crate::format::Formats;
 
 /// How the gradient's values are bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +35,7 @@ pub struct RowAccess {
     pub weighted: bool,
     /// Whether entries are clipped.
     pub limited: bool,
+    pub formats: Formats,
 }
 
 impl RowAccess {
@@ -46,12 +48,13 @@ impl RowAccess {
             lanes: tuning.lanes(width.columns(demand.geometry.dim)),
             weighted: demand.weighted,
             limited: demand.limit.is_some(),
+            formats: demand.formats,
         }
     }
 }
 
 /// Value rows that one binding holds.
 pub fn rows_per_value_window(demand: &TableDemand, device: DeviceShape) -> u32 {
-    let bytes = demand.value_row_bytes;
+    let bytes = demand.formats.values.bytes(demand.geometry.dim.into());
     rows_per_window(demand.value_rows, bytes, bytes, device)
 }

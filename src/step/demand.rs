@@ -1,6 +1,7 @@
 //! What a step is asked for each table, in the planner's words: made once a step, in one place.
 
 use super::shape::Window;
+use crate::format::Formats;
 use crate::param::Geometry;
 use crate::rule::Rule;
 use crate::{IndexDtype, NormType};
@@ -31,9 +32,10 @@ pub(crate) struct TableDemand {
     pub geometry: Geometry,
     /// Entries of its gradients; at least 1.
     pub nnz: u32,
-    /// Value rows of its gradients, and bytes per value row.
+    /// Value rows of its gradients.
     pub value_rows: u32,
-    pub value_row_bytes: u64,
+    /// How it is stored, and its gradients' values.
+    pub formats: Formats,
     /// Whether the caller promises that no row is named twice, and whether that is to be checked.
     pub promised: bool,
     pub checked: bool,

@@ -4,9 +4,11 @@ mod norm;
 
 use super::access::{RowAccess, Values};
 use super::stages::{Fragment, Override, Stage};
+use super::stored;
 use super::width::Width;
+use crate::format::Formats;
 use crate::rule::Rule;
-use crate::{Arithmetic, Form, NormType, Tuning};
+use crate::{Arithmetic, Form, Format, NormType, Tuning};
 use std::borrow::Cow;
 
 /// A stage with what it is specialised for.
@@ -32,7 +34,11 @@ const NO_ROWS: RowAccess = RowAccess {
     lanes: 1,
     weighted: false,
     limited: false,
+    formats: F32,
 };
+
+const F32: Formats =
+    Formats { param: Format::F32, moments: Format::F32, values: Format::F32, is_stochastic: false };
 
 impl Kernel {
     /// Of a stage that reads no rows.
@@ -44,12 +50,13 @@ impl Kernel {
         Self { plain, ..Self::of(stage) }
     }
 
-    pub fn inspect(RowAccess { width, values, .. }: RowAccess) -> Self {
-        let access = RowAccess { width, values, ..NO_ROWS };
+    pub fn inspect(RowAccess { width, values, formats, .. }: RowAccess) -> Self {
+        let access = RowAccess { width, values, formats: formats.of_values(), ..NO_ROWS };
         Self { access, ..Self::of(Stage::Inspect) }
     }
 
     pub fn partial(access: RowAccess, of_entries: bool) -> Self {
+        let access = RowAccess { formats: access.formats.of_values(), ..access };
         Self { access, of_entries, ..Self::of(Stage::Partial) }
     }
 
@@ -64,11 +71,15 @@ impl Kernel {
 
     /// `lanes` invocations share a row.
     pub fn squares(stage: Stage, access: RowAccess, lanes: u32, norm: NormType) -> Self {
+        let access = RowAccess { formats: access.formats.of_values(), ..access };
         Self { access: RowAccess { lanes, ..access }, norm: Some(norm), ..Self::of(stage) }
     }
 
     /// As [`Kernel::squares`], of the gradient as a rule takes it.
     pub fn row_squares(stage: Stage, access: RowAccess, lanes: u32, rule: Rule) -> Self {
+        let Formats { param, values, .. } = access.formats;
+        let formats = Formats { param, values, ..Formats::default() };
+        let access = RowAccess { formats, ..access };
         Self { access: RowAccess { lanes, ..access }, rule: Some(rule), ..Self::of(stage) }
     }
 
@@ -91,6 +102,26 @@ impl Kernel {
         let fragments = self.stage.spec().fragments;
         let has = || fragments.iter().any(|held| matches!(held, Fragment::Scalars));
         self.rule.map_or_else(has, Rule::reads_scalars)
+    }
+
+    /// Whether a row is touched before it is worked on.
+    fn reads_ahead(self) -> bool {
+        let RowAccess { width, values, formats, .. } = self.access;
+        width != Width::Scalar && values == Values::One && formats == F32
+    }
+
+    /// What it has to do with numbers that are stored.
+    fn uses(self) -> stored::Uses {
+        match self.stage {
+            Stage::UpdateSerial | Stage::UpdateParallel => stored::Uses::All,
+            Stage::RowSquaresSerial | Stage::RowSquaresParallel => stored::Uses::Param,
+            _ => stored::Uses::Values,
+        }
+    }
+
+    /// Whether it rounds by random bits.
+    pub fn draws(self) -> bool {
+        self.rule.is_some() && self.access.formats.is_stochastic
     }
 
     /// The stage's overrides. The parallel sorts' sizes are fixed in their files.
@@ -120,6 +151,7 @@ impl Kernel {
             Fragment::RuleGradient => of_rule(Rule::gradient_wgsl).into(),
             Fragment::RowRule => of_rule(Rule::row_wgsl).into(),
             Fragment::CatchUp => of_rule(Rule::catch_up_wgsl).into(),
+            Fragment::Stored => stored::wgsl(self.access, self.uses()).into(),
             fragment => Cow::from(self.text(fragment, tuning)),
         });
         texts.chain([spec.wgsl.into()]).collect()
@@ -136,11 +168,9 @@ impl Kernel {
                 Values::One => include_str!("../../shaders/shared/values.wgsl"),
                 Values::Windows => include_str!("../../shaders/shared/value_windows.wgsl"),
             },
-            Fragment::Touch => match (self.access.width, self.access.values) {
-                (Width::Scalar, _) | (_, Values::Windows) => {
-                    include_str!("../../shaders/shared/no_touch.wgsl")
-                }
-                _ => include_str!("../../shaders/shared/touch.wgsl"),
+            Fragment::Touch => match self.reads_ahead() {
+                true => include_str!("../../shaders/shared/touch.wgsl"),
+                false => include_str!("../../shaders/shared/no_touch.wgsl"),
             },
             Fragment::Counts => match tuning.form {
                 Form::Serial => include_str!("../../shaders/shared/counts_serial.wgsl"),
@@ -154,7 +184,12 @@ impl Kernel {
             Fragment::Norm => self.norm.map_or("", norm::measured),
             Fragment::AddTotal => self.norm.map_or("", |norm| norm::added(norm, tuning.form)),
             Fragment::TakeTotal => self.norm.map_or("", norm::taken),
-            Fragment::Rule | Fragment::RuleGradient | Fragment::RowRule | Fragment::CatchUp => "",
+            // Theirs depend on more than that.
+            Fragment::Rule
+            | Fragment::RuleGradient
+            | Fragment::RowRule
+            | Fragment::CatchUp
+            | Fragment::Stored => "",
         }
     }
 }

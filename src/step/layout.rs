@@ -3,6 +3,7 @@
 //! Field for field what the same-named WGSL structs declare; a test compares every offset
 //! with the one naga computes.
 
+use crate::rule::Words;
 use bytemuck::{Pod, Zeroable};
 
 /// Where a table is among the pairs, and which keys are its.
@@ -191,6 +192,17 @@ pub struct NormFactorConfig {
     pub pad1: u32,
 }
 
+/// A rule's words, and what random bits are drawn from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Drawn {
+    pub rule: Words,
+    pub step: u32,
+    pub seed: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+}
+
 /// What a dispatch has at uniform binding 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Config {
@@ -222,7 +234,8 @@ pub const LARGEST: usize = {
         size_of::<SquaresConfig>(),
         size_of::<NormSumConfig>(),
         size_of::<NormFactorConfig>(),
-        size_of::<crate::rule::Words>(),
+        size_of::<Words>(),
+        size_of::<Drawn>(),
         size_of::<RowsConfig>(),
         size_of::<FlushConfig>(),
         size_of::<crate::rule::RowWords>(),

@@ -44,6 +44,8 @@ pub(crate) enum Second {
     Rule { table: u32 },
     /// Those of the rule for its rows.
     RowRule { table: u32 },
+    /// Those, and what random bits are drawn from.
+    Drawn { table: u32 },
 }
 
 /// What is bound: bytes of a table or of the scratch, by name.

@@ -15,6 +15,7 @@ pub(crate) mod record;
 pub(crate) mod scratch;
 pub(crate) mod shape;
 pub(crate) mod stages;
+mod stored;
 pub(crate) mod turns;
 pub(crate) mod uniforms;
 pub(crate) mod width;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::format::{Formats, RowBytes};
+use crate::format::{Formats, RowBytes, Storage};
 use crate::param::Geometry;
 use crate::rule::Rule;
 use crate::rule::adam::ADAM;
@@ -27,7 +27,7 @@ pub(crate) fn step(rows: u32, dim: u32, nnz: u32) -> TableDemand {
         geometry: table(rows, dim),
         nnz,
         value_rows: nnz,
-        value_row_bytes: 4 * u64::from(dim),
+        formats: Formats::default(),
         promised: false,
         checked: false,
         first_wins: false,
@@ -43,7 +43,7 @@ pub(crate) fn step(rows: u32, dim: u32, nnz: u32) -> TableDemand {
 }
 
 fn row_bytes(dim: u32) -> RowBytes {
-    RowBytes::of(dim, Formats::default(), ADAM_RULE)
+    RowBytes::of(dim, Storage::default(), ADAM_RULE)
 }
 
 #[test]

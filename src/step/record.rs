@@ -5,6 +5,7 @@
 
 use super::bind::{BindGroups, Bindings};
 use super::demand::Demand;
+use super::layout::Drawn;
 use super::list::{Behind, Bind, Dispatch, Second, flush, list};
 use super::pipelines::Pipelines;
 use super::plan::plan;
@@ -37,6 +38,16 @@ pub trait Tables {
     fn count(&self, table: u32, segment: u32) -> Region;
     /// Copies what must be copied before the pass.
     fn copy_inputs(&self, encoder: &mut CommandEncoder);
+}
+
+/// What is done to a table: by which rule and options, as which step (from 1), and what random bits are drawn
+/// from.
+#[derive(Clone, Copy, Debug)]
+pub struct StepOf {
+    pub rule: Rule,
+    pub options: AdamOptions,
+    pub number: u64,
+    pub seed: u32,
 }
 
 /// Everything that steps are recorded with.
@@ -186,14 +197,14 @@ impl Recorder {
         kernels.try_for_each(|kernel| pipelines.get(&self.guard, kernel).map(drop))
     }
 
-    /// Makes what the prepared step binds. `step` gives a table's rule, its options, and the step's number.
+    /// Makes what the prepared step binds. `step` tells what is done to a table.
     ///
     /// # Errors
     /// As [`Guard::make`]; then there is nothing to record.
     pub fn make_ready(
         &mut self,
         tables: &impl Tables,
-        step: impl Fn(u32) -> (Rule, AdamOptions, u64),
+        step: impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         self.ready.clear();
         self.bind_groups.begin_step();
@@ -213,7 +224,7 @@ impl Recorder {
         &mut self,
         list: &[Dispatch],
         tables: &impl Tables,
-        step: impl Fn(u32) -> (Rule, AdamOptions, u64),
+        step: impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         let (guard, kit) = (Arc::clone(&self.guard), self.kit.clone());
         let mut pipelines = kit.pipelines();
@@ -231,7 +242,7 @@ impl Recorder {
         dispatch: &Dispatch,
         pipelines: &mut Pipelines,
         tables: &impl Tables,
-        step: &impl Fn(u32) -> (Rule, AdamOptions, u64),
+        step: &impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         let guard = &self.guard;
         let (config, offset) = self.uniforms.config(guard, &dispatch.config)?;
@@ -242,11 +253,17 @@ impl Recorder {
                     Second::Entries(entries) => self.uniforms.count(guard, entries)?,
                     Second::Count { table, segment } => (tables.count(table, segment), 0),
                     Second::Rule { table } => {
-                        let (rule, options, number) = step(table);
+                        let StepOf { rule, options, number, .. } = step(table);
                         self.uniforms.slot(guard, &rule.words(&options, number))?
                     }
+                    Second::Drawn { table } => {
+                        let StepOf { rule, options, number, seed } = step(table);
+                        let (rule, step) = (rule.words(&options, number), number as u32);
+                        self.uniforms
+                            .slot(guard, &Drawn { rule, step, seed, ..Default::default() })?
+                    }
                     Second::RowRule { table } => {
-                        let (rule, options, number) = step(table);
+                        let StepOf { rule, options, number, .. } = step(table);
                         self.uniforms.slot(guard, &rule.row_words(&options, number))?
                     }
                 };

@@ -24,7 +24,7 @@ pub(crate) struct DeviceShape {
 impl DeviceShape {
     pub fn of(limits: &wgpu::Limits, features: wgpu::Features) -> Self {
         // Backends address storage with 32-bit byte offsets, so 4 GiB is out of reach.
-        let max_binding = limits.max_storage_buffer_binding_size.min(u64::from(u32::MAX) & !3);
+        let max_binding = limits.max_storage_buffer_binding_size.min(u64::from(u32::MAX)) & !3;
         Self {
             max_binding: max_binding.min(limits.max_buffer_size),
             alignment: u64::from(limits.min_storage_buffer_offset_alignment),

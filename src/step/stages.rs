@@ -51,6 +51,8 @@ pub enum Fragment {
     Operations,
     /// What those operations are made of, by the tuning's arithmetic.
     Arithmetic,
+    /// How numbers are stored, by their formats and the width.
+    Stored,
     /// How a partial sum is read, by the width.
     PartialSum,
     /// How values are bound.
@@ -176,7 +178,6 @@ const SCAN: Fragment = shared!("scan");
 const RUNS: Fragment = shared!("runs");
 const HEADS: Fragment = shared!("heads");
 const LIST_HEADS: Fragment = shared!("list_heads");
-const FORMATS: Fragment = shared!("formats");
 const SUMS: Fragment = shared!("sums");
 const COUNTED: Fragment = shared!("counted");
 const ROW_STATE: Fragment = shared!("row_state");
@@ -189,8 +190,8 @@ const STATUS: Fragment = shared!("status");
 
 use Bound::{Read, ReadWrite, Uniform};
 use Fragment::{
-    Arithmetic, CatchUp, Counts, Lane, Operations, PartialSum, RowRule, Rule, Scalars, Touch,
-    Values,
+    Arithmetic, CatchUp, Counts, Lane, Operations, PartialSum, RowRule, Rule, Scalars, Stored,
+    Touch, Values,
 };
 use Override::{
     AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
@@ -240,7 +241,7 @@ static STAGES: [Spec; 25] = [
         ..plain_spec(Stage::Weigh, "sparse_adam::weigh", file!("weigh"))
     },
     Spec {
-        fragments: &[Lane, FORMATS, Values, GRID, ENTRIES, STATUS, Counts],
+        fragments: &[Lane, Stored, Values, GRID, ENTRIES, STATUS, Counts],
         bound: &[Uniform, ReadWrite, ReadWrite, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup],
@@ -317,7 +318,7 @@ static STAGES: [Spec; 25] = [
     },
     Spec {
         fragments: &[
-            Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS,
+            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, TILES, SLICES, RUNS,
             SUMS,
         ],
         bound: &[Uniform, ReadWrite],
@@ -341,7 +342,7 @@ static STAGES: [Spec; 25] = [
     },
     Spec {
         fragments: &[
-            Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, TILES, SLICES, RUNS,
+            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, TILES, SLICES, RUNS,
             SUMS, RUN_SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW, Touch,
         ],
         bound: UPDATE,
@@ -351,7 +352,7 @@ static STAGES: [Spec; 25] = [
     },
     Spec {
         fragments: &[
-            Lane, Operations, Arithmetic, FORMATS, PartialSum, Values, GRID, SLICES, RUNS, SUMS,
+            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, SLICES, RUNS, SUMS,
             RUN_SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW,
         ],
         bound: UPDATE,

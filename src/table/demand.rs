@@ -2,6 +2,8 @@
 
 use super::Table;
 use crate::entries::{Entries, ValueSource};
+use crate::format::Formats;
+use crate::region::in_words;
 use crate::step::demand::{Demand, Inspect, Segment, TableDemand, ValueOrigin};
 use crate::step::list::Bind;
 use crate::step::record::Tables;
@@ -44,7 +46,7 @@ impl Table {
             // Checked when the gradients were set.
             nnz: self.grads.iter().map(|grad| grad.nnz).sum(),
             value_rows: self.value_rows() as u32,
-            value_row_bytes: self.row_bytes.values,
+            formats: Formats::of(self.storage, self.value_format()),
             promised,
             checked: first.duplicates == Duplicates::NoneChecked,
             first_wins: promised || matches!(first.source, ValueSource::Row),
@@ -64,7 +66,7 @@ impl Table {
         self.grads.iter().map(move |grad| {
             let segment = self.segment(grad, entry_base, value_base);
             entry_base += segment.nnz;
-            value_base += segment.value_rows;
+            value_base += self.value_rows_of(grad) as u32;
             segment
         })
     }
@@ -106,9 +108,9 @@ impl Table {
                 rows.map(Region::from)
             }
             Bind::Values { first_row, rows, .. } => {
-                let row = self.row_bytes.values;
+                let row = self.value_row_bytes();
                 let values = self.values()?;
-                Some(values.part(u64::from(first_row) * row, u64::from(rows) * row))
+                Some(values.part(u64::from(first_row) * row, in_words(u64::from(rows) * row)))
             }
             Bind::Status { .. } => Some(Region::from(&self.status)),
             Bind::Indices { segment, .. } => Some(grad(segment)?.indices.clone()),
@@ -132,7 +134,7 @@ impl Table {
         match (&*self.grads, &self.extras.gathered) {
             ([grad], _) => Some(grad.values.clone()),
             ([_, ..], Some(gathered)) => {
-                let bytes = self.value_rows() * self.row_bytes.values;
+                let bytes = self.value_rows() * self.value_row_bytes();
                 Some(Region::from(gathered.slice(..bytes)))
             }
             _ => None,
@@ -149,7 +151,7 @@ impl Table {
         }
         if let ([_, _, ..], Some(gathered)) = (&*self.grads, &self.extras.gathered) {
             for (segment, grad) in self.segments().zip(&self.grads) {
-                let at = u64::from(segment.value_base) * self.row_bytes.values;
+                let at = u64::from(segment.value_base) * self.value_row_bytes();
                 let from = &grad.values;
                 let (buffer, offset, size) = (from.buffer(), from.offset(), from.size());
                 encoder.copy_buffer_to_buffer(buffer, offset, gathered, at, size);

@@ -12,6 +12,7 @@ mod named;
 mod pair;
 mod poison;
 mod rng;
+mod stored;
 pub mod trace;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -20,3 +21,4 @@ pub use named::Named;
 pub use pair::{Pair, Shape};
 pub use poison::{Inspected, Poisoned, encode};
 pub use rng::Rng;
+pub use stored::{Stored, rounded};

@@ -6,12 +6,13 @@ mod blocking;
 
 use crate::conformance::Finding;
 use crate::headless::Gpu;
-use crate::{Poisoned, Rng, encode};
+use crate::stored::{last_is_whole, packed};
+use crate::{Poisoned, Rng, Stored, encode, rounded};
 use bytemuck::Pod;
 use sparse_adam::reference::{self, Gradient, Scalars, Table};
 use sparse_adam::{
-    AdamOptions, ClipGradNorm, Error, IndexDtype, Param, ParamGroup, ParamId, Region, SparseAdam,
-    SparseGrad, StateDict, Status, Tuning,
+    AdamOptions, ClipGradNorm, Error, Format, IndexDtype, Param, ParamGroup, ParamId, Region,
+    SparseAdam, SparseGrad, StateDict, Status, Tuning,
 };
 
 /// Rows, and values per row.
@@ -35,6 +36,8 @@ pub struct Pair<'a> {
     pub twins: Vec<Table<f32>>,
     /// Options of each table.
     pub options: Vec<AdamOptions>,
+    /// How each is stored.
+    pub stored: Vec<Stored>,
     /// Gradient buffers of all steps stay, so that dirty memory is around.
     held: Vec<Poisoned>,
 }
@@ -50,6 +53,19 @@ impl<'a> Pair<'a> {
         tables: &[(Shape, AdamOptions)],
         rng: &mut Rng,
     ) -> Result<Self, Error> {
+        let tables = tables.iter().map(|&(shape, options)| (shape, options, Stored::default()));
+        Self::try_stored((gpu, tuning), &tables.collect::<Vec<_>>(), rng)
+    }
+
+    /// As [`Pair::try_new`], each stored in its own formats.
+    ///
+    /// # Errors
+    /// Those of the optimizer.
+    pub fn try_stored(
+        (gpu, tuning): (&'a Gpu, Tuning),
+        tables: &[(Shape, AdamOptions, Stored)],
+        rng: &mut Rng,
+    ) -> Result<Self, Error> {
         let defaults = AdamOptions::default();
         let optimizer = gpu.optimizer(defaults, tuning)?;
         let mut pair = Self {
@@ -59,13 +75,16 @@ impl<'a> Pair<'a> {
             params: Vec::new(),
             twins: Vec::new(),
             options: Vec::new(),
+            stored: Vec::new(),
             held: Vec::new(),
         };
-        for &((rows, dim), options) in tables {
-            let values = rng.floats(rows * dim);
-            pair.params.push(Poisoned::new(gpu, &values));
-            pair.twins.push(Table::new(values, dim));
+        for &((rows, dim), options, stored) in tables {
+            let values = rounded(stored.param, &rng.floats(rows * dim));
+            pair.params.push(Poisoned::new(gpu, &packed(stored.param, &values)));
+            let Stored { param, moments, rounding, .. } = stored;
+            pair.twins.push(Table::new(values, dim).stored(param, moments, rounding));
             pair.options.push(options);
+            pair.stored.push(stored);
             let group = ParamGroup::new([pair.param(pair.twins.len() - 1)]);
             pair.add(group.options(options))?;
         }
@@ -74,7 +93,11 @@ impl<'a> Pair<'a> {
 
     fn param(&self, table: usize) -> Param {
         let (twin, region) = (&self.twins[table], self.params[table].region.clone());
+        let Stored { param, moments, rounding, .. } = self.stored[table];
         Param::new(format!("p{table}"), region, [twin.rows() as u32, twin.dim as u32])
+            .format(param)
+            .moments(moments)
+            .rounding(rounding)
     }
 
     fn add(&mut self, group: ParamGroup) -> Result<(), Error> {
@@ -116,11 +139,22 @@ impl<'a> Pair<'a> {
         region
     }
 
-    /// A gradient in buffers of its own.
+    /// A gradient in buffers of its own, its values in f32.
     pub fn sparse_grad(&mut self, grad: &Gradient<f32>, format: IndexDtype) -> SparseGrad {
+        self.narrow_grad(grad, format, Format::F32)
+    }
+
+    /// A gradient in buffers of its own, its values rounded to `values`.
+    pub fn narrow_grad(
+        &mut self,
+        grad: &Gradient<f32>,
+        format: IndexDtype,
+        values: Format,
+    ) -> SparseGrad {
         let indices = self.hold(&encode(&grad.indices, format));
-        let values = self.hold(&grad.values);
-        SparseGrad::new(indices, values, grad.indices.len() as u32).index_dtype(format)
+        let held = self.hold(&packed(values, &grad.values));
+        let nnz = grad.indices.len() as u32;
+        SparseGrad::new(indices, held, nnz).index_dtype(format).format(values)
     }
 
     /// Sets a table's gradient, in one of the formats; its twin does not know it yet.
@@ -129,7 +163,8 @@ impl<'a> Pair<'a> {
     /// Those of [`SparseAdam::set_grad`].
     pub fn try_set_grad(&mut self, table: usize, grad: &Gradient<f32>) -> Result<(), Error> {
         let formats = [IndexDtype::U32, IndexDtype::I32, IndexDtype::I64];
-        let set = self.sparse_grad(grad, formats[grad.indices.len() % 3]);
+        let values = self.stored[table].values;
+        let set = self.narrow_grad(grad, formats[grad.indices.len() % 3], values);
         self.optimizer.set_grad(self.ids[table], set)
     }
 
@@ -159,7 +194,9 @@ impl<'a> Pair<'a> {
 
     /// Steps a table's twin alone. Returns what it refuses.
     pub fn step_twin(&mut self, table: usize, grad: &Gradient<f32>) -> Status {
-        reference::step(&mut self.twins[table], grad, &self.options[table])
+        let values = rounded(self.stored[table].values, &grad.values);
+        let grad = Gradient { indices: grad.indices.clone(), values };
+        reference::step(&mut self.twins[table], &grad, &self.options[table])
     }
 
     /// Steps the twins by gradients clipped by the norm of all, whose norm is returned; tables without a gradient
@@ -234,8 +271,10 @@ impl<'a> Pair<'a> {
     /// # Errors
     /// As [`Gpu::read`].
     pub async fn try_table(&self, table: usize) -> Result<(Table<f32>, bool), Error> {
-        let param = self.params[table].inspect(self.gpu).await?;
-        let mut found = Table::new(param.contents, self.twins[table].dim);
+        let param = self.params[table].inspect::<u32>(self.gpu).await?;
+        let (twin, format) = (&self.twins[table], self.stored[table].param);
+        let is_whole = param.is_whole && last_is_whole(&param.contents, twin.param.len(), format);
+        let mut found = Table::new(format.unpack(&param.contents, twin.param.len()), twin.dim);
         if let Some(state) = self.optimizer.state_of(self.ids[table]).await? {
             found.step = state.step;
             found.exp_avg = state.exp_avg;
@@ -245,7 +284,7 @@ impl<'a> Pair<'a> {
             found.row_counter = rows.row_counter.unwrap_or_default();
             found.prev_iter = rows.prev_iter.unwrap_or_default();
         }
-        Ok((found, param.is_whole))
+        Ok((found, is_whole))
     }
 
     /// Compares every table with its twin, and looks at the poison around it.

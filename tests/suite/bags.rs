@@ -107,16 +107,10 @@ impl Recording {
             optimizer.set_grad(words, grad).unwrap();
             gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
             let state = pollster::block_on(optimizer.state_of(words)).unwrap().unwrap();
-            let found = Table {
-                dim: dim as usize,
-                step: state.step,
-                param: param.read(gpu),
-                exp_avg: state.exp_avg,
-                exp_avg_sq: state.exp_avg_sq,
-                max_exp_avg_sq: Vec::new(),
-                row_counter: Vec::new(),
-                prev_iter: Vec::new(),
-            };
+            let mut found = Table::new(param.read(gpu), dim as usize);
+            found.step = state.step;
+            found.exp_avg = state.exp_avg;
+            found.exp_avg_sq = state.exp_avg_sq;
             comparisons.extend(self.compare(k, &found));
         }
         assert!(pollster::block_on(optimizer.status(words)).unwrap().is_clean());

@@ -99,6 +99,7 @@ fn second_words(second: Second, rule: impl Fn(u32) -> Words) -> Vec<u32> {
     match second {
         Second::Entries(entries) => vec![entries, 0, 0, 0],
         Second::Count { .. } => panic!("no test counts entries on the device"),
+        Second::Drawn { .. } => panic!("no test rounds by random bits here"),
         Second::Rule { table } => rule(table).to_vec(),
         Second::RowRule { .. } => panic!("no rule of these tests has rows"),
     }

@@ -12,6 +12,8 @@ use naga::{
 
 /// The functions that approximate, and set right by integers what they find.
 const APPROXIMATE: [&str; 2] = ["divided", "rooted"];
+/// The function that makes floats of integers below 2^15, which are exact in f32.
+const EXACT: &str = "f16_value";
 /// Reads ahead; what it computes is never stored.
 const READS_AHEAD: &str = "touch";
 
@@ -61,7 +63,7 @@ impl Floats<'_> {
             Expression::Math { arg, .. } => !float && !self.is_float(arg),
             // A conversion rounds, or overflows.
             Expression::As { expr, convert: Some(_), .. } => {
-                self.approximates() || !(float || self.is_float(expr))
+                self.approximates() || self.is_exact() || !(float || self.is_float(expr))
             }
             Expression::Derivative { .. } | Expression::CooperativeMultiplyAdd { .. } => false,
             _ => true,
@@ -70,6 +72,11 @@ impl Floats<'_> {
 
     fn approximates(&self) -> bool {
         self.function.name.as_deref().is_some_and(|name| APPROXIMATE.contains(&name))
+    }
+
+    /// Whether it makes floats of small integers alone.
+    fn is_exact(&self) -> bool {
+        self.function.name.as_deref() == Some(EXACT)
     }
 
     /// Whether it is an approximation, and all that uses it makes an integer of it.

@@ -1,13 +1,14 @@
 //! Kernels as naga's modules.
 
+use crate::format::Formats;
 use crate::rule::adam::{ADAM, ALL_FLAGS};
 use crate::rule::{Rule, SCALARS, Variant};
 use crate::step::access::{RowAccess, Values};
-use crate::step::kernel::Kernel;
+use crate::step::kernel::{Kernel, NO_ROWS};
 use crate::step::plan::tests::ADAM_RULE;
 use crate::step::stages::{Fragment, Stage};
 use crate::step::width::Width;
-use crate::{Arithmetic, NormType, Tuning};
+use crate::{Arithmetic, Format, NormType, Tuning};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 
@@ -45,7 +46,8 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
     for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
         for values in [Values::One, Values::Windows] {
             for (lanes, weighted) in [(1, false), (1, true), (8, false), (32, true)] {
-                let access = RowAccess { width, values, lanes, weighted, limited: weighted };
+                let limited = weighted;
+                let access = RowAccess { width, values, lanes, weighted, limited, ..NO_ROWS };
                 kernels.push(Kernel::inspect(access));
                 kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
                 kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE));
@@ -76,7 +78,7 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
             kernels.extend([Stage::Flush, Stage::FlushRows].map(|stage| Kernel::rows(stage, rule)));
         }
         for width in [Width::Scalar, Width::Vec4] {
-            let access = RowAccess { width, ..crate::step::kernel::NO_ROWS };
+            let access = RowAccess { width, ..NO_ROWS };
             kernels.push(Kernel::update(Stage::UpdateParallel, access, rule));
         }
     }
@@ -84,6 +86,7 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
         kernels.extend([1, 32].map(|lanes| Kernel::norm_sum(lanes, norm)));
         kernels.push(Kernel::norm_factor(norm));
     }
+    kernels.extend(narrow());
     for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallParallel] {
         kernels.push(Kernel::ingest(stage, true));
     }
@@ -96,6 +99,31 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
         tunings.clone().filter(fits).map(move |tuning| (kernel, tuning))
     };
     kernels.into_iter().flat_map(each).collect()
+}
+
+/// Of numbers in 16 bits: each format in each place, with both ways of rounding, in rows of each width.
+fn narrow() -> Vec<Kernel> {
+    use Format::{Bf16, F16, F32};
+    let all = [
+        (F16, F32, F16, false),
+        (Bf16, F32, F32, false),
+        (F16, F32, Bf16, true),
+        (F32, Bf16, F32, true),
+        (Bf16, Bf16, Bf16, true),
+    ];
+    let mut kernels = Vec::new();
+    for (number, (param, moments, values, is_stochastic)) in all.into_iter().enumerate() {
+        let formats = Formats { param, moments, values, is_stochastic };
+        for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
+            let bound = [Values::One, Values::Windows][number % 2];
+            let access = RowAccess { width, values: bound, formats, ..NO_ROWS };
+            kernels.extend([Kernel::inspect(access), Kernel::partial(access, true)]);
+            kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
+            let rule = Rule { family: &ADAM, variant: SCALARS | ALL_FLAGS };
+            kernels.push(Kernel::update(Stage::UpdateParallel, access, rule));
+        }
+    }
+    kernels
 }
 
 /// Whether the kernel needs 64-bit integers, which GL ES has not.
@@ -158,7 +186,7 @@ const OPERATIONS: [&str; 7] =
 /// Those that a kernel calls.
 fn operations(kernel: Kernel) -> &'static [&'static str] {
     match kernel.stage {
-        Stage::SquaresSerial | Stage::SquaresParallel => &["add", "multiply", "scale", "joined"],
+        Stage::SquaresSerial | Stage::SquaresParallel => &["add", "multiply", "scale", "together"],
         Stage::NormFactor => &["offset", "scale", "quotient_of", "root_of"],
         _ => &OPERATIONS,
     }

@@ -76,7 +76,11 @@ impl List<'_> {
             let window = number as u32;
             let fixed =
                 [Bind::Param { table, window }, Bind::State { table, window }, Bind::Sorted];
-            let uniforms = (Config::Update(config), Some(Second::Rule { table }));
+            let second = match kernel.draws() {
+                true => Second::Drawn { table },
+                false => Second::Rule { table },
+            };
+            let uniforms = (Config::Update(config), Some(second));
             let scalars = kernel.reads_scalars().then_some(known);
             let bound = fixed.into_iter().chain(live.values()).chain(scalars);
             self.dispatch_with(kernel, uniforms, bound, live.at.update);

@@ -3,12 +3,11 @@
 use super::Bound::{Read, ReadWrite, Uniform};
 use super::Fragment::{
     AddTotal, Arithmetic, Blocks, Lane, Norm, Operations, PartialSum, RuleGradient, Scalars,
-    TakeTotal, Values,
+    Stored, TakeTotal, Values,
 };
 use super::Override::{Interleave, Lanes, Limited, Tile, Weighted, Workgroup};
 use super::{
-    COUNTED, FORMATS, Fragment, GRID, HEADS, RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES,
-    plain_spec,
+    COUNTED, Fragment, GRID, HEADS, RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES, plain_spec,
 };
 use crate::Form;
 
@@ -23,7 +22,7 @@ pub(super) const SQUARES_SERIAL: Spec = Spec {
         Lane,
         Operations,
         Arithmetic,
-        FORMATS,
+        Stored,
         PartialSum,
         Values,
         GRID,
@@ -51,7 +50,7 @@ pub(super) const SQUARES_PARALLEL: Spec = Spec {
         Lane,
         Operations,
         Arithmetic,
-        FORMATS,
+        Stored,
         PartialSum,
         Values,
         GRID,
@@ -79,7 +78,7 @@ pub(super) const ROW_SQUARES_SERIAL: Spec = Spec {
         Lane,
         Operations,
         Arithmetic,
-        FORMATS,
+        Stored,
         PartialSum,
         Values,
         GRID,
@@ -111,7 +110,7 @@ pub(super) const ROW_SQUARES_PARALLEL: Spec = Spec {
         Lane,
         Operations,
         Arithmetic,
-        FORMATS,
+        Stored,
         PartialSum,
         Values,
         GRID,

@@ -1,10 +1,10 @@
 //! Pairs that wait, and panic with what is wrong.
 
 use super::{Pair, Shape};
-use crate::Rng;
 use crate::adapters::assert_finding;
 use crate::conformance::Finding;
 use crate::headless::Gpu;
+use crate::{Rng, Stored};
 use pollster::block_on;
 use sparse_adam::reference::{Gradient, Table};
 use sparse_adam::{AdamOptions, IndexDtype, SparseGrad, Status, Tuning};
@@ -26,6 +26,18 @@ impl<'a> Pair<'a> {
         assert_eq!(shapes.len(), options.len(), "options of each table");
         let tables: Vec<_> = shapes.iter().copied().zip(options.iter().copied()).collect();
         Self::try_new(on, &tables, rng).expect(TAKEN)
+    }
+
+    /// Tables of `shapes`, each in a group of its own with its own options, and stored in its own formats.
+    ///
+    /// # Panics
+    /// Where the optimizer refuses them.
+    pub fn stored(
+        on: (&'a Gpu, Tuning),
+        tables: &[(Shape, AdamOptions, Stored)],
+        rng: &mut Rng,
+    ) -> Self {
+        Self::try_stored(on, tables, rng).expect(TAKEN)
     }
 
     /// One table with default options.

@@ -140,7 +140,6 @@ fn keys_of_what_is_not_done_here_are_refused() {
     let refused = [
         (r#""bias_correction":"entry""#, "unknown variant"),
         (r#""epsilon":"inside""#, "unknown variant"),
-        (r#""catch_up":"decay""#, "weight_decay"),
         (r#""second_moment":"table""#, "unknown variant"),
         (r#""duplicates":"first""#, "unknown variant"),
         (r#""clip_norm":1.0"#, "unknown field"),
