@@ -105,11 +105,12 @@ impl Norm {
 
 impl SparseAdam {
     /// Has the gradients of the steps recorded from now on clipped by their norm, or no longer. The norm is found
-    /// and used on the GPU, in the step's own pass; nothing is read back. Another `max_norm` costs nothing; the
-    /// first step with a norm, and with another type, builds kernels.
+    /// and used on the GPU, in the step's own pass; nothing is read back. Another `max_norm` builds
+    /// nothing; the first step with a norm, and with another type, builds kernels.
     ///
     /// The sum over all rows and parameters is exact and rounded once, so the norm's bits depend neither on the
-    /// order of parameters nor on that of rows, nor on the device, where its arithmetic is exact.
+    /// order of parameters nor on that of rows, nor on the device, where its arithmetic is exact; a sum dealt out to
+    /// several devices would have them too.
     ///
     /// It is a setting of how steps are taken, as in torch, and in no state dict.
     ///

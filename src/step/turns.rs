@@ -224,6 +224,7 @@ mod tests {
     use super::*;
     use crate::Tuning;
     use crate::step::budget::MOST_COLUMNS;
+    use crate::step::plan::norm::MOST_POSITIONS;
 
     #[test]
     fn slices_cover_a_row_within_the_budget() {
@@ -258,6 +259,10 @@ mod tests {
                 for tile in [1, 64, parallel] {
                     assert!(update_parallel(tile, 1, runs).of(1) <= TURNS);
                 }
+                for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
+                    assert!(squares_serial(MOST_POSITIONS, runs, width).of(1) <= TURNS);
+                    assert!(squares_parallel(parallel, 1, runs, width).of(1) <= TURNS);
+                }
             }
         }
         for (of_entries, at_once) in [(true, 1), (true, 8), (false, 1), (false, 8)] {
@@ -267,6 +272,10 @@ mod tests {
         assert!(ingest_small_serial(4096, 32, 16) <= TURNS);
         assert!(ingest_small_serial(4096, 32, serial) <= TURNS);
         assert!(ingest_small_parallel(1024) <= TURNS);
+        for blocks in [1, 48, MOST_COLUMNS / BLOCK, 4 * MOST_COLUMNS / BLOCK] {
+            let positions = norm_sum_positions(blocks);
+            assert!(positions > 0 && norm_sum(positions, blocks) <= TURNS, "{blocks}");
+        }
         assert!(heads(serial) <= TURNS && ingest(1024) <= TURNS);
     }
 

@@ -181,6 +181,29 @@ fn values_over_several_bindings_weights_and_promises_are_measured() {
     }
 }
 
+#[test]
+fn a_block_is_added_up_in_its_own_order() {
+    // Of one row of one block and a bit, and without a root, the norm shows the rounding of each sum.
+    let mut rng = Rng(fresh_seed());
+    for on in variants() {
+        for dim in [13, 16, 20, 24] {
+            let mut pair = Pair::single(on, 3, dim, &mut rng);
+            let clip = ClipGradNorm::new(1.0).norm_type(NormType::One);
+            pair.optimizer.set_clip_grad_norm(Some(clip)).unwrap();
+            for _ in 0..20 {
+                let grad = rng.gradient(3, dim, 1);
+                pair.set_grad(0, &grad);
+                let expected = pair.step_twins_clipped(&[Some(grad)], Known::default(), clip);
+                pair.submit_step();
+                let norm = block_on(pair.optimizer.grad_norm()).unwrap();
+                let same = norm.to_bits() == expected.to_bits();
+                assert!(same || !pair.gpu.has_bits_of_twin(&on.1), "{dim}: {norm} {expected}");
+            }
+            pair.assert_equal("one block");
+        }
+    }
+}
+
 /// The norm that a step of its own finds of gradients, in this order of tables.
 fn norm_of(on: (&Gpu, Tuning), tables: &[(&(usize, usize), &Gradient<f32>)]) -> f32 {
     let shapes: Vec<_> = tables.iter().map(|(shape, _)| **shape).collect();

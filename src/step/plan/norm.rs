@@ -10,7 +10,7 @@ use crate::{Error, Form, Tuning};
 pub(crate) const BLOCK: u32 = 16;
 /// Sorted positions per list of heads at most, such that the least slice, a block of columns, stays within the turns
 /// of an invocation of `squares_serial` where it sums long runs itself.
-pub(super) const MOST_POSITIONS: u32 = 512;
+pub(crate) const MOST_POSITIONS: u32 = 512;
 /// Most that add digits of 16 bits to the digits of a step's total, which have 32.
 const MOST_ADDERS: u32 = 1 << 16;
 /// Positions that an invocation of `norm_sum` takes, if a step has not very many.
