@@ -232,14 +232,14 @@ impl Table {
         Ok(())
     }
 
-    /// Checks that it may count one more step.
+    /// Checks that it may count one more step, where rows remember its number.
     ///
     /// # Errors
     /// [`Error::TooLarge`].
     pub fn check_steps(&self) -> Result<(), Error> {
         let (steps, limit) =
             (self.state.as_ref().map_or(0, |state| state.step), self.rule.most_steps());
-        if !self.has_grad || steps < limit {
+        if !self.has_grad || self.rule.behind(0).is_none() || steps < limit {
             return Ok(());
         }
         let (what, found) = (format!("steps of {:?}", self.name), steps + 1);

@@ -278,11 +278,12 @@ fn stated(header: &Parsed, budget: &mut Budget) -> Result<(u32, Counts, Vec<Grou
     let groups = text(header, "param_groups")?;
     budget.take_json("param_groups", groups)?;
     let groups = parse(groups, "param_groups")?;
-    // No lists are in it: what it becomes is its B-tree, whose nodes may be half empty, and
-    // that of the state.
+    // No lists are in it: what it becomes is its B-tree, whose nodes may be half empty, and then that of the
+    // state, into which it goes entry by entry: the larger of the two.
     let counts = text(header, "state")?;
     let most = counts.bytes().filter(|&byte| byte == b'{').count().saturating_sub(1);
-    let each = 2 * size_of::<(usize, Counted)>() + 2 * size_of::<(usize, ParamState)>() + 32;
+    let entry = size_of::<(usize, ParamState)>().max(size_of::<(usize, Counted)>());
+    let each = 2 * entry + 32;
     budget.take("state", (most * each) as u64)?;
     Ok((version, parse(counts, "state")?, groups))
 }

@@ -229,9 +229,12 @@ fn others(options: AdamOptions) -> Vec<AdamOptions> {
 fn any_other_rule_is_far_from_every_peer() {
     for run in runs() {
         let mut others = others(run.options);
-        // Values of a gradient of so small a norm are no larger.
-        others
-            .retain(|other| run.trace.recipe.clip_grad_norm.is_none() || other.clip == Clip::None);
+        // Values of a gradient of so small a norm are no larger, whatever its scale was.
+        let scale = run.options.grad_scale;
+        others.retain(|other| {
+            let same = other.clip == Clip::None && other.grad_scale == scale;
+            run.trace.recipe.clip_grad_norm.is_none() || same
+        });
         assert!(others.len() >= 8, "{}: {}", run.name, others.len());
         for other in others {
             let apart = run.apart(&other, run.start());

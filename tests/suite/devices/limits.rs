@@ -25,7 +25,7 @@ const LIMITS: [Limit; 14] = [
     ("max_storage_buffers_per_shader_stage", 4, |limits, to| {
         limits.max_storage_buffers_per_shader_stage = to as u32;
     }),
-    ("max_uniform_buffer_binding_size", 96, |limits, to| {
+    ("max_uniform_buffer_binding_size", 224, |limits, to| {
         limits.max_uniform_buffer_binding_size = to;
     }),
     ("max_storage_buffer_binding_size", 256, |limits, to| {
