@@ -68,7 +68,7 @@ pub use options::{AdamOptions, BiasCorrection, Clip, Epsilon, ParamGroup, Weight
 pub use param::Param;
 pub use probe::{Findings, Probe};
 pub use region::Region;
-pub use state_dict::{GroupState, ParamState, StateDict};
+pub use state_dict::{GroupState, ParamState, StateDict, StateStorage};
 pub use status::Status;
 pub use timestamps::{TIMED_STAGES, Timestamps};
 pub use tuning::{Form, Tuning};

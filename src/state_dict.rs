@@ -29,6 +29,11 @@ pub struct StateDict {
     pub state: BTreeMap<usize, ParamState>,
     /// The groups, in order.
     pub param_groups: Vec<GroupState>,
+    /// How states are stored on the device: of each whose moments are not f32, or that something is rounded by random
+    /// bits for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "serde_with::unique")]
+    pub storage: BTreeMap<usize, StateStorage>,
 }
 
 /// State of one parameter.
@@ -50,13 +55,26 @@ pub struct ParamState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "serde_with::finite")]
     pub max_exp_avg_sq: Option<Box<[f32]>>,
-    /// How the moments are stored on the device; here they are f32 in any case, which have every number of
-    /// the other formats.
-    #[serde(default, skip_serializing_if = "serde_with::is_default")]
+}
+
+/// How a parameter's state is stored on the device. On the host moments are f32 in any case, which have every number
+/// of the other formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StateStorage {
+    /// The format of the moments.
     pub moments: Format,
-    /// How what is stored in 16 bits is rounded, with the seed.
-    #[serde(default, skip_serializing_if = "serde_with::is_default")]
+    /// How they and the parameter are rounded, with the seed.
     pub rounding: Rounding,
+}
+
+impl StateStorage {
+    /// Of moments in this format, rounded so.
+    #[must_use]
+    pub fn new(moments: Format, rounding: Rounding) -> Self {
+        Self { moments, rounding }
+    }
 }
 
 impl ParamState {
@@ -64,8 +82,7 @@ impl ParamState {
     /// is loaded or saved.
     #[must_use]
     pub fn new(step: u64, shape: Vec<u32>, exp_avg: Vec<f32>, exp_avg_sq: Vec<f32>) -> Self {
-        let (moments, rounding) = Default::default();
-        Self { step, shape, exp_avg, exp_avg_sq, max_exp_avg_sq: None, moments, rounding }
+        Self { step, shape, exp_avg, exp_avg_sq, max_exp_avg_sq: None }
     }
 
     /// With the largest second moment so far, row-major.
@@ -74,13 +91,13 @@ impl ParamState {
         Self { max_exp_avg_sq: Some(largest.into()), ..self }
     }
 
-    /// For a parameter that is stored so: the moments are rounded to the nearest numbers of `moments`.
+    /// With its moments rounded to the nearest numbers of `moments`, for a parameter that stores them so.
     #[must_use]
-    pub fn stored(mut self, moments: Format, rounding: Rounding) -> Self {
+    pub fn rounded(mut self, moments: Format) -> Self {
         for value in self.exp_avg.iter_mut().chain(&mut self.exp_avg_sq) {
             *value = narrow::stored(moments, *value, None);
         }
-        Self { moments, rounding, ..self }
+        self
     }
 
     /// Its tensors by torch's names, in the order of a rule's state.
@@ -194,9 +211,10 @@ impl SparseAdam {
                 let held = &self.tables[table];
                 let values = held.geometry.rows as usize * held.geometry.dim as usize;
                 state.check(&held.name, &held.shape, values, held.rule.state())?;
-                state.check_format(&held.name, held.storage.moments)?;
+                let storage = dict.storage.get(number).copied().unwrap_or_default();
+                state.check_format(&held.name, held.storage.moments, storage.moments)?;
                 let made = State::new(&self.recorder.guard, held)?;
-                let rounding = made.rounding.or_as(state.rounding);
+                let rounding = made.rounding.or_as(storage.rounding);
                 loaded[table] = Some(State { step: state.step, rounding, ..made });
             }
         }

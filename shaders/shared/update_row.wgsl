@@ -1,9 +1,9 @@
 // Where a rule's numbers come from, and the sums that it is applied to.
 //
 // A stage that uses this declares `config: UpdateConfig`, `param`, `state`, `scratch` and `LANES`, and
-// has the fragments `runs`, `slices`, `sums`, `heads`, a rule, and those that tell how numbers are stored. The rule declares `Rule`, its words;
-// FIELDS, and `update_lane(row, column, sum)`, which loads, computes and stores one lane of a row of
-// the window.
+// has the fragments `runs`, `slices`, `sums`, `heads`, a rule, and those that tell how numbers are stored. The rule
+// declares `Rule`, its words; FIELDS, and `update_lane(row, column, sum)`, which loads, computes and stores one lane
+// of a row of the window.
 
 struct UpdateConfig {
     /// Where the sums of each level of partial lie, in words.

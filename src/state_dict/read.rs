@@ -1,10 +1,10 @@
 //! The state's way back to the host.
 
-use super::{GroupState, ParamState, StateDict, parts, rows};
+use super::{GroupState, ParamState, StateDict, StateStorage, parts, rows};
 use crate::guard::Guard;
 use crate::readback::{Reading, Wait};
-use crate::table::Table;
-use crate::{Error, Format, ParamId, Region, Rounding, SparseAdam};
+use crate::table::{State, Table};
+use crate::{Error, Format, ParamId, Region, SparseAdam};
 use std::sync::Arc;
 use wgpu::WasmNotSend;
 
@@ -28,6 +28,13 @@ impl SparseAdam {
         let numbers = (0..).zip(&numbering).map(|(number, &table)| (number, &self.tables[table]));
         let reading = Snapshot::take(&self.recorder.guard, numbers);
         let mut dict = StateDict { param_groups: self.group_states(), ..Default::default() };
+        for (number, &table) in numbering.iter().enumerate() {
+            let table = &self.tables[table];
+            let of = |state: &State| StateStorage::new(table.storage.moments, state.rounding);
+            let storage = table.state.as_ref().map(of);
+            let told = storage.filter(|storage| *storage != StateStorage::default());
+            dict.storage.extend(told.map(|storage| (number, storage)));
+        }
         async move {
             dict.state.extend(reading?.finish().await?);
             Ok(dict)
@@ -78,7 +85,6 @@ pub(crate) struct Held {
     step: u64,
     shape: Vec<u32>,
     moments: Format,
-    rounding: Rounding,
     /// Values per row.
     dim: usize,
     /// Bytes that are to come.
@@ -104,7 +110,6 @@ impl Snapshot {
                 step: state.step,
                 shape: table.shape.clone(),
                 moments: table.storage.moments,
-                rounding: state.rounding,
                 dim: table.geometry.dim as usize,
                 left: state.windows.iter().map(wgpu::Buffer::size).sum(),
                 fields: table.rule.state().iter().map(|_| Vec::with_capacity(values)).collect(),
@@ -121,7 +126,7 @@ impl Snapshot {
 
     /// The states, with their numbers.
     async fn finish(self) -> Result<Vec<(usize, ParamState)>, Error> {
-        let named = |Held { number, step, shape, moments, rounding, fields, .. }| {
+        let named = |Held { number, step, shape, fields, .. }| {
             // A rule without one of them has none to save.
             let mut fields = fields.into_iter();
             let [exp_avg, exp_avg_sq] = std::array::from_fn(|_| fields.next().unwrap_or_default());
@@ -133,8 +138,6 @@ impl Snapshot {
                     exp_avg,
                     exp_avg_sq,
                     max_exp_avg_sq: fields.next().map(Vec::into),
-                    moments,
-                    rounding,
                 },
             )
         };
