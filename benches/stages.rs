@@ -2,11 +2,12 @@
 //!
 //!     cargo bench --bench stages
 //!     cargo bench --bench stages -- record
+//!     cargo bench --bench stages -- format
 //!
 //! `examples/headless_bench` has the full table of cases, checked and put beside torch.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use sparse_adam::{AdamOptions, Error, Param, ParamId, SparseAdam, SparseGrad};
+use sparse_adam::{AdamOptions, Error, Format, Param, ParamId, Rounding, SparseAdam, SparseGrad};
 use sparse_adam_testkit::headless::Gpu;
 use std::time::{Duration, Instant};
 use wgpu::CommandEncoderDescriptor;
@@ -18,6 +19,11 @@ const TABLES: [u32; 3] = [1, 26, 200];
 /// The tables whose recording is timed.
 const SMALL: [u32; 3] = [1_000, 16, 64];
 
+/// The step that each format is timed in.
+const STORED: [u32; 3] = [1_000_000, 64, 65_536];
+/// Formats of the parameter, of its moments and of the values, and how they are rounded.
+type Stored = (Format, Format, Format, Rounding);
+
 /// Tables of one size with a gradient each.
 struct Bench<'a> {
     gpu: &'a Gpu,
@@ -26,14 +32,26 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(gpu: &'a Gpu, tables: u32, [rows, dim, nnz]: [u32; 3]) -> Result<Self, Error> {
+    fn new(gpu: &'a Gpu, tables: u32, sizes: [u32; 3]) -> Result<Self, Error> {
+        Self::stored(gpu, tables, sizes, Default::default())
+    }
+
+    fn stored(
+        gpu: &'a Gpu,
+        tables: u32,
+        [rows, dim, nnz]: [u32; 3],
+        (format, moments, of_values, rounding): Stored,
+    ) -> Result<Self, Error> {
         let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, AdamOptions::default())?;
         let ids = gpu.upload("ids", &scattered(rows, nnz));
-        let values = gpu.upload("values", &vec![0.5f32; (nnz * dim) as usize]);
+        let values = of_values.pack(&vec![0.5; (nnz * dim) as usize]);
+        let values = gpu.upload("values", &values);
         let add = |table| {
             let buffer = gpu.zeroed("table", 4 * u64::from(rows) * u64::from(dim));
             let param = Param::new(format!("table {table}"), &buffer, [rows, dim]);
-            Ok((optimizer.add_param(param)?, SparseGrad::new(&ids, &values, nnz)))
+            let param = param.format(format).moments(moments).rounding(rounding);
+            let grad = SparseGrad::new(&ids, &values, nnz).format(of_values);
+            Ok((optimizer.add_param(param)?, grad))
         };
         let grads = (0..tables).map(add).collect::<Result<_, Error>>()?;
         Ok(Self { gpu, optimizer, grads })
@@ -66,6 +84,7 @@ fn main() -> Result<(), Error> {
     eprintln!("adapter: {}", gpu.describe());
     let mut criterion = Criterion::default().configure_from_args().sample_size(20);
     steps(&mut criterion, &gpu)?;
+    formats(&mut criterion, &gpu)?;
     records(&mut criterion, &gpu)?;
     criterion.final_summary();
     Ok(())
@@ -79,6 +98,33 @@ fn steps(criterion: &mut Criterion, gpu: &Gpu) -> Result<(), Error> {
         bench.step()?;
         group.throughput(Throughput::Elements(nnz.into()));
         group.bench_function(format!("{rows} x {dim}, {nnz} entries"), |bencher| {
+            bencher.iter(|| bench.step().expect("the same step worked before"));
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
+/// A step of each format.
+fn formats(criterion: &mut Criterion, gpu: &Gpu) -> Result<(), Error> {
+    use Format::{Bf16, F16, F32};
+    let (nearest, drawn) = (Rounding::Nearest, Rounding::Stochastic { seed: 1 });
+    let all: [Stored; 8] = [
+        (F32, F32, F32, nearest),
+        (F16, F32, F32, nearest),
+        (Bf16, F32, F32, nearest),
+        (Bf16, F32, F32, drawn),
+        (F32, F32, F16, nearest),
+        (F32, F32, Bf16, nearest),
+        (F32, Bf16, F32, drawn),
+        (Bf16, Bf16, Bf16, drawn),
+    ];
+    let mut group = criterion.benchmark_group("format");
+    for stored @ (param, moments, values, rounding) in all {
+        let mut bench = Bench::stored(gpu, 1, STORED, stored)?;
+        bench.step()?;
+        let how = if rounding == nearest { "nearest" } else { "drawn" };
+        group.bench_function(format!("{param:?}, {moments:?}, {values:?}, {how}"), |bencher| {
             bencher.iter(|| bench.step().expect("the same step worked before"));
         });
     }

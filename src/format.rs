@@ -37,11 +37,11 @@ pub enum Rounding {
 }
 
 impl Rounding {
-    /// What random bits are drawn from; 0 where none are.
-    pub(crate) fn seed(self) -> u32 {
+    /// What random bits are drawn from, where they are.
+    pub(crate) fn drawn_from(self) -> Option<u32> {
         match self {
-            Self::Nearest => 0,
-            Self::Stochastic { seed } => seed,
+            Self::Nearest => None,
+            Self::Stochastic { seed } => Some(seed),
         }
     }
 

@@ -71,7 +71,7 @@ pub use options::{
 pub use param::Param;
 pub use probe::{Findings, Probe};
 pub use region::Region;
-pub use state_dict::{GroupState, ParamState, RowState, StateDict};
+pub use state_dict::{GroupState, ParamState, RowState, StateDict, StateStorage};
 pub use status::Status;
 pub use timestamps::{TIMED_STAGES, Timestamps};
 pub use tuning::{Form, Tuning};

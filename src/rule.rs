@@ -35,7 +35,8 @@ pub(crate) struct Family {
     pub name: &'static str,
     /// The member that a group's options ask for.
     pub variant: fn(&AdamOptions) -> Variant,
-    /// Names of the state's fields, each a value per value of the parameter, zero at first.
+    /// Names of the state's fields, each a value per value of the parameter, zero at first; where a table may keep
+    /// both moments in bf16, these are the first two (`shaders/shared/moments_bf16.wgsl`).
     pub state: fn(Variant) -> &'static [&'static str],
     /// Declares `struct Rule`, `FIELDS`, and `fn update_lane(row: u32, column: u32, sum: Lane)`; see
     /// `shaders/shared/update_row.wgsl`.

@@ -41,11 +41,6 @@ where
     }
 }
 
-/// Whether it is what stands for an absent key.
-pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
 /// Numbers, of which each must be finite to be written as text.
 pub(crate) trait Numbers {
     /// The first that is not finite.

@@ -2,7 +2,7 @@
 
 use crate::table::{State, Table};
 use crate::upload::{self, PART_BYTES};
-use crate::{AdamOptions, Error, ParamId, SparseAdam, serde_with};
+use crate::{AdamOptions, Error, Format, ParamId, Rounding, SparseAdam, serde_with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -34,6 +34,31 @@ pub struct StateDict {
     pub state: BTreeMap<usize, ParamState>,
     /// The groups, in order.
     pub param_groups: Vec<GroupState>,
+    /// How states are stored on the device: of each whose moments are not f32, or that something is rounded by random
+    /// bits for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "serde_with::unique")]
+    pub storage: BTreeMap<usize, StateStorage>,
+}
+
+/// How a parameter's state is stored on the device. On the host moments are f32 in any case, which have every number
+/// of the other formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct StateStorage {
+    /// The format of the moments.
+    pub moments: Format,
+    /// How they and the parameter are rounded, with the seed.
+    pub rounding: Rounding,
+}
+
+impl StateStorage {
+    /// Of moments in this format, rounded so.
+    #[must_use]
+    pub fn new(moments: Format, rounding: Rounding) -> Self {
+        Self { moments, rounding }
+    }
 }
 
 /// Most steps that a parameter can be said to have counted: past 2^53 they are not exact in f64,
@@ -140,9 +165,10 @@ impl SparseAdam {
             if let Some(state) = dict.state.get(number) {
                 let held = &self.tables[table];
                 state.check(held)?;
-                state.check_format(&held.name, held.storage.moments)?;
+                let storage = dict.storage.get(number).copied().unwrap_or_default();
+                state.check_format(&held.name, held.storage.moments, storage.moments)?;
                 let made = State::new(&self.recorder.guard, held)?;
-                let rounding = made.rounding.or_as(state.rounding);
+                let rounding = made.rounding.or_as(storage.rounding);
                 loaded[table] = Some(State { step: state.step, rounding, ..made });
             }
         }

@@ -31,7 +31,7 @@ pub fn save(
     progress: &Progress,
 ) -> Result<(), Box<dyn Error>> {
     pollster::block_on(optimizer.save(state_path(path)))?;
-    let values: Vec<f32> = pollster::block_on(gpu.read(&model.embedding))?;
+    let values = model.values_of(&pollster::block_on(gpu.read(&model.embedding))?);
     let shape = vec![model.shape.nouns as usize, model.shape.dim as usize];
     let view = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(&values))?;
     let metadata = [("progress".to_string(), serde_json::to_string(progress)?)];

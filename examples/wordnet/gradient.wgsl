@@ -11,6 +11,7 @@
 //     COLUMNS      vec4s a row of the embedding
 //     CANDIDATES   1 + negatives
 //     WORKGROUP    invocations a workgroup
+// and `embedding_at`, which reads four values of the embedding.
 
 const ENTRIES = 1u + CANDIDATES;
 
@@ -21,8 +22,6 @@ struct Batch {
 }
 
 @group(0) @binding(0) var<uniform> batch: Batch;
-/// [nouns, COLUMNS]
-@group(0) @binding(1) var<storage, read> embedding: array<vec4<f32>>;
 /// [pairs, ENTRIES]: u, then its candidates. These are also the indices of the gradient.
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
 /// [pairs, ENTRIES, COLUMNS]: the value rows of the gradient.
@@ -33,7 +32,7 @@ struct Batch {
 fn squared_distance(a: u32, b: u32) -> f32 {
     var sum = vec4<f32>();
     for (var column = 0u; column < COLUMNS; column++) {
-        let difference = embedding[a + column] - embedding[b + column];
+        let difference = embedding_at(a + column) - embedding_at(b + column);
         sum += difference * difference;
     }
     return (sum.x + sum.y) + (sum.z + sum.w);
@@ -56,9 +55,9 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
         rows[j] = ids[first + 1u + j] * COLUMNS;
     }
     for (var column = 0u; column < COLUMNS; column++) {
-        let here = embedding[u + column];
+        let here = embedding_at(u + column);
         for (var j = 0u; j < CANDIDATES; j++) {
-            let difference = here - embedding[rows[j] + column];
+            let difference = here - embedding_at(rows[j] + column);
             weights[j] += dot(difference, difference);
         }
     }
@@ -80,10 +79,10 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
         weights[j] = 2.0 * batch.scale * (weights[j] / total - target_probability);
     }
     for (var column = 0u; column < COLUMNS; column++) {
-        let here = embedding[u + column];
+        let here = embedding_at(u + column);
         var sum = vec4<f32>();
         for (var j = 0u; j < CANDIDATES; j++) {
-            let grad = weights[j] * (here - embedding[rows[j] + column]);
+            let grad = weights[j] * (here - embedding_at(rows[j] + column));
             values[(first + 1u + j) * COLUMNS + column] = grad;
             sum += grad;
         }

@@ -22,10 +22,10 @@ use checkpoint::Progress;
 use clap::Parser;
 use data::WordNet;
 use evaluate::Embedding;
-use model::{Model, Shape};
+use model::{Model, Shape, Stored};
 use random::{Purpose, Random};
 use sampler::Sampler;
-use sparse_adam::{AdamOptions, SparseAdam};
+use sparse_adam::{AdamOptions, Format, Rounding, SparseAdam};
 use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::path::PathBuf;
@@ -60,6 +60,15 @@ struct Options {
     /// Rule of the optimizer: a preset of `AdamOptions`, with this learning rate
     #[arg(long, default_value = "torch_sparse_adam", value_parser = preset)]
     preset: AdamOptions,
+    /// How the embedding is stored
+    #[arg(long, default_value = "f32", value_parser = ["f32", "f16", "bf16"])]
+    format: String,
+    /// How its moments are stored
+    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
+    moments: String,
+    /// How what has 16 bits is rounded
+    #[arg(long, default_value = "nearest", value_parser = ["nearest", "stochastic"])]
+    rounding: String,
     /// Same seed, same adapter: same embedding, bit for bit
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -103,6 +112,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         "model      dim {}, batch {}, {} negatives, lr {}, seed {}",
         options.dim, options.batch, options.negatives, options.lr, options.seed
     );
+    println!("stored     {:?}", options.stored());
 
     let shape = shape(options, &wordnet, &gpu)?;
     let adam = options.preset.lr(options.lr);
@@ -137,7 +147,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         checkpoint::save(path, &gpu, &model, &optimizer, &progress)?;
     }
 
-    let values: Vec<f32> = pollster::block_on(gpu.read(&model.embedding))?;
+    let values = model.values_of(&pollster::block_on(gpu.read(&model.embedding))?);
     let embedding = Embedding { values: &values, dim: shape.dim as usize };
     report(&wordnet, embedding, options.seed);
     let path = save_curve(options, &gpu, &curve)?;
@@ -148,6 +158,19 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 }
 
 impl Options {
+    fn stored(&self) -> Stored {
+        let format = |name: &str| match name {
+            "f16" => Format::F16,
+            "bf16" => Format::Bf16,
+            _ => Format::F32,
+        };
+        let rounding = match &*self.rounding {
+            "stochastic" => Rounding::Stochastic { seed: self.seed as u32 },
+            _ => Rounding::Nearest,
+        };
+        Stored { format: format(&self.format), moments: format(&self.moments), rounding }
+    }
+
     fn progress(&self, epochs: u32, steps: u64) -> Progress {
         let &Self { batch, negatives, lr, seed, .. } = self;
         Progress { epochs, steps, batch, negatives, lr, seed }
@@ -167,7 +190,8 @@ fn shape(options: &Options, wordnet: &WordNet, gpu: &Gpu) -> Result<Shape, Box<d
     if !dim.is_multiple_of(4) {
         return Err(format!("--dim is {dim}, but must be a multiple of 4").into());
     }
-    let shape = Shape { nouns: wordnet.len(), dim, negatives, batch };
+    let stored = options.stored();
+    let shape = Shape { nouns: wordnet.len(), dim, negatives, batch, stored };
     let limit = gpu.device.limits().max_storage_buffer_binding_size;
     let buffers = [("embedding", shape.embedding_bytes()), ("gradient", shape.value_bytes())];
     for (what, bytes) in buffers {

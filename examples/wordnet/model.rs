@@ -3,7 +3,7 @@
 //! It needs a device, a queue and an optimizer, and never waits, so it also serves where
 //! nothing may wait: in a browser, or inside an engine.
 
-use sparse_adam::{Error, Param, ParamId, SparseAdam, SparseGrad};
+use sparse_adam::{Error, Format, Param, ParamId, Rounding, SparseAdam, SparseGrad};
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, BufferDescriptor, BufferUsages,
@@ -26,6 +26,15 @@ pub struct Shape {
     pub negatives: u32,
     /// Most pairs a batch.
     pub batch: u32,
+    pub stored: Stored,
+}
+
+/// How the embedding and its moments are stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stored {
+    pub format: Format,
+    pub moments: Format,
+    pub rounding: Rounding,
 }
 
 impl Shape {
@@ -36,7 +45,8 @@ impl Shape {
 
     /// Bytes of the embedding.
     pub fn embedding_bytes(&self) -> u64 {
-        4 * u64::from(self.nouns) * u64::from(self.dim)
+        let bytes = if self.stored.format == Format::F32 { 4 } else { 2 };
+        bytes * u64::from(self.nouns) * u64::from(self.dim)
     }
 
     /// Bytes of the value rows of a whole batch.
@@ -56,7 +66,7 @@ struct Batch {
 /// An embedding and the buffers and kernels to train it.
 pub struct Model {
     pub shape: Shape,
-    /// f32 `[nouns, dim]`.
+    /// `[nouns, dim]`, of the shape's format.
     pub embedding: Buffer,
     /// One f32: the sum of the losses of all pairs since it was last set to 0.
     pub total: Buffer,
@@ -81,10 +91,12 @@ impl Model {
     ) -> Result<Self, Error> {
         let embedding = device.create_buffer_init(&BufferInitDescriptor {
             label: Some("wordnet embedding"),
-            contents: bytemuck::cast_slice(initial),
+            contents: bytemuck::cast_slice(&shape.stored.format.pack(initial)),
             usage: STORAGE,
         });
+        let Stored { format, moments, rounding } = shape.stored;
         let param = Param::new("nouns", &embedding, [shape.nouns, shape.dim]);
+        let param = param.format(format).moments(moments).rounding(rounding);
         let param = optimizer.add_param(param)?;
         let pairs = u64::from(shape.batch);
         let batch = buffer(device, "batch", 8, BufferUsages::UNIFORM | BufferUsages::COPY_DST);
@@ -98,6 +110,12 @@ impl Model {
         let source = include_str!("total.wgsl");
         let sum = Kernel::new(device, "total", source, &[&batch, &losses, &total]);
         Ok(Self { shape, embedding, total, param, batch, ids, values, gradient, sum })
+    }
+
+    /// The values of the embedding's words.
+    pub fn values_of(&self, words: &[u32]) -> Vec<f32> {
+        let values = self.shape.nouns as usize * self.shape.dim as usize;
+        self.shape.stored.format.unpack(words, values)
     }
 
     /// Records one batch: forward, backward, the optimizer's step. `ids` is what
@@ -138,7 +156,12 @@ fn gradient_source(shape: Shape) -> String {
         "const COLUMNS = {columns}u;\nconst CANDIDATES = {candidates}u;\n\
          const WORKGROUP = {WORKGROUP}u;\n"
     );
-    constants + include_str!("gradient.wgsl")
+    let embedding = match shape.stored.format {
+        Format::F16 => include_str!("embedding_f16.wgsl"),
+        Format::Bf16 => include_str!("embedding_bf16.wgsl"),
+        _ => include_str!("embedding_f32.wgsl"),
+    };
+    constants + embedding + include_str!("gradient.wgsl")
 }
 
 const STORAGE: BufferUsages =

@@ -2,10 +2,10 @@
 
 use crate::data::WordNet;
 use crate::evaluate::{self, Embedding};
-use crate::model::{Model, Shape};
+use crate::model::{Model, Shape, Stored};
 use crate::random::{Purpose, Random};
 use crate::sampler::Sampler;
-use sparse_adam::{AdamOptions, SparseAdam};
+use sparse_adam::{AdamOptions, Format, SparseAdam};
 use sparse_adam_testkit::headless::Gpu;
 
 #[test]
@@ -77,10 +77,18 @@ fn naive(shape: Shape, table: &[f32], ids: &[u32]) -> (f64, Vec<f64>) {
 fn the_gradient_is_the_definitions() {
     let gpu = pollster::block_on(Gpu::open()).unwrap();
     println!("{}", gpu.describe());
-    let shape = Shape { nouns: 50, dim: 12, negatives: 5, batch: 100 };
+    for format in [Format::F32, Format::F16, Format::Bf16] {
+        check_gradient(&gpu, Stored { format, ..Stored::default() });
+    }
+}
+
+fn check_gradient(gpu: &Gpu, stored: Stored) {
+    let shape = Shape { nouns: 50, dim: 12, negatives: 5, batch: 100, stored };
     let mut random = Random::new(1, Purpose::Initial);
     let table: Vec<f32> = (0..shape.nouns * shape.dim).map(|_| random.normal() as f32).collect();
-    let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, AdamOptions::default()).unwrap();
+    let table = stored.format.unpack(&stored.format.pack(&table), table.len());
+    let options = AdamOptions::default().lr(0.01);
+    let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, options).unwrap();
     let model = Model::new(&gpu.device, &mut optimizer, shape, &table).unwrap();
     // A batch that is not full, with a noun as its own negative and a repeated candidate.
     let mut ids: Vec<u32> = (0..93 * shape.entries()).map(|_| random.below(50)).collect();
@@ -89,7 +97,7 @@ fn the_gradient_is_the_definitions() {
     gpu.submit(|encoder| model.record(&gpu.queue, &mut optimizer, encoder, &ids)).unwrap();
     let total: Vec<f32> = pollster::block_on(gpu.read(&model.total)).unwrap();
     let values: Vec<f32> = pollster::block_on(gpu.read(&model.values)).unwrap();
-    let stepped: Vec<f32> = pollster::block_on(gpu.read(&model.embedding)).unwrap();
+    let stepped = model.values_of(&pollster::block_on(gpu.read(&model.embedding)).unwrap());
     let (loss, expected) = naive(shape, &table, &ids);
     assert!((f64::from(total[0]) / loss - 1.0).abs() < 1e-5, "{} {loss}", total[0]);
     let largest = expected.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
@@ -99,7 +107,7 @@ fn the_gradient_is_the_definitions() {
     assert!(pollster::block_on(optimizer.status(model.param)).unwrap().is_clean());
     // Adam's first step moves every value by the learning rate, against its gradient.
     let moved = table.iter().zip(&stepped).map(|(a, b)| (a - b).abs());
-    assert!(moved.fold(0.0, f32::max) > 0.9e-3);
+    assert!(moved.fold(0.0, f32::max) > 0.9e-2);
 }
 
 #[test]

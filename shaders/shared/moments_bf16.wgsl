@@ -8,9 +8,9 @@ struct Moments {
     exp_avg_sq: Lane,
 }
 
-// Of the fields from the third on.
+// Both moments, the first two fields, are at one place.
 fn state_at(row: u32, field: u32, column: u32) -> u32 {
-    return (row * (FIELDS - 1u) + field - 1u) * config.values.columns + column;
+    return (row * (FIELDS - 1u) + max(field, 1u) - 1u) * config.values.columns + column;
 }
 
 fn load_state(row: u32, field: u32, column: u32) -> Lane {

@@ -1,3 +1,4 @@
-// In place of `touch`, where a row is read one f32 at a time, or its values span bindings.
+// In place of `touch`, where a row is read one number at a time, its values span bindings, or what is bound differs
+// in type.
 
 fn touch(row: u32, value_row: u32, slice: Slice) {}

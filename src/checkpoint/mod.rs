@@ -59,6 +59,12 @@ fn check(dict: &StateDict) -> Result<(), Fault> {
             return Err(wrong(format!("parameter {twice} is in the groups twice")));
         }
     }
+    if let Some(stray) = dict.storage.keys().find(|number| !dict.state.contains_key(number)) {
+        return Err(invalid(
+            format_args!("storage.{stray}"),
+            "no parameter of that number has a state",
+        ));
+    }
     match dict.state.keys().find(|number| !numbers.contains(number)) {
         None => Ok(()),
         Some(number) => {

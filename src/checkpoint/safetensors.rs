@@ -1,14 +1,14 @@
 //! Safetensors: tensors `state.<i>.exp_avg` and `state.<i>.exp_avg_sq`, with amsgrad also
 //! `state.<i>.max_exp_avg_sq`, f32, of the parameter's shape, where rows have second moments `[rows]`; where rows count,
-//! `state.<i>.row_counter` and `state.<i>.prev_iter`, u32 `[rows]`; metadata `state` `{"<i>": {"step": n}}`, with `"moments": "bf16"` and
-//! `"rounding": {"stochastic": {"seed": n}}` where they are so (the tensors are f32 in any case), and `param_groups`, both JSON as torch
-//! nests them; metadata `format_version`, absent in the first files; metadata `crc32`, in
-//! hexadecimal, over all of it.
+//! `state.<i>.row_counter` and `state.<i>.prev_iter`, u32 `[rows]`; metadata `state` `{"<i>": {"step": n}}` and `param_groups`, both JSON as torch
+//! nests them; metadata `storage`, of states that are not stored in f32 or are rounded by random bits,
+//! `{"<i>": ["bf16", seed or null]}`, the format of the moments first, absent where there are none; metadata
+//! `format_version`, absent in the first files; metadata `crc32`, in hexadecimal, over all of it.
 
 use super::{KIND, check, replace};
 use crate::state_dict::Numbers;
 use crate::tensor_file::{Budget, Dtype, Fault, LONGEST_HEADER, Parsed, TensorFile, invalid};
-use crate::{Error, Format, GroupState, ParamState, Rounding, StateDict, serde_with};
+use crate::{Error, Format, GroupState, ParamState, Rounding, StateDict, StateStorage, serde_with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,16 +26,26 @@ const BEFORE_CRC: &str = r#"{"__metadata__":{"crc32":""#;
 #[serde(deny_unknown_fields)]
 struct Counted {
     step: u64,
-    #[serde(default, skip_serializing_if = "serde_with::is_default")]
-    moments: Format,
-    #[serde(default, skip_serializing_if = "serde_with::is_default")]
-    rounding: Rounding,
 }
 
 /// What is said of each.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 struct Counts(#[serde(deserialize_with = "serde_with::unique")] BTreeMap<usize, Counted>);
+
+/// How each is stored: the format of its moments, and the seed where there is one.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Storages(
+    #[serde(deserialize_with = "serde_with::unique")] BTreeMap<usize, (Format, Option<u32>)>,
+);
+
+/// The JSON of `state`, `param_groups` and `storage`; empty where there is none of the last.
+struct Texts {
+    state: String,
+    groups: String,
+    storage: String,
+}
 
 impl StateDict {
     /// The state as the bytes of a safetensors file.
@@ -114,12 +124,16 @@ impl StateDict {
     /// cannot be read is not written.
     fn header(&self) -> Result<String, Fault> {
         check(self)?;
-        let (state, groups) = self.texts()?;
+        let Texts { state, groups, storage } = self.texts()?;
         let mut header = format!(
-            r#"{BEFORE_CRC}00000000","format_version":"{VERSION}","state":{},"param_groups":{}}}"#,
+            r#"{BEFORE_CRC}00000000","format_version":"{VERSION}","state":{},"param_groups":{}"#,
             json("state", &state)?,
             json("param_groups", &groups)?
         );
+        if !storage.is_empty() {
+            header += &format!(r#","storage":{}"#, json("storage", &storage)?);
+        }
+        header.push('}');
         let mut end = 0;
         for (name, shape, numbers) in self.tensors() {
             let begin = end;
@@ -144,27 +158,34 @@ impl StateDict {
         let parsed = Parsed::new(header.as_bytes(), self.bytes(), &mut budget)?;
         budget.give_back(length);
         stated(&parsed, &mut budget)?;
+        stored(&parsed, &mut budget)?;
         let axes: usize = self.tensors().map(|(_, shape, _)| shape.len()).sum();
         budget.take("tensors", self.bytes() + 4 * axes as u64)?;
         Ok(header)
     }
 
-    /// The JSON of `state` and `param_groups`.
-    fn texts(&self) -> Result<(String, String), Fault> {
-        let counted = |(&number, state): (&usize, &ParamState)| {
-            let &ParamState { step, moments, rounding, .. } = state;
-            (number, Counted { step, moments, rounding })
-        };
+    fn texts(&self) -> Result<Texts, Fault> {
+        let counted =
+            |(&number, state): (&usize, &ParamState)| (number, Counted { step: state.step });
         let counts = Counts(self.state.iter().map(counted).collect());
-        Ok((json("state", &counts)?, json("param_groups", &self.param_groups)?))
+        let stored = |(&number, storage): (&usize, &StateStorage)| {
+            (number, (storage.moments, storage.rounding.drawn_from()))
+        };
+        let storages = Storages(self.storage.iter().map(stored).collect());
+        let storage = match self.storage.is_empty() {
+            true => String::new(),
+            false => json("storage", &storages)?,
+        };
+        let (state, groups) = (json("state", &counts)?, json("param_groups", &self.param_groups)?);
+        Ok(Texts { state, groups, storage })
     }
 
     /// Writes the file, then its checksum into the header.
     fn write(&self, header: &str, file: &mut (impl Write + Seek)) -> Result<(), Fault> {
-        let (state, groups) = self.texts()?;
+        let texts = self.texts()?;
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(header.as_bytes())?;
-        let mut crc = Crc::new(VERSION, &state, &groups);
+        let mut crc = Crc::new(VERSION, [&texts.state, &texts.groups, &texts.storage]);
         for (name, shape, numbers) in self.tensors() {
             crc.update(&name, &shape, numbers.bytes());
             file.write_all(numbers.bytes())?;
@@ -197,6 +218,7 @@ fn json(what: &str, value: &(impl Serialize + ?Sized)) -> Result<String, Fault> 
 fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
     let mut file = TensorFile::open(file)?;
     let (version, counts, param_groups) = stated(&file.header, &mut file.budget)?;
+    let storage = stored(&file.header, &mut file.budget)?;
     let others = [LARGEST].into_iter().chain(COUNTS);
     let has = |&number: &usize| {
         others.clone().filter(|other| file.header.has(&name(number, other))).count()
@@ -206,12 +228,11 @@ fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
     if found != expected {
         return Err(invalid("tensors", format_args!("{found}, expected {expected}")));
     }
-    let mut crc =
-        Crc::new(version, &file.header.metadata["state"], &file.header.metadata["param_groups"]);
-    let mut dict = StateDict { state: BTreeMap::new(), param_groups };
-    for (number, Counted { step, moments, rounding }) in counts.0 {
-        let state = read_state(&mut file, &mut crc, number, step)?;
-        dict.state.insert(number, ParamState { moments, rounding, ..state });
+    let of = |key| file.header.metadata.get(key).map_or("", String::as_str);
+    let mut crc = Crc::new(version, ["state", "param_groups", "storage"].map(of));
+    let mut dict = StateDict { state: BTreeMap::new(), param_groups, storage };
+    for (number, Counted { step }) in counts.0 {
+        dict.state.insert(number, read_state(&mut file, &mut crc, number, step)?);
     }
     let (found, expected) = (text(&file.header, "crc32")?, crc.text());
     if found == expected {
@@ -288,6 +309,21 @@ fn stated(header: &Parsed, budget: &mut Budget) -> Result<(u32, Counts, Vec<Grou
     Ok((version, parse(counts, "state")?, groups))
 }
 
+/// What the metadata says of states that are stored otherwise than in f32.
+fn stored(header: &Parsed, budget: &mut Budget) -> Result<BTreeMap<usize, StateStorage>, Fault> {
+    let Some(text) = header.metadata.get("storage") else { return Ok(BTreeMap::new()) };
+    // Of each entry, which is a list, two places in B-trees whose nodes may be half empty.
+    let most = text.bytes().filter(|&byte| byte == b'[').count();
+    let each = size_of::<(usize, (Format, Option<u32>))>() + size_of::<(usize, StateStorage)>();
+    budget.take("storage", (most * 2 * each) as u64)?;
+    let Storages(storages) = parse(text, "storage")?;
+    let storage = |(number, (moments, seed)): (usize, (Format, Option<u32>))| {
+        let rounding = seed.map_or(Rounding::Nearest, |seed| Rounding::Stochastic { seed });
+        (number, StateStorage::new(moments, rounding))
+    };
+    Ok(storages.into_iter().map(storage).collect())
+}
+
 fn text<'a>(header: &'a Parsed, key: &str) -> Result<&'a str, Fault> {
     let text = header.metadata.get(key).map(String::as_str);
     text.ok_or_else(|| invalid(key, "missing from the metadata"))
@@ -297,17 +333,16 @@ fn parse<T: serde::de::DeserializeOwned>(text: &str, key: &str) -> Result<T, Fau
     serde_json::from_str(text).map_err(|error| invalid(key, error))
 }
 
-/// The checksum over version, the texts of the metadata, and every tensor's name, shape and bytes.
+/// The checksum over version, the texts of the metadata (`storage` where there is one), and every tensor's name, shape and bytes.
 struct Crc(crc32fast::Hasher);
 
 impl Crc {
-    fn new(version: u32, state: &str, groups: &str) -> Self {
+    fn new(version: u32, texts: [&str; 3]) -> Self {
         let mut crc = crc32fast::Hasher::new();
         if version > 0 {
             crc.update(version.to_string().as_bytes());
         }
-        crc.update(state.as_bytes());
-        crc.update(groups.as_bytes());
+        texts.iter().for_each(|text| crc.update(text.as_bytes()));
         Self(crc)
     }
 

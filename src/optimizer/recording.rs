@@ -73,7 +73,7 @@ impl SparseAdam {
             // The step is counted once it is known that it can be recorded.
             let state = table.state.as_ref();
             let number = state.map_or(0, |state| state.step) + 1;
-            let seed = state.map_or(0, |state| state.rounding.seed());
+            let seed = state.and_then(|state| state.rounding.drawn_from()).unwrap_or_default();
             StepOf { rule: table.rule, options: groups[table.group].options, number, seed }
         })
     }

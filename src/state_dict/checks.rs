@@ -24,6 +24,9 @@ impl StateDict {
         unique.sort_unstable();
         unique.dedup();
         check_equal("distinct parameters in the groups", &numbers.len(), &unique.len())?;
+        if let Some(stray) = self.storage.keys().find(|number| !self.state.contains_key(number)) {
+            return Err(mismatch("storage", "parameters that have a state", stray));
+        }
         match self.state.keys().find(|number| unique.binary_search(number).is_err()) {
             None => Ok(numbers),
             Some(stray) => Err(mismatch("state", "parameters of the groups", stray)),
@@ -87,15 +90,21 @@ impl ParamState {
 
 impl ParamState {
     /// Checks that its moments are numbers of the format of the parameter `name`.
-    pub(crate) fn check_format(&self, name: &str, moments: Format) -> Result<(), Error> {
-        check_equal(&format!("format of the moments of {name:?}"), &moments, &self.moments)?;
+    pub(crate) fn check_format(
+        &self,
+        name: &str,
+        moments: Format,
+        found: Format,
+    ) -> Result<(), Error> {
+        check_equal(&format!("format of the moments of {name:?}"), &moments, &found)?;
         for field in ["exp_avg", "exp_avg_sq"] {
             let values = self.floats(&[field]).next().unwrap_or_default();
             let other =
                 |&&value: &&f32| narrow::stored(moments, value, None).to_bits() != value.to_bits();
             if let Some(found) = values.iter().find(other) {
                 let what = format!("{field} of {name:?}");
-                let expected = format!("numbers of {moments:?} (ParamState::stored rounds)");
+                let expected =
+                    format!("numbers of {moments:?} (ParamState::rounded makes them so)");
                 return Err(mismatch(&what, &expected, found));
             }
         }

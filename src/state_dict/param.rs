@@ -1,6 +1,6 @@
 //! The state of one parameter.
 
-use crate::{Format, Rounding, narrow, serde_with};
+use crate::{Format, narrow, serde_with};
 use serde::{Deserialize, Serialize};
 
 /// State of one parameter.
@@ -27,13 +27,6 @@ pub struct ParamState {
     /// What rows count, where they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<Box<RowState>>,
-    /// How the moments are stored on the device; here they are f32 in any case, which have every number of
-    /// the other formats.
-    #[serde(default, skip_serializing_if = "serde_with::is_default")]
-    pub moments: Format,
-    /// How what is stored in 16 bits is rounded, with the seed.
-    #[serde(default, skip_serializing_if = "serde_with::is_default")]
-    pub rounding: Rounding,
 }
 
 /// What the rows of a parameter count, each `[rows]`.
@@ -78,9 +71,7 @@ impl ParamState {
     /// is loaded or saved.
     #[must_use]
     pub fn new(step: u64, shape: Vec<u32>, exp_avg: Vec<f32>, exp_avg_sq: Vec<f32>) -> Self {
-        let (moments, rounding) = Default::default();
-        let (max_exp_avg_sq, rows) = (None, None);
-        Self { step, shape, exp_avg, exp_avg_sq, max_exp_avg_sq, rows, moments, rounding }
+        Self { step, shape, exp_avg, exp_avg_sq, max_exp_avg_sq: None, rows: None }
     }
 
     /// With the largest second moment so far, of the shape of the second.
@@ -103,13 +94,13 @@ impl ParamState {
         self
     }
 
-    /// For a parameter that is stored so: the moments are rounded to the nearest numbers of `moments`.
+    /// With its moments rounded to the nearest numbers of `moments`, for a parameter that stores them so.
     #[must_use]
-    pub fn stored(mut self, moments: Format, rounding: Rounding) -> Self {
+    pub fn rounded(mut self, moments: Format) -> Self {
         for value in self.exp_avg.iter_mut().chain(&mut self.exp_avg_sq) {
             *value = narrow::stored(moments, *value, None);
         }
-        Self { moments, rounding, ..self }
+        self
     }
 
     /// Sets one of its moments, by its name.

@@ -1,11 +1,11 @@
 //! The state's way back to the host.
 
-use super::{GroupState, ParamState, StateDict, parts, rows};
+use super::{GroupState, ParamState, StateDict, StateStorage, parts, rows};
 use crate::guard::Guard;
 use crate::readback::{Reading, Wait};
 use crate::rule::Rule;
 use crate::table::{State, Table};
-use crate::{Error, Format, ParamId, Region, Rounding, SparseAdam};
+use crate::{Error, Format, ParamId, Region, SparseAdam};
 use std::sync::Arc;
 use wgpu::WasmNotSend;
 
@@ -29,6 +29,13 @@ impl SparseAdam {
         let numbers = (0..).zip(&numbering).map(|(number, &table)| (number, &self.tables[table]));
         let reading = Snapshot::take(&self.recorder.guard, numbers);
         let mut dict = StateDict { param_groups: self.group_states(), ..Default::default() };
+        for (number, &table) in numbering.iter().enumerate() {
+            let table = &self.tables[table];
+            let of = |state: &State| StateStorage::new(table.storage.moments, state.rounding);
+            let storage = table.state.as_ref().map(of);
+            let told = storage.filter(|storage| *storage != StateStorage::default());
+            dict.storage.extend(told.map(|storage| (number, storage)));
+        }
         async move {
             dict.state.extend(reading?.finish().await?);
             Ok(dict)
@@ -79,7 +86,6 @@ pub(crate) struct Held {
     step: u64,
     shape: Vec<u32>,
     moments: Format,
-    rounding: Rounding,
     /// Values per row.
     dim: usize,
     rule: Rule,
@@ -101,7 +107,6 @@ impl Held {
             step: state.step,
             shape: table.shape.clone(),
             moments: table.storage.moments,
-            rounding: state.rounding,
             dim: table.geometry.dim as usize,
             rule: table.rule,
             left: [bytes(&state.windows), bytes(&state.rows)],
@@ -131,9 +136,7 @@ impl Held {
 
     /// The state by its names. A rule without a moment has none to save.
     fn named(self) -> (usize, ParamState) {
-        let Self { moments, rounding, .. } = self;
-        let state = ParamState::new(self.step, self.shape, Vec::new(), Vec::new());
-        let mut state = ParamState { moments, rounding, ..state };
+        let mut state = ParamState::new(self.step, self.shape, Vec::new(), Vec::new());
         for (name, values) in self.rule.state().iter().zip(self.fields) {
             state.set(name, values);
         }

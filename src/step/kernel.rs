@@ -107,7 +107,9 @@ impl Kernel {
     /// Whether a row is touched before it is worked on.
     fn reads_ahead(self) -> bool {
         let RowAccess { width, values, formats, .. } = self.access;
-        width != Width::Scalar && values == Values::One && formats == F32
+        // Of eight values, all that is bound is u64; of four, f32 and u32 do not add up.
+        let adds_up = width == Width::Vec8 || (width == Width::Vec4 && formats == F32);
+        adds_up && values == Values::One
     }
 
     /// What it has to do with numbers that are stored.

@@ -107,6 +107,20 @@ impl Rng {
         if self.below(4) > 0 { options } else { self.rule(options) }
     }
 
+    /// As [`Rng::rule`], of some kind.
+    pub fn rule_that(
+        &mut self,
+        options: AdamOptions,
+        is: impl Fn(&AdamOptions) -> bool,
+    ) -> AdamOptions {
+        loop {
+            let drawn = self.rule(options);
+            if is(&drawn) {
+                return drawn;
+            }
+        }
+    }
+
     /// Any rule that clips no entries, with the numbers of `options`.
     pub fn rule(&mut self, options: AdamOptions) -> AdamOptions {
         let amount = 0.3 * self.fraction();

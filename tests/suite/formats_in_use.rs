@@ -1,10 +1,12 @@
 //! Tables in 16 bits where users keep, save and describe them: states that go on, and what is refused.
 
+use sparse_adam::reference::{self, Scalars as Known};
 use sparse_adam::{
-    AdamOptions, Error, Format, Param, ParamState, Rounding, SparseAdam, SparseGrad, StateDict,
+    AdamOptions, Error, Format, Param, ParamState, Rounding, Scalars, SparseAdam, SparseGrad,
+    StateDict, StateStorage,
 };
 use sparse_adam_testkit::campaign::fresh_seed;
-use sparse_adam_testkit::{Pair, Rng, Stored, variants};
+use sparse_adam_testkit::{Pair, Rng, Stored, rounded, variants};
 
 const DRAWN: Rounding = Rounding::Stochastic { seed: 5 };
 
@@ -35,8 +37,8 @@ fn a_saved_state_goes_on_as_if_nothing_had_been() {
         // Where the parameter was made with another seed, the state's goes on.
         pair.stored.iter_mut().for_each(|stored| stored.rounding = DRAWN);
         let dict = StateDict::from_safetensors(&saved).unwrap();
-        assert_eq!(dict.state[&0].rounding, Rounding::Stochastic { seed: 4 });
-        assert_eq!(dict.state[&1].moments, Format::Bf16);
+        assert_eq!(dict.storage[&0].rounding, Rounding::Stochastic { seed: 4 });
+        assert_eq!(dict.storage[&1].moments, Format::Bf16);
         let tuning = variants()[(number + 1) % variants().len()].1;
         pollster::block_on(async { pair.try_restart(tuning, &dict) }).unwrap();
         assert_eq!(state_dict(&pair.optimizer), dict);
@@ -52,7 +54,7 @@ fn a_state_in_f32_says_nothing_of_formats() {
     pair.step(&[Some(Rng(2).gradient(5, 2, 4))]);
     let dict = state_dict(&pair.optimizer);
     let text = serde_json::to_string(&dict).unwrap();
-    assert!(!text.contains("moments") && !text.contains("rounding"), "{text}");
+    assert!(!text.contains("storage"), "{text}");
     let file = String::from_utf8_lossy(&dict.to_safetensors().unwrap()).into_owned();
     assert!(file.contains(r#"{\"0\":{\"step\":1}}"#), "{file}");
 }
@@ -75,14 +77,18 @@ fn a_state_of_another_format_is_refused_with_both_names() {
     let (mut narrow, added_narrow) = added(bf16, AdamOptions::default());
     let (mut plain, added_plain) = added(|param| param, AdamOptions::default());
     added_narrow.and(added_plain).unwrap();
-    let with = |optimizer: &SparseAdam, state: ParamState| {
+    let with = |optimizer: &SparseAdam, (state, storage): (ParamState, StateStorage)| {
         let mut dict = state_dict(optimizer);
         dict.state.insert(0, state);
+        if storage != StateStorage::default() {
+            dict.storage.insert(0, storage);
+        }
         dict
     };
     let state = || ParamState::new(3, vec![4, 2], vec![0.1; 8], vec![0.5; 8]);
-    let rounded = || state().stored(Format::Bf16, DRAWN);
-    let dict = with(&narrow, state());
+    let in_bf16 = StateStorage::new(Format::Bf16, DRAWN);
+    let rounded = || (state().rounded(Format::Bf16), in_bf16);
+    let dict = with(&narrow, (state(), StateStorage::default()));
     let error = narrow.load_state_dict(&dict).unwrap_err().to_string();
     assert!(error.contains("Bf16") && error.contains("F32"), "{error}");
     let dict = with(&plain, rounded());
@@ -90,7 +96,7 @@ fn a_state_of_another_format_is_refused_with_both_names() {
     assert!(error.contains("Bf16") && error.contains("F32"), "{error}");
     // Numbers that bf16 does not have would not be what is loaded.
     let mut odd = rounded();
-    odd.exp_avg[3] = 0.1;
+    odd.0.exp_avg[3] = 0.1;
     let dict = with(&narrow, odd);
     let error = narrow.load_state_dict(&dict).unwrap_err().to_string();
     assert!(error.contains("exp_avg") && error.contains("0.1"), "{error}");
@@ -137,6 +143,28 @@ fn regions_hold_whole_words_and_gradients_of_a_step_one_format() {
     let error = optimizer.accumulate_grad(id, other(Format::F16)).unwrap_err();
     assert!(matches!(error, Error::Unsupported { what, .. } if what.contains("format")), "{error}");
     optimizer.accumulate_grad(id, other(Format::Bf16)).unwrap();
+}
+
+#[test]
+fn what_the_gpu_knows_of_a_step_holds_in_16_bits() {
+    let mut rng = Rng(fresh_seed());
+    for on in variants() {
+        let tables = [((70, 8), AdamOptions::default(), narrow(3))];
+        let mut pair = Pair::stored(on, &tables, &mut rng);
+        let words = pair.gpu.upload("scale and skip", &[0.5f32.to_bits(), 0]);
+        let scalars = Scalars::new().grad_scale(words.slice(..4)).skip(words.slice(4..));
+        pair.optimizer.set_scalars(scalars).unwrap();
+        for skip in [false, true, false] {
+            pair.gpu.queue.write_buffer(&words, 4, &u32::from(skip).to_le_bytes());
+            let mut grad = rng.gradient(70, 8, 200);
+            grad.values = rounded(Format::Bf16, &grad.values);
+            pair.set_grad(0, &grad);
+            let known = Known { grad_scale: 0.5, skip, ..Known::default() };
+            reference::step_with_scalars(&mut pair.twins[0], &grad, known, &pair.options[0]);
+            pair.submit_step();
+            pair.assert_equal(&format!("skipped: {skip}"));
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::data::WordNet;
 use crate::evaluate::{self, Embedding};
-use crate::model::{Model, Shape};
+use crate::model::{Model, Shape, Stored};
 use crate::random::{Purpose, Random};
 use crate::sampler::{Epoch, Sampler};
 use crate::{Session, json, now};
@@ -75,7 +75,8 @@ impl Trainer {
         let rule = AdamOptions::preset(&preset).ok_or_else(|| JsError::new("no such preset"))?;
         let defaults = rule.lr(lr);
         let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, defaults)?;
-        let shape = Shape { nouns: wordnet.len(), dim, negatives, batch };
+        let stored = Stored::default();
+        let shape = Shape { nouns: wordnet.len(), dim, negatives, batch, stored };
         let mut random = Random::new(seed, Purpose::Initial);
         let count = shape.nouns as usize * dim as usize;
         let initial: Vec<f32> = (0..count).map(|_| (INITIAL * random.normal()) as f32).collect();
@@ -124,7 +125,7 @@ impl Trainer {
         let Some(noun) = wordnet.find(lemma.trim()) else {
             return Ok("null".into());
         };
-        let values: Vec<f32> = self.gpu.read(&self.model.embedding).await?;
+        let values = self.model.values_of(&self.gpu.read(&self.model.embedding).await?);
         let embedding = Embedding { values: &values, dim: self.model.shape.dim as usize };
         let near = evaluate::nearest(embedding, noun, count);
         let name = |noun: u32| wordnet.lemmas[noun as usize].clone();

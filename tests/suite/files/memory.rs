@@ -2,7 +2,9 @@
 
 use super::zips::{self, *};
 use super::{folder, golden};
-use sparse_adam::{AdamOptions, Error, GroupState, ParamState, StateDict};
+use sparse_adam::{
+    AdamOptions, Error, Format, GroupState, ParamState, Rounding, StateDict, StateStorage,
+};
 
 /// The most that is held at one time while `run` runs, in bytes, beside what it returns.
 pub fn peak<T>(run: impl FnOnce() -> T) -> (T, u64) {
@@ -226,18 +228,26 @@ fn a_large_state_is_held_once() {
 
 #[test]
 fn ten_thousand_small_parameters_load_as_they_were_saved() {
-    for (what, shape, values) in
-        [("one value", vec![1], 1), ("a scalar", vec![], 1), ("no value", vec![0], 0)]
-    {
+    let drawn = Rounding::Stochastic { seed: u32::MAX };
+    for (what, shape, values, moments, rounding) in [
+        ("one value", vec![1], 1, Format::F32, Rounding::Nearest),
+        ("a scalar", vec![], 1, Format::F32, Rounding::Nearest),
+        ("no value", vec![0], 0, Format::F32, Rounding::Nearest),
+        ("a value in bf16", vec![1], 1, Format::Bf16, drawn),
+    ] {
         let state = |step: usize| {
             let moment = vec![step as f32; values];
-            ParamState::new(step as u64, shape.clone(), moment.clone(), moment)
+            let state = ParamState::new(step as u64, shape.clone(), moment.clone(), moment);
+            state.rounded(moments)
         };
         let numbers = 0..10_000;
         let group = GroupState::new(AdamOptions::default(), numbers.clone().collect());
         let mut dict = StateDict::default();
         dict.state.extend(numbers.map(|number| (number, state(number))));
         dict.param_groups.push(group);
+        let storage = StateStorage::new(moments, rounding);
+        let told = (storage != StateStorage::default()).then_some(storage);
+        dict.storage.extend((0..10_000).flat_map(|number| Some((number, told?))));
         for named in [false, true] {
             let names = || (0..10_000).map(|number| format!("tables.{number}.weight")).collect();
             dict.param_groups[0].param_names = named.then(names);
