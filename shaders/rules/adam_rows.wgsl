@@ -68,7 +68,8 @@ fn correct_by_row(row: u32, numbers: ptr<function, Numbers>) -> f32 {
 
 // What decay leaves of a row that was last named in step `last`; 0: never.
 fn kept_since(last: u32) -> f32 {
-    let missed = select(row_rule.step - last, 1u, last == 0u);
+    // A count that was set back is not ahead of what it names.
+    let missed = select(row_rule.step - min(last, row_rule.step), 1u, last == 0u);
     var decay = row_rule.decay;
     if (DECOUPLED && DEVICE) {
         decay = multiply(decay, device_lr_factor());
@@ -78,7 +79,8 @@ fn kept_since(last: u32) -> f32 {
 
 // What the steps since `last` come to, of a row that was last named then. Returns epsilon.
 fn miss_since(last: u32, numbers: ptr<function, Numbers>) -> f32 {
-    let first = max(last, 1u);
+    // A count that was set back is not ahead of what it names.
+    let first = clamp(last, 1u, row_rule.step);
     let missed = min(row_rule.step - first, MOST_STEPS);
     let root2 = root(one_minus_power(1u, min(first, MOST_STEPS)));
     let correction = quotient(root2, one_minus_power(0u, min(first, MOST_STEPS)));

@@ -93,7 +93,7 @@ fn named(table: &mut Table<f64>, row: usize, options: &AdamOptions) -> u64 {
         // The momentum of a row that was never named is zero.
         (0, CatchUp::Momentum) => table.step - 1,
         (0, _) => 1,
-        (last, _) => table.step - u64::from(last),
+        (last, _) => table.step.saturating_sub(last.into()),
     }
 }
 

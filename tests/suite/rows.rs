@@ -245,6 +245,26 @@ fn what_a_state_is_of_stays_and_is_told() {
 }
 
 #[test]
+fn rows_ahead_of_a_count_that_was_set_back_have_missed_nothing() {
+    let mut rng = Rng(fresh_seed());
+    let decay = AdamOptions::torch_adamw().lr(0.1).catch_up(CatchUp::Decay);
+    for options in [AdamOptions::hugectr_lazy_global().lr(0.1), decay] {
+        for on in variants() {
+            let mut pair = Pair::new(on, &[(9, 5)], &[options], &mut rng);
+            for _ in 0..6 {
+                pair.step_table(0, &rng.gradient(9, 5, 20));
+            }
+            pair.optimizer.set_step_count(pair.ids[0], 2).unwrap();
+            pair.twins[0].step = 2;
+            flush(&mut pair);
+            pair.step_table(0, &rng.gradient(9, 5, 20));
+            pair.assert_equal("set back");
+            assert!(pair.table(0).param.iter().all(|value| *value != 0.0 && value.abs() < 10.0));
+        }
+    }
+}
+
+#[test]
 fn steps_past_what_rows_remember_are_refused() {
     let mut rng = Rng(fresh_seed());
     let options = AdamOptions::hugectr_lazy_global();

@@ -191,13 +191,14 @@ fn missed(
 ) -> f32 {
     let has = |flag| variant & flag != 0;
     if has(CATCH_UP) {
-        let missed = if last == 0 { 1 } else { rule.step - last };
+        // A count that was set back is not ahead of what it names.
+        let missed = if last == 0 { 1 } else { rule.step.saturating_sub(last) };
         let by_device = has(DECOUPLED) && has(SCALARS);
         let decay = if by_device { rule.decay * scalars.lr_factor } else { rule.decay };
         found.push(("KEPT", kept(decay, missed.min(MOST))));
         return rule.eps;
     }
-    let first = last.max(1);
+    let first = last.clamp(1, rule.step);
     let missed = (rule.step - first).min(MOST);
     let [c1, c2] = [0, 1].map(|which| rule.one_minus_power(which, first.min(MOST)));
     let [gone1, gone2] = [0, 1].map(|which| rule.one_minus_power(which, missed));
