@@ -1,4 +1,4 @@
-//! Numbers of 16 bits, bit for bit as `shaders/shared/{f16,bf16,random}.wgsl` make and read them.
+//! Numbers of 16 bits, bit for bit as `shaders/shared/{f16,bf16,drawn_words}.wgsl` make and read them.
 
 use crate::{Format, Rounding};
 

@@ -66,7 +66,7 @@ impl SparseAdam {
     /// An optimizer on `device`, tuned for its adapter, with `defaults` for its groups.
     ///
     /// # Errors
-    /// [`Error::InvalidOption`]; [`Error::DeviceLimit`] where the device is too small, which none
+    /// [`Error::InvalidOption`], [`Error::Conflict`]; [`Error::DeviceLimit`] where the device is too small, which none
     /// with `wgpu::Limits::downlevel_defaults()` is; [`Error::OutOfMemory`],
     /// [`Error::DeviceLost`], [`Error::Refused`].
     pub fn new(device: &Device, queue: &Queue, defaults: AdamOptions) -> Result<Self, Error> {
@@ -148,7 +148,7 @@ impl SparseAdam {
     /// [`SparseAdam::group_params`], in their order.
     ///
     /// # Errors
-    /// [`Error::EmptyGroup`]; [`Error::InvalidOption`] for an override; those of
+    /// [`Error::EmptyGroup`]; [`Error::InvalidOption`], [`Error::Conflict`] for an override; those of
     /// [`SparseAdam::add_param`].
     pub fn add_param_group(&mut self, group: ParamGroup) -> Result<GroupId, Error> {
         let options = group.resolved(self.defaults)?;

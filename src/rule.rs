@@ -38,8 +38,9 @@ pub(crate) struct Family {
     /// Names of the state's fields, each a value per value of the parameter, zero at first; where a table may keep
     /// both moments in bf16, these are the first two (`shaders/shared/moments_bf16.wgsl`).
     pub state: fn(Variant) -> &'static [&'static str],
-    /// Declares `struct Rule`, `FIELDS`, and `fn update_lane(row: u32, column: u32, sum: Lane)`; see
-    /// `shaders/shared/update_row.wgsl`.
+    /// Declares `struct Rule`, `FIELDS`, `MEAN`, `ROW_NUMBERS`, `struct Shared` with `fn shared_of(head: u32, entries:
+    /// u32) -> Shared`, and `fn update_lane(row: u32, column: u32, sum: Lane, of_row: Shared)`; see
+    /// `shaders/shared/update_row.wgsl`, and `momentum.wgsl` for the least of it.
     pub wgsl: fn(Variant) -> String,
     /// The words of step `step` (from 1), computed in f64 and each rounded once.
     pub words: fn(Variant, &AdamOptions, u64) -> Words,
@@ -79,7 +80,7 @@ pub(crate) struct Rows {
     /// Brings the last step that named a row up to that of the words, and tells what its columns share in that.
     pub behind_twin: fn(Variant, &RowWords, &mut u32, Scalars) -> [f32; ROW_NUMBERS],
     /// Brings a value up to date by it.
-    pub catch_up_twin: fn(Variant, [f32; ROW_NUMBERS], (&mut f32, &mut [f32]), Scalars),
+    pub catch_up_twin: fn(Variant, Value<'_>),
 }
 
 /// What tells a family's members from one another, as bits: kernels and states differ by it.
@@ -183,15 +184,9 @@ impl Rule {
     }
 
     /// Brings a value up to date.
-    pub fn catch_up_twin(
-        self,
-        shared: [f32; ROW_NUMBERS],
-        param: &mut f32,
-        state: &mut [f32],
-        scalars: Scalars,
-    ) {
+    pub fn catch_up_twin(self, value: Value<'_>) {
         if let Some(rows) = self.family.rows {
-            (rows.catch_up_twin)(self.variant, shared, (param, state), scalars);
+            (rows.catch_up_twin)(self.variant, value);
         }
     }
 

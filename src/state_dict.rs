@@ -115,7 +115,8 @@ impl SparseAdam {
 
     /// Sets the steps that a parameter has counted: where a recorded step was never submitted, its
     /// count is one ahead, and this takes it back. The next step is number `steps + 1`. Moments are
-    /// left as they are; a parameter that has none yet gets them, zeroed, unless `steps` is 0.
+    /// left as they are, and so is what rows remember ([`RowState`]): with a [`CatchUp`](crate::CatchUp), a count set
+    /// forward makes them miss the steps in between, one set back makes them miss none until it has come by. A parameter that has none yet gets them, zeroed, unless `steps` is 0.
     ///
     /// # Errors
     /// [`Error::UnknownParam`]; [`Error::TooLarge`] for more than 2^53, or than rows remember (2^32 - 3); [`Error::OutOfMemory`],
@@ -152,7 +153,7 @@ impl SparseAdam {
     ///
     /// # Errors
     /// [`Error::StateMismatch`] where groups, sizes, names, shapes, counts or moments' formats differ from this
-    /// optimizer's (other names: [`StateDict::rename_params`]); [`Error::InvalidOption`], also for
+    /// optimizer's (other names: [`StateDict::rename_params`]); [`Error::Conflict`]; [`Error::InvalidOption`], also for
     /// an `initial_lr` that is not finite; [`Error::OutOfMemory`], [`Error::DeviceLost`]. Nothing
     /// is loaded then. In a browser a device tells only later that it has no memory: then a
     /// later call returns the error, and what was held before the load is held again.

@@ -4,7 +4,7 @@ use crate::step::list::Behind;
 use crate::step::record::StepOf;
 use crate::step::shape::Window;
 use crate::table::Table;
-use crate::{Error, SparseAdam};
+use crate::{Error, Scalars, SparseAdam};
 use std::sync::Arc;
 use wgpu::CommandEncoder;
 
@@ -14,13 +14,13 @@ impl SparseAdam {
     /// checkpoint of the parameters, the end of a run). Nothing is recorded where no row is ever behind. It costs a pass over such
     /// parameters and their state.
     ///
-    /// With [`CatchUp::Decay`](crate::CatchUp::Decay) training goes on as if nothing had been made up for early, but for
-    /// rounding. With [`CatchUp::Momentum`](crate::CatchUp::Momentum) a row takes the steps that it is owed, that of its last
+    /// What is made up for is at the options of this call. With [`CatchUp::Decay`](crate::CatchUp::Decay) training goes on
+    /// as if nothing had been made up for early, but for rounding, while these stay. With [`CatchUp::Momentum`](crate::CatchUp::Momentum) a row takes the steps that it is owed, that of its last
     /// gradient among them, and the moments decay; what comes later is corrected by this step in the
     /// place of the last one that named the row. No step is counted.
     ///
     /// # Errors
-    /// [`Error::InvalidBuffer`] of a parameter's buffer that the device can no longer use; [`Error::OutOfMemory`],
+    /// [`Error::InvalidBuffer`] of a parameter's buffer, or one of the scalars', that the device can no longer use; [`Error::OutOfMemory`],
     /// [`Error::DeviceLost`], [`Error::Refused`]. Nothing was recorded then.
     pub fn flush(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
         self.begin()?;
@@ -29,7 +29,8 @@ impl SparseAdam {
         if behind().next().is_none() {
             return Ok(());
         }
-        self.recorder.witness.check(&guard, behind().flat_map(Table::placed))?;
+        let scalars = self.scalars.iter().flat_map(Scalars::given);
+        self.recorder.witness.check(&guard, behind().flat_map(Table::placed).chain(scalars))?;
         let numbered = (0..).zip(&self.tables).filter(|(_, table)| table.is_behind());
         self.recorder.prepare_flush(numbered.flat_map(|(number, table)| windows(number, table)));
         let (tables, groups) = (&self.tables, &self.groups);
@@ -51,7 +52,8 @@ impl SparseAdam {
 impl Table {
     /// Whether any of its rows may be behind.
     fn is_behind(&self) -> bool {
-        self.state.is_some() && self.rule.behind(0).is_some()
+        let has_stepped = self.state.as_ref().is_some_and(|state| state.step > 0);
+        has_stepped && self.rule.behind(0).is_some()
     }
 }
 

@@ -69,10 +69,11 @@ impl SparseAdam {
         if let Ok(recorder) = Recorder::new(Arc::clone(&guard), kit, family) {
             // What was asked of it stays, in a buffer of its own.
             let held = self.scalars.as_ref().and_then(|_| scalars::buffer(&guard).ok());
-            let asked = self.recorder.norm.as_ref().map(|norm| norm.asked);
+            let norm = self.recorder.norm.take();
             self.recorder = recorder;
             self.recorder.scalars = held;
-            self.recorder.norm = asked.and_then(|asked| Norm::new(&guard, asked).ok());
+            // Rather one that the device may have refused than a step that is not clipped.
+            self.recorder.norm = norm.map(|norm| Norm::new(&guard, norm.asked).unwrap_or(norm));
         }
         for table in &mut self.tables {
             table.extras = Extras::default();

@@ -54,7 +54,7 @@ pub fn flush(table: &mut Table<f32>, options: &AdamOptions) {
 /// As [`flush`], of an optimizer that has scalars, with these.
 pub fn flush_with_scalars(table: &mut Table<f32>, scalars: Option<Scalars>, options: &AdamOptions) {
     let rule = Rule::of(&ADAM, options, scalars.is_some());
-    let Some(step) = rule.behind(table.step) else { return };
+    let Some(step) = rule.behind(table.step).filter(|_| table.step > 0) else { return };
     let words = rule.row_words(options, step);
     for row in 0..table.prev_iter.len() {
         if table.prev_iter[row] == 0 {
@@ -65,7 +65,14 @@ pub fn flush_with_scalars(table: &mut Table<f32>, scalars: Option<Scalars>, opti
         table.prev_iter[row] = last;
         for column in 0..table.dim {
             let (mut param, mut state) = table.value(row, column, rule);
-            rule.catch_up_twin(behind, &mut param, &mut state, scalars.unwrap_or_default());
+            rule.catch_up_twin(Value {
+                param: &mut param,
+                state: &mut state,
+                sum: 0.0,
+                scalars: scalars.unwrap_or_default(),
+                entries: 0,
+                shared: behind,
+            });
             table.set_value(row, column, rule, (param, &state));
         }
     }

@@ -46,8 +46,9 @@ pub(crate) struct TableDemand {
     pub limit: Option<u32>,
     /// The bits of what its group's options multiply a row's sum by.
     pub grad_scale: u32,
-    /// Whether its gradient is to be measured, block by block.
+    /// Whether its gradient is to be measured, block by block, and whether for a norm of all.
     pub squares: bool,
+    pub normed: bool,
     /// Whether its entries have weights.
     pub weighted: bool,
     /// Whether its pairs come from one gradient and nothing looks at them before the sort.
@@ -103,7 +104,8 @@ impl Demand {
     pub fn clip_by(&mut self, norm: Option<NormDemand>) {
         self.norm = norm;
         for table in &mut self.tables {
-            table.squares = norm.is_some() || table.rule.needs_squares();
+            table.normed = norm.is_some();
+            table.squares = table.normed || table.rule.needs_squares();
         }
     }
 

@@ -35,6 +35,7 @@ pub(crate) fn step(rows: u32, dim: u32, nnz: u32) -> TableDemand {
         limit: None,
         grad_scale: 1f32.to_bits(),
         squares: false,
+        normed: false,
         weighted: false,
         can_fuse_ingest: false,
         segments: 1,
@@ -254,7 +255,7 @@ fn no_dispatch_takes_more_turns_than_every_driver_lets_it() {
                 // Of very many wide rows, what is measured takes more than any device binds.
                 let measures = u64::from(nnz) * u64::from(dim) <= 1 << 33;
                 for squares in [false, measures] {
-                    let step = TableDemand { squares, ..step(4000, dim, nnz) };
+                    let step = TableDemand { squares, normed: squares, ..step(4000, dim, nnz) };
                     let plan = plan(&[step], device, &tuning).unwrap();
                     for (stage, launch) in launches(&plan) {
                         let turns = launch.turns;

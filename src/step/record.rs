@@ -3,10 +3,14 @@
 //! All that can be refused (buffers, slots, bind groups, pipelines) is made for the list, before
 //! anything is counted; writing the list down makes nothing.
 
+mod flush;
+mod second;
+
+pub use second::StepOf;
+
 use super::bind::{BindGroups, Bindings};
 use super::demand::Demand;
-use super::layout::Drawn;
-use super::list::{Behind, Bind, Dispatch, Second, flush, list};
+use super::list::{Bind, Dispatch, list};
 use super::pipelines::Pipelines;
 use super::plan::plan;
 use super::scratch::{Scratch, ScratchBytes};
@@ -17,9 +21,9 @@ use super::witness::{self, Witness};
 use crate::entries::Entries;
 use crate::guard::Guard;
 use crate::optimizer::norm::Norm;
-use crate::rule::{Family, Rule};
+use crate::rule::Family;
 use crate::timestamps::{Timed, Timestamps};
-use crate::{AdamOptions, Error, Kit, Region, device_limits};
+use crate::{Error, Kit, Region, device_limits};
 use std::sync::Arc;
 use wgpu::{
     BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, ComputePipeline,
@@ -38,16 +42,6 @@ pub trait Tables {
     fn count(&self, table: u32, segment: u32) -> Region;
     /// Copies what must be copied before the pass.
     fn copy_inputs(&self, encoder: &mut CommandEncoder);
-}
-
-/// What is done to a table: by which rule and options, as which step (from 1), and what random bits are drawn
-/// from.
-#[derive(Clone, Copy, Debug)]
-pub struct StepOf {
-    pub rule: Rule,
-    pub options: AdamOptions,
-    pub number: u64,
-    pub seed: u32,
 }
 
 /// Everything that steps are recorded with.
@@ -169,24 +163,6 @@ impl Recorder {
         Ok(need)
     }
 
-    /// Lists what brings rows of windows up to date, in the place of a step.
-    pub fn prepare_flush(&mut self, windows: impl Iterator<Item = Behind>) {
-        self.listed = None;
-        flush(windows, (self.shape, self.kit.tuning()), &mut self.list);
-    }
-
-    /// Records what is ready, which needs no inputs copied.
-    pub fn record_ready(&mut self, encoder: &mut CommandEncoder) {
-        if !self.ready.is_empty() {
-            let label = Some("sparse_adam::flush");
-            let descriptor = ComputePassDescriptor { label, timestamp_writes: None };
-            let mut pass = encoder.begin_compute_pass(&descriptor);
-            self.ready.iter().for_each(|ready| ready.write(&mut pass));
-        }
-        // What is ready would hold the caller's buffers.
-        self.ready.clear();
-    }
-
     /// Builds the pipelines of the prepared step.
     ///
     /// # Errors
@@ -244,29 +220,12 @@ impl Recorder {
         tables: &impl Tables,
         step: &impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
-        let guard = &self.guard;
+        let guard = &Arc::clone(&self.guard);
         let (config, offset) = self.uniforms.config(guard, &dispatch.config)?;
         let (second, second_offset) = match dispatch.second {
             None => (None, 0),
             Some(second) => {
-                let (region, offset) = match second {
-                    Second::Entries(entries) => self.uniforms.count(guard, entries)?,
-                    Second::Count { table, segment } => (tables.count(table, segment), 0),
-                    Second::Rule { table } => {
-                        let StepOf { rule, options, number, .. } = step(table);
-                        self.uniforms.slot(guard, &rule.words(&options, number))?
-                    }
-                    Second::Drawn { table } => {
-                        let StepOf { rule, options, number, seed } = step(table);
-                        let (rule, step) = (rule.words(&options, number), number as u32);
-                        self.uniforms
-                            .slot(guard, &Drawn { rule, step, seed, ..Default::default() })?
-                    }
-                    Second::RowRule { table } => {
-                        let StepOf { rule, options, number, .. } = step(table);
-                        self.uniforms.slot(guard, &rule.row_words(&options, number))?
-                    }
-                };
+                let (region, offset) = self.second(second, tables, step)?;
                 (Some(region), offset)
             }
         };

@@ -139,9 +139,12 @@ pub fn norm_sum(positions: u32, blocks: u32) -> u32 {
     positions * (1 + blocks.div_ceil(2) + 1) + TOTAL
 }
 
-/// Positions that an invocation of it can take.
+/// Most blocks that an invocation adds up before it carries: each is less than 2^16 in a digit of 32 bits.
+pub const MOST_ADDED: u32 = u32::MAX / 0xffff;
+
+/// Positions that an invocation of it can take, of `blocks` each.
 pub fn norm_sum_positions(blocks: u32) -> u32 {
-    (TURNS - TOTAL) / (1 + blocks.div_ceil(2) + 1)
+    ((TURNS - TOTAL) / (1 + blocks.div_ceil(2) + 1)).min(MOST_ADDED / blocks)
 }
 
 /// `norm_factor`, which carries digits.
@@ -162,7 +165,7 @@ pub fn partial(of_entries: bool, width: Width, lanes: u32, at_once: u32) -> Turn
 
 /// `rows` of a position: powers of four kinds at most, the blocks of its squares, and what it writes.
 pub fn rows(blocks: u32) -> u32 {
-    4 * (24 + 1) + blocks + 8
+    4 * (24 + 1) + blocks.div_ceil(2) + 1 + 8
 }
 
 /// `inspect` of a row of `columns`.
@@ -275,6 +278,7 @@ mod tests {
         for blocks in [1, 48, MOST_COLUMNS / BLOCK, 4 * MOST_COLUMNS / BLOCK] {
             let positions = norm_sum_positions(blocks);
             assert!(positions > 0 && norm_sum(positions, blocks) <= TURNS, "{blocks}");
+            assert!(positions * blocks <= MOST_ADDED && rows(blocks) <= TURNS, "{blocks}");
         }
         assert!(heads(serial) <= TURNS && ingest(1024) <= TURNS);
     }

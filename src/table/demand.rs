@@ -54,6 +54,7 @@ impl Table {
             limit: self.limit,
             grad_scale: self.grad_scale,
             squares: false,
+            normed: false,
             weighted: self.grads.iter().any(|grad| grad.weights.is_some()),
             can_fuse_ingest: self.grads.len() == 1 && first.non_finite == NonFinite::Applied,
             segments: self.grads.len(),

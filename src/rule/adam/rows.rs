@@ -6,7 +6,7 @@ use super::{
 };
 use crate::power::power;
 use crate::reference::Scalars;
-use crate::rule::{ROW_NUMBERS, ROW_WORDS, RowValue, RowWords, Rows, SCALARS, Variant};
+use crate::rule::{ROW_NUMBERS, ROW_WORDS, RowValue, RowWords, Rows, SCALARS, Value, Variant};
 use crate::{AdamOptions, CatchUp, WeightDecay};
 
 pub(super) static ROWS: Rows = Rows {
@@ -221,12 +221,8 @@ fn behind_twin(
     ordered(variant, &found)
 }
 
-fn catch_up_twin(
-    variant: Variant,
-    shared: [f32; ROW_NUMBERS],
-    (param, state): (&mut f32, &mut [f32]),
-    scalars: Scalars,
-) {
+fn catch_up_twin(variant: Variant, value: Value<'_>) {
+    let Value { param, state, scalars, shared, .. } = value;
     if variant & CATCH_UP != 0 {
         *param *= of(variant, shared, "KEPT").unwrap_or(1.0);
     } else if let [exp_avg, exp_avg_sq] = state {

@@ -89,7 +89,7 @@ pub(super) fn positions_each(steps: &[TableDemand], tuning: &Tuning) -> Result<u
         Form::Serial => (SERIAL_POSITIONS, tuning.workgroup),
     };
     let found = |each: u32| -> u64 {
-        let measured = steps.iter().filter(|step| step.squares);
+        let measured = steps.iter().filter(|step| step.normed);
         measured.map(|step| u64::from(step.nnz.div_ceil(tile(step, each, tuning)) * adders)).sum()
     };
     let most = u64::from(MOST_ADDERS);
@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn what_is_measured_of_a_table_follows_its_sums() {
-        let measured = |dim, nnz| TableDemand { squares: true, ..step(1000, dim, nnz) };
+        let measured =
+            |dim, nnz| TableDemand { squares: true, normed: true, ..step(1000, dim, nnz) };
         let plan =
             plan(&[measured(64, 1000), step(10, 4, 5), measured(33, 7)], DEVICE, &Tuning::GPU);
         let plan = plan.unwrap();
@@ -143,21 +144,29 @@ mod tests {
                 (200, 64, 100_000),
                 (26, 4096, 9000),
                 (2, 851_936, 3),
+                (1, 16_384, 900),
             ] {
-                let each = TableDemand { squares: true, ..step(1000, dim, nnz) };
+                let each = TableDemand { squares: true, normed: true, ..step(1000, dim, nnz) };
                 let plan = plan(&vec![each; tables], device, &tuning).unwrap();
                 let squares = || plan.tables.iter().filter_map(|at| at.squares);
                 let adders = |at: SquaresPlan| match tuning.form {
                     Form::Serial => nnz.div_ceil(at.tile) * tuning.workgroup,
                     Form::Parallel => nnz.div_ceil(at.tile),
                 };
+                let added = |at: SquaresPlan| {
+                    at.tile / (tuning.workgroup / at.lanes) * at.blocks.div_ceil(at.lanes)
+                };
+                assert!(
+                    squares().all(|at| added(at) <= turns::MOST_ADDED),
+                    "{tables} x {dim}, {nnz}"
+                );
                 // Each adds less than 2^16 to digits of 32 bits, having added up as much of its own.
                 assert!(squares().map(adders).sum::<u32>() <= 1 << 16, "{tables} x {dim}, {nnz}");
                 assert!(squares().all(|at| at.sum.turns <= TURNS));
                 assert!(squares().all(|at| at.sum.grid.x * at.sum.grid.y * at.tile >= nnz));
             }
         }
-        let measured = TableDemand { squares: true, ..step(10, 1, 1) };
+        let measured = TableDemand { squares: true, normed: true, ..step(10, 1, 1) };
         let many = vec![measured; (1 << 16) + 1];
         assert!(matches!(plan(&many, device, &Tuning::GPU), Err(Error::TooLarge { .. })));
     }

@@ -49,6 +49,25 @@ fn what_is_not_finite_is_as_in_torch() {
 }
 
 #[test]
+fn a_norm_of_many_wide_rows_of_one_value_is_exact() {
+    for on in variants() {
+        // So many blocks of one size that the digits of an invocation's sum would overflow in one go.
+        let (rows, dim, value) = (860, 16_384, 0.0383f32);
+        let mut pair = Pair::single(on, rows, dim, &mut Rng(8));
+        let grad =
+            Gradient { indices: (0..rows as i64).collect(), values: vec![value; rows * dim] };
+        let clip = ClipGradNorm::new(1.0);
+        let norm = pair.step_twins_clipped(&[Some(grad.clone())], Known::default(), clip);
+        let expected = f64::from(value) * ((rows * dim) as f64).sqrt();
+        assert!((f64::from(norm) - expected).abs() < 1e-4 * expected, "{norm} for {expected}");
+        pair.optimizer.set_clip_grad_norm(Some(clip)).unwrap();
+        pair.set_grad(0, &grad);
+        pair.submit_step();
+        assert_eq!(block_on(pair.optimizer.grad_norm()).unwrap(), norm);
+    }
+}
+
+#[test]
 fn a_step_without_entries_has_the_norm_0() {
     for on in variants() {
         let mut rng = Rng(6);

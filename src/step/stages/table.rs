@@ -1,0 +1,210 @@
+//! What is known of each stage.
+
+use super::Bound::{Read, ReadWrite, Uniform};
+use super::Fragment::{
+    Arithmetic, CatchUp, Counts, Lane, Operations, PartialSum, RowRule, Rule, Scalars, Stored,
+    Touch, Values,
+};
+use super::Override::{
+    AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
+};
+use super::{
+    Bound, COUNTED, Fragment, GRID, HEADS, RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES, norm,
+    plain_spec,
+};
+
+const SORT: Fragment = shared!("sort");
+const SCAN: Fragment = shared!("scan");
+const LIST_HEADS: Fragment = shared!("list_heads");
+const ROW_STATE: Fragment = shared!("row_state");
+const FLUSH_CONFIG: Fragment = shared!("flush_config");
+const UPDATE_ROW: Fragment = shared!("update_row");
+const ENTRIES: Fragment = shared!("entries");
+const TAKE_ENTRY: Fragment = shared!("take_entry");
+const STATUS: Fragment = shared!("status");
+
+const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
+const HISTOGRAM: &[Bound] = &[Uniform, Read, ReadWrite];
+const SCATTER: &[Bound] = &[Uniform, Read, ReadWrite, ReadWrite];
+const UPDATE: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, Read];
+
+pub(super) static STAGES: [Spec; 25] = [
+    Spec {
+        fragments: &[GRID, ENTRIES, STATUS, Counts, TAKE_ENTRY],
+        bound: INGEST,
+        overrides: &[Workgroup, Plain, Strip],
+        ..plain_spec(Stage::Ingest, "sparse_adam::ingest", file!("ingest"))
+    },
+    Spec {
+        fragments: &[ENTRIES, STATUS, Counts, TAKE_ENTRY, RUNS, HEADS, LIST_HEADS],
+        bound: INGEST,
+        overrides: &[Plain],
+        ..plain_spec(
+            Stage::IngestSmallSerial,
+            "sparse_adam::ingest_small_serial",
+            file!("ingest_small_serial"),
+        )
+    },
+    Spec {
+        fragments: &[ENTRIES, STATUS, Counts, TAKE_ENTRY],
+        bound: INGEST,
+        overrides: &[Plain],
+        ..plain_spec(
+            Stage::IngestSmallParallel,
+            "sparse_adam::ingest_small_parallel",
+            file!("ingest_small_parallel"),
+        )
+    },
+    Spec {
+        fragments: &[GRID, ENTRIES],
+        bound: &[Uniform, ReadWrite, ReadWrite, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Weigh, "sparse_adam::weigh", file!("weigh"))
+    },
+    Spec {
+        fragments: &[Lane, Stored, Values, GRID, ENTRIES, STATUS, Counts],
+        bound: &[Uniform, ReadWrite, ReadWrite, ReadWrite],
+        reads_values: true,
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Inspect, "sparse_adam::inspect", file!("inspect"))
+    },
+    Spec {
+        fragments: &[SORT],
+        bound: HISTOGRAM,
+        overrides: &[Workgroup],
+        ..plain_spec(
+            Stage::SortSerialHistogram,
+            "sparse_adam::sort_serial_histogram",
+            file!("sort_serial_histogram"),
+        )
+    },
+    Spec {
+        fragments: &[SORT],
+        bound: &[Uniform, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(
+            Stage::SortSerialScan,
+            "sparse_adam::sort_serial_scan",
+            file!("sort_serial_scan"),
+        )
+    },
+    Spec {
+        fragments: &[SORT],
+        bound: SCATTER,
+        overrides: &[Workgroup],
+        ..plain_spec(
+            Stage::SortSerialScatter,
+            "sparse_adam::sort_serial_scatter",
+            file!("sort_serial_scatter"),
+        )
+    },
+    Spec {
+        fragments: &[GRID, SORT],
+        bound: HISTOGRAM,
+        ..plain_spec(
+            Stage::SortParallelHistogram,
+            "sparse_adam::sort_parallel_histogram",
+            file!("sort_parallel_histogram"),
+        )
+    },
+    Spec {
+        fragments: &[SORT, SCAN],
+        bound: &[Uniform, ReadWrite],
+        ..plain_spec(
+            Stage::SortParallelScan,
+            "sparse_adam::sort_parallel_scan",
+            file!("sort_parallel_scan"),
+        )
+    },
+    Spec {
+        fragments: &[GRID, SORT, SCAN],
+        bound: SCATTER,
+        ..plain_spec(
+            Stage::SortParallelScatter,
+            "sparse_adam::sort_parallel_scatter",
+            file!("sort_parallel_scatter"),
+        )
+    },
+    Spec {
+        fragments: &[GRID, RUNS, HEADS, LIST_HEADS],
+        bound: &[Uniform, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Heads, "sparse_adam::heads", file!("heads"))
+    },
+    Spec {
+        fragments: &[GRID, STATUS, Counts, RUNS],
+        bound: &[Uniform, Read, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Repeats, "sparse_adam::repeats", file!("repeats"))
+    },
+    Spec {
+        fragments: &[
+            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, TILES, SLICES, RUNS,
+            SUMS,
+        ],
+        bound: &[Uniform, ReadWrite],
+        reads_values: true,
+        overrides: &[Workgroup, Lanes, Weighted, Limited, OfEntries, AtOnce, Interleave],
+        ..plain_spec(Stage::Partial, "sparse_adam::partial", file!("partial"))
+    },
+    norm::SQUARES_SERIAL,
+    norm::SQUARES_PARALLEL,
+    norm::NORM_SUM,
+    norm::NORM_FACTOR,
+    norm::ROW_SQUARES_SERIAL,
+    norm::ROW_SQUARES_PARALLEL,
+    Spec {
+        fragments: &[
+            Lane, Operations, Arithmetic, GRID, RUNS, COUNTED, Scalars, RowRule, ROW_STATE,
+        ],
+        bound: &[Uniform, Uniform, ReadWrite, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Rows, "sparse_adam::rows", file!("rows"))
+    },
+    Spec {
+        fragments: &[
+            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, TILES, SLICES, RUNS,
+            SUMS, RUN_SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW, Touch,
+        ],
+        bound: UPDATE,
+        reads_values: true,
+        overrides: &[Workgroup, Weighted, Limited, Interleave],
+        ..plain_spec(Stage::UpdateSerial, "sparse_adam::update_serial", file!("update_serial"))
+    },
+    Spec {
+        fragments: &[
+            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, SLICES, RUNS, SUMS,
+            RUN_SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW,
+        ],
+        bound: UPDATE,
+        reads_values: true,
+        overrides: &[Workgroup, Lanes, Weighted, Limited, Tile],
+        ..plain_spec(
+            Stage::UpdateParallel,
+            "sparse_adam::update_parallel",
+            file!("update_parallel"),
+        )
+    },
+    Spec {
+        fragments: &[
+            Lane,
+            Operations,
+            Arithmetic,
+            GRID,
+            Scalars,
+            RowRule,
+            ROW_STATE,
+            FLUSH_CONFIG,
+            CatchUp,
+        ],
+        bound: &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Flush, "sparse_adam::flush", file!("flush"))
+    },
+    Spec {
+        fragments: &[Lane, Operations, Arithmetic, GRID, Scalars, RowRule, ROW_STATE, FLUSH_CONFIG],
+        bound: &[Uniform, Uniform, ReadWrite],
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::FlushRows, "sparse_adam::flush_rows", file!("flush_rows"))
+    },
+];
