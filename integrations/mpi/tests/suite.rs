@@ -1,0 +1,1 @@
+//! The tests: ranks as threads, on the adapter of the environment, which must be there.
