@@ -125,6 +125,14 @@ pub struct Whole {
     pub state: Option<ParamState>,
 }
 
+impl Whole {
+    /// Of `values` and a state.
+    #[must_use]
+    pub fn new(values: Vec<f32>, state: Option<ParamState>) -> Self {
+        Self { values, state }
+    }
+}
+
 /// Buffers that a rank receives a table's entries in, kept from step to step.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {

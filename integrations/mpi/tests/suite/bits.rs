@@ -1,0 +1,30 @@
+//! Random runs over ranks have the bits of one device.
+
+use super::harness::{Run, bits};
+use sparse_adam::AdamOptions;
+use sparse_adam_mpi::Sums;
+use sparse_adam_testkit::Rng;
+
+fn compare(seed: u64, runs: u32, options: fn(&mut Rng) -> AdamOptions, sums: Sums) {
+    let mut rng = Rng(seed);
+    for number in 0..runs {
+        let ranks = 1 + number % 7;
+        let run = Run::draw(&mut rng, ranks as usize, options);
+        let (found, expected) = (run.over_ranks(ranks, sums), run.on_one_device());
+        assert_eq!(found.len(), expected.len());
+        for (table, (found, expected)) in run.tables.iter().zip(found.iter().zip(&expected)) {
+            assert!(bits(found) == bits(expected), "run {number} of {ranks} ranks: {table:?}");
+        }
+    }
+}
+
+#[test]
+fn of_torchs_sparse_adam() {
+    compare(1, 28, |_| AdamOptions::default().lr(0.01), Sums::Entries);
+}
+
+#[test]
+fn of_any_rule() {
+    let any = |rng: &mut Rng| rng.rule(AdamOptions::default().lr(0.01));
+    compare(2, 14, any, Sums::Entries);
+}
