@@ -83,4 +83,17 @@ pub enum Error {
         /// What to do instead.
         remedy: &'static str,
     },
+    /// A process that is not a rank of the job that it was started for, or was started without a launcher.
+    #[error(
+        "the launcher tells {told}, MPI found {found} ranks; start the program with the mpirun of the MPI that it was built with"
+    )]
+    Launcher {
+        /// What the launcher tells.
+        told: String,
+        /// Ranks that MPI found.
+        found: u32,
+    },
+    /// MPI was initialised before in this process.
+    #[error("MPI was initialised before; a process is one rank, and has one Mpi in its life")]
+    MpiInUse,
 }

@@ -2,6 +2,7 @@
 
 mod gather;
 mod meet;
+mod send;
 mod step;
 
 use crate::device::Gpu;
@@ -17,6 +18,12 @@ pub enum Sums {
     /// Every entry. All options.
     #[default]
     Entries,
+    /// The sum of each whole chunk of [`CHUNK`](sparse_adam::CHUNK) entries that one rank has, and the other entries as they are:
+    /// the same bits, fewer bytes, and the owner of a row that everybody names has little more to receive than the
+    /// others; two small messages more for each step. The host adds: on a device that flushes subnormal numbers,
+    /// sums that meet them may differ. Not with [`Clip::Entries`](sparse_adam::Clip) and
+    /// [`Reduction::Mean`](sparse_adam::Reduction), which look at entries.
+    Chunks,
 }
 
 /// One rank of an optimizer whose tables are dealt out to ranks: a [`SparseAdam`] over the rank's rows, and what carries

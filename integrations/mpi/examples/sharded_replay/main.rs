@@ -1,5 +1,6 @@
 //! Replays a trace over ranks, and compares with one device, bit for bit.
 //!
+//! With `--ranks N --threads` ranks are threads; with neither, this process is a rank that `mpirun` started.
 //! Exits 1 if any row has other bits, or any element is outside the trace's tolerance.
 
 mod over_ranks;
@@ -18,11 +19,11 @@ use std::process::ExitCode;
 struct Args {
     /// The trace: a safetensors file.
     trace: PathBuf,
-    /// How many ranks.
-    #[arg(long)]
-    ranks: u32,
+    /// How many ranks, of threads.
+    #[arg(long, requires = "threads")]
+    ranks: Option<u32>,
     /// Ranks are threads of this process.
-    #[arg(long, required = true)]
+    #[arg(long, requires = "ranks")]
     threads: bool,
     /// What travels of rows that are named several times.
     #[arg(long, value_enum, default_value = "entries")]
@@ -39,6 +40,7 @@ struct Args {
 #[serde(rename_all = "lowercase")]
 enum SumsArg {
     Entries,
+    Chunks,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -75,23 +77,57 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let trace = Trace::parse(&std::fs::read(&args.trace)?)?;
     let gpu = pollster::block_on(Gpu::open())?;
     let how = (Sums::from(args.sums), Assign::from(args.assign));
-    let ranks = Ranks::new(args.ranks)?;
     eprintln!("{}", gpu.describe());
-    let ended = Threads::run(ranks, |rank| replay(&trace, &gpu, rank, how));
+    let Some((ranks, found)) = (match args.ranks {
+        Some(count) => Some(over_threads(&trace, &gpu, Ranks::new(count)?, how)?),
+        None => over_mpi(&trace, &gpu, how)?,
+    }) else {
+        // Rank 0 tells.
+        return Ok(ExitCode::SUCCESS);
+    };
+    tell(&judge(&trace, &gpu, (ranks, &found), args.sums)?, args.json)
+}
+
+type Found = (u32, Outcomes);
+
+fn over_threads(
+    trace: &Trace,
+    gpu: &Gpu,
+    ranks: Ranks,
+    how: (Sums, Assign),
+) -> Result<Found, Box<dyn Error>> {
     let mut found = Outcomes::new();
-    for outcomes in ended {
+    for outcomes in Threads::run(ranks, |rank| replay(trace, gpu, rank, how)) {
         found.append(&mut outcomes?);
     }
-    let report = judge(&args, &trace, &gpu, &found)?;
-    tell(&report, args.json)
+    Ok((ranks.get(), found))
+}
+
+/// None on all ranks but the first.
+#[cfg(feature = "mpi")]
+fn over_mpi(
+    trace: &Trace,
+    gpu: &Gpu,
+    how: (Sums, Assign),
+) -> Result<Option<Found>, Box<dyn Error>> {
+    use sparse_adam_mpi::{Mpi, Transport};
+    let mpi = Mpi::init()?;
+    let (rank, ranks) = (mpi.rank(), mpi.size());
+    let found = replay(trace, gpu, mpi, how)?;
+    Ok((rank == 0).then_some((ranks, found)))
+}
+
+#[cfg(not(feature = "mpi"))]
+fn over_mpi(_: &Trace, _: &Gpu, _: (Sums, Assign)) -> Result<Option<Found>, Box<dyn Error>> {
+    Err("give --ranks N --threads; for mpirun, build with --features mpi".into())
 }
 
 /// Compares with one device, and with what the trace expects.
 fn judge(
-    args: &Args,
     trace: &Trace,
     gpu: &Gpu,
-    found: &Outcomes,
+    (ranks, found): (u32, &Outcomes),
+    sums: SumsArg,
 ) -> Result<Report, Box<dyn Error>> {
     let expected = pollster::block_on(trace.outcomes(gpu))?;
     let mut tensors = Vec::new();
@@ -105,8 +141,8 @@ fn judge(
         backend: gpu.info.backend.to_string(),
         ok: tensors.iter().all(|tensor| tensor.within),
         tensors,
-        ranks: args.ranks,
-        sums: args.sums,
+        ranks,
+        sums,
         bits: Bits(rows_that_differ(trace, found, &expected)),
     })
 }
@@ -126,6 +162,7 @@ impl From<SumsArg> for Sums {
     fn from(sums: SumsArg) -> Self {
         match sums {
             SumsArg::Entries => Self::Entries,
+            SumsArg::Chunks => Self::Chunks,
         }
     }
 }

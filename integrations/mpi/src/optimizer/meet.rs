@@ -41,7 +41,7 @@ impl<T: Transport> ShardedOptimizer<T> {
 
     /// As [`Transport::exchange`]. One that failed is the last: ranks no longer know what the others wait for.
     pub(super) fn exchange(&mut self, send: Blocks) -> Result<Blocks, Error> {
-        if let Some(error @ Error::RankLost { .. }) = &self.broken {
+        if let Some(error @ (Error::RankLost { .. } | Error::Garbled { .. })) = &self.broken {
             return Err(error.clone());
         }
         let received = self.transport.exchange(send);

@@ -1,13 +1,10 @@
 //! A step over ranks: entries travel to the ranks that own their rows, which step by them.
 
+use super::send::Of;
 use super::{ShardedOptimizer, Sums};
-use crate::entries::{Entries, deal_out};
-use crate::words::Reader;
+use crate::entries::{Dealt, Entries, deal_out};
 use crate::{Error, Gradient, Transport};
-use sparse_adam::ParamId;
-
-/// Tables by number, in order, each with something of its own.
-type ByTable<V> = Vec<(usize, V)>;
+use sparse_adam::{Clip, ParamId, Reduction};
 
 impl<T: Transport> ShardedOptimizer<T> {
     /// Steps the tables that `gradients` name, by the entries of all ranks: those of rank 0 in their order, then those of
@@ -18,7 +15,8 @@ impl<T: Transport> ShardedOptimizer<T> {
     /// The bits are those of one device that is given the same entries in that order.
     ///
     /// # Errors
-    /// [`Error::WrongLength`], [`Error::NamedTwice`], [`sparse_adam::Error::UnknownParam`]; [`Error::TooLarge`], [`Error::Core`]
+    /// [`Error::WrongLength`], [`Error::NamedTwice`], [`sparse_adam::Error::UnknownParam`], [`Error::Unsupported`] for options that
+    /// do not go with [`Sums::Chunks`]; [`Error::TooLarge`], [`Error::Core`]
     /// where this rank's device cannot take what it was sent; [`Error::Peer`], [`Error::Disagree`]: nothing changed on any rank.
     /// [`Error::RankLost`], [`Error::Garbled`], and what a device says once all ranks were ready (then that rank alone did not
     /// step): all later collective calls fail too.
@@ -26,10 +24,15 @@ impl<T: Transport> ShardedOptimizer<T> {
         let given = self.given(gradients);
         let doing = format!("step {} of {}", self.steps + 1, self.names(given.as_deref()));
         let given = self.meet(&doing, given)?;
-        let (received, lost) = match self.sums {
-            Sums::Entries => self.exchange_entries(&given)?,
+        let dealt = self.deal_out(&given);
+        let received = match self.sums {
+            Sums::Entries => self.send_entries(&dealt),
+            Sums::Chunks => self.send_chunks(&dealt),
         };
-        let ready = self.make_ready(&received);
+        if let Err(error) = &received {
+            self.broken = Some(error.clone());
+        }
+        let ready = self.make_ready(&received?);
         if let Err(error) = self.meet("a step made ready", ready) {
             self.core.clear_grads();
             return Err(error);
@@ -39,8 +42,8 @@ impl<T: Transport> ShardedOptimizer<T> {
         match &stepped {
             Ok(()) | Err(Error::Core(sparse_adam::Error::AfterStep { .. })) => {
                 self.steps += 1;
-                for (table, entries) in lost {
-                    self.tables[table].1.out_of_range += entries;
+                for (table, dealt) in dealt {
+                    self.tables[table].1.out_of_range += dealt.out_of_range;
                 }
             }
             Err(error) => self.broken = Some(error.clone()),
@@ -52,7 +55,7 @@ impl<T: Transport> ShardedOptimizer<T> {
     fn given<'a>(
         &self,
         gradients: &[(ParamId, Gradient<'a>)],
-    ) -> Result<ByTable<Gradient<'a>>, Error> {
+    ) -> Result<Vec<Of<Gradient<'a>>>, Error> {
         let mut given = Vec::with_capacity(gradients.len());
         for &(id, gradient) in gradients {
             let number = self.number(id)?;
@@ -62,6 +65,7 @@ impl<T: Transport> ShardedOptimizer<T> {
                 let table = shard.name.clone();
                 return Err(Error::WrongLength { table, expected, found });
             }
+            self.check_sums(id)?;
             given.push((number, gradient));
         }
         given.sort_by_key(|(number, _)| *number);
@@ -71,40 +75,33 @@ impl<T: Transport> ShardedOptimizer<T> {
         }
     }
 
-    fn names<V>(&self, given: Result<&[(usize, V)], &Error>) -> String {
+    fn names<V>(&self, given: Result<&[Of<V>], &Error>) -> String {
         let names = given.unwrap_or_default().iter().map(|(table, _)| &self.tables[*table].1.name);
         format!("{:?}", names.collect::<Vec<_>>())
     }
 
-    /// Sends every entry to the rank that owns its row. Returns the entries that this rank owns, and how many
-    /// of its own named no row.
-    fn exchange_entries(
-        &mut self,
-        given: &[(usize, Gradient<'_>)],
-    ) -> Result<(ByTable<Entries>, ByTable<u64>), Error> {
-        let mut messages = vec![Vec::new(); self.ranks.get() as usize];
-        let mut lost = Vec::with_capacity(given.len());
-        for &(table, gradient) in given {
+    fn deal_out(&self, given: &[Of<Gradient<'_>>]) -> Vec<Of<Dealt>> {
+        let dealt = |&(table, gradient): &Of<Gradient<'_>>| {
             let shard = &self.tables[table].1;
-            let dealt = deal_out(shard.deal, shard.dim, gradient);
-            messages.iter_mut().zip(&dealt.blocks).for_each(|(words, block)| block.push(words));
-            lost.push((table, dealt.out_of_range));
-        }
-        let messages = self.exchange(messages)?;
-        let mut owned: ByTable<_> =
-            given.iter().map(|(table, _)| (*table, Entries::default())).collect();
-        for (rank, words) in (0..).zip(&messages) {
-            let mut reader = Reader::new(rank, words);
-            for (table, entries) in &mut owned {
-                entries.append(self.tables[*table].1.dim, &mut reader)?;
-            }
-            reader.end()?;
-        }
-        Ok((owned, lost))
+            (table, deal_out(shard.deal, shard.dim, gradient))
+        };
+        given.iter().map(dealt).collect()
+    }
+
+    /// That a table's options do not look at entries that never arrive.
+    fn check_sums(&self, id: ParamId) -> Result<(), Error> {
+        let options = self.core.options(self.core.group_of(id)?)?;
+        let what = match (self.sums, options.clip, options.duplicates) {
+            (Sums::Entries, ..) => return Ok(()),
+            (_, Clip::Entries(_), _) => "Clip::Entries with sums of chunks",
+            (_, _, Reduction::Mean) => "Reduction::Mean with sums of chunks",
+            _ => return Ok(()),
+        };
+        Err(Error::Unsupported { what, remedy: "send every entry (Sums::Entries)" })
     }
 
     /// Gives the rank's own optimizer what it received, and makes all that its step needs.
-    fn make_ready(&mut self, received: &[(usize, Entries)]) -> Result<(), Error> {
+    fn make_ready(&mut self, received: &[Of<Entries>]) -> Result<(), Error> {
         self.core.clear_grads();
         for (table, entries) in received {
             let (id, shard) = &mut self.tables[*table];

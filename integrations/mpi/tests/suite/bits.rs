@@ -28,3 +28,15 @@ fn of_any_rule() {
     let any = |rng: &mut Rng| rng.rule(AdamOptions::default().lr(0.01));
     compare(2, 14, any, Sums::Entries);
 }
+
+/// Rules that do not look at entries.
+fn of_sums(rng: &mut Rng) -> AdamOptions {
+    let options = rng.rule(AdamOptions::default().lr(0.01));
+    options.duplicates(sparse_adam::Reduction::Sum)
+}
+
+#[test]
+fn with_sums_of_chunks() {
+    compare(3, 21, |_| AdamOptions::default().lr(0.01), Sums::Chunks);
+    compare(4, 7, of_sums, Sums::Chunks);
+}

@@ -2,7 +2,9 @@
 
 use super::harness::{core, gpu, optimizer, ranks};
 use sparse_adam::{AdamOptions, ClipGradNorm, ParamId, SparseAdam};
-use sparse_adam_mpi::{Assign, Error, Gradient, Ranks, ShardedOptimizer, ShardedTable, Threads};
+use sparse_adam_mpi::{
+    Assign, Error, Gradient, Ranks, ShardedOptimizer, ShardedTable, Sums, Threads,
+};
 
 type Optimizer = ShardedOptimizer<Threads>;
 
@@ -160,4 +162,21 @@ fn numbers_of_ranks_have_an_end() {
     assert_eq!(Ranks::new(0), Err(Error::RankCount { found: 0 }));
     assert!(Ranks::new(Ranks::MOST).is_ok());
     assert!(Ranks::new(Ranks::MOST + 1).is_err());
+}
+
+#[test]
+fn options_that_look_at_entries_do_not_go_with_sums_of_chunks() {
+    use sparse_adam::{Clip, Reduction};
+    let own = AdamOptions::default();
+    for options in [own.clip(Clip::Entries(1.0)), own.duplicates(Reduction::Mean)] {
+        Threads::run(ranks(2), |end| {
+            let mut optimizer = optimizer(end).sums(Sums::Chunks);
+            let group = optimizer.add_group(options, vec![table("t")]).unwrap();
+            let id = optimizer.core().group_params(group).unwrap()[0];
+            let stepped = optimizer.step(&[(id, GOOD)]);
+            assert!(matches!(stepped, Err(Error::Unsupported { .. })), "{stepped:?}");
+            optimizer.set_options(group, own).unwrap();
+            assert_eq!(optimizer.step(&[(id, GOOD)]), Ok(()));
+        });
+    }
 }

@@ -46,6 +46,11 @@ fn traces_of_torch() {
 }
 
 #[test]
+fn traces_of_torch_with_sums_of_chunks() {
+    compare("", 16, &[1, 2, 3, 4, 5, 6, 7], Sums::Chunks);
+}
+
+#[test]
 fn traces_of_other_libraries() {
     compare("peers", 30, &[3], Sums::Entries);
 }
