@@ -16,8 +16,11 @@ pub struct ShardedTable<'a> {
     row_shape: Vec<u32>,
     assign: Assign,
     format: Format,
-    init: Box<dyn FnMut(u64, &mut [f32]) + 'a>,
+    init: Init<'a>,
 }
+
+/// Fills a row of the table, by its number.
+type Init<'a> = Box<dyn FnMut(u64, &mut [f32]) + 'a>;
 
 impl fmt::Debug for ShardedTable<'_> {
     /// What ranks compare: everything but the function.

@@ -72,7 +72,14 @@ impl Serialize for Bits {
     }
 }
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> Result<ExitCode, Box<dyn Error>> {
     let args = Args::parse();
     let trace = Trace::parse(&std::fs::read(&args.trace)?)?;
     let gpu = pollster::block_on(Gpu::open())?;

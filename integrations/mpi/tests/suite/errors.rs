@@ -24,7 +24,7 @@ const GOOD: Gradient<'_> = Gradient { ids: &[3, 4], values: &[1.0; 4] };
 
 /// Three ranks make a step each in their own way, then all a good one; what they heard of the first.
 fn heard(step: impl Fn(&mut Optimizer, ParamId) -> Result<(), Error> + Sync) -> Vec<Error> {
-    let ended = Threads::run(ranks(3), |end| {
+    Threads::run(ranks(3), |end| {
         let (mut optimizer, id) = single(end);
         let error = step(&mut optimizer, id).unwrap_err();
         assert_eq!(optimizer.core().step_count(id), Ok(0), "nothing was counted");
@@ -36,8 +36,7 @@ fn heard(step: impl Fn(&mut Optimizer, ParamId) -> Result<(), Error> + Sync) -> 
         optimizer.step(&[(id, GOOD)]).unwrap();
         assert_eq!(optimizer.core().step_count(id), Ok(1));
         error
-    });
-    ended
+    })
 }
 
 #[test]
