@@ -24,6 +24,7 @@ cd "$repo/integrations/mpi"
 cargo fmt --check
 cargo clippy --release --locked --features mpi --all-targets -- -D warnings
 cargo test --release --locked --features mpi --lib --test suite
+cargo test --release --locked --features mpi --doc
 
 # --- Processes ------------------------------------------------------------------------------------
 

@@ -99,7 +99,8 @@ impl<T: Transport> ShardedOptimizer<T> {
     ///
     /// # Errors
     /// Those of [`SparseAdam::add_param_group`] for the rank's rows; [`Error::TooLarge`] for more than 2^32 - 2 rows
-    /// on one rank; [`Error::Disagree`], [`Error::Peer`], [`Error::RankLost`]. No rank has the group then.
+    /// on one rank; [`Error::Disagree`], [`Error::Peer`], [`Error::RankLost`]. No rank has the group then; but where one rank's
+    /// device has memory for the tables and then none for adding them, all later collective calls fail.
     pub fn add_group(
         &mut self,
         options: AdamOptions,
@@ -113,8 +114,12 @@ impl<T: Transport> ShardedOptimizer<T> {
         let (shards, params): (Vec<_>, Vec<_>) =
             self.meet("add_group, shards made", made)?.into_iter().unzip();
         let added = self.core.add_param_group(ParamGroup::new(params).options(options));
-        // All checks of the core that ranks could differ in are of memory, which the shards have by now.
-        let group = self.meet("add_group, added", added.map_err(Error::from))?;
+        let has_added = added.is_ok();
+        let met = self.meet("add_group, added", added.map_err(Error::from));
+        if let (true, Err(error)) = (has_added, &met) {
+            self.broken = Some(error.clone());
+        }
+        let group = met?;
         self.tables.extend(self.core.group_params(group)?.into_iter().zip(shards));
         self.groups.push((group, described));
         Ok(group)

@@ -1,10 +1,12 @@
 //! What goes wrong on one rank is known to all, and changed nothing.
 
-use super::harness::{core, gpu, optimizer, ranks};
+use super::harness::{core, gpu, optimizer, optimizer_on, ranks};
 use sparse_adam::{AdamOptions, ClipGradNorm, ParamId, SparseAdam};
 use sparse_adam_mpi::{
-    Assign, Error, Gradient, Ranks, ShardedOptimizer, ShardedTable, Sums, Threads,
+    Assign, Error, Gradient, Ranks, ShardedOptimizer, ShardedTable, Sums, Threads, Transport,
 };
+use sparse_adam_testkit::headless::Gpu;
+use wgpu::Limits;
 
 type Optimizer = ShardedOptimizer<Threads>;
 
@@ -14,7 +16,10 @@ fn table(name: &str) -> ShardedTable<'static> {
 
 /// The rank of `end` with one table.
 fn single(end: Threads) -> (Optimizer, ParamId) {
-    let mut optimizer = optimizer(end);
+    with_table(optimizer(end))
+}
+
+fn with_table(mut optimizer: Optimizer) -> (Optimizer, ParamId) {
     let group = optimizer.add_group(AdamOptions::default(), vec![table("t")]).unwrap();
     let id = optimizer.core().group_params(group).unwrap()[0];
     (optimizer, id)
@@ -24,8 +29,17 @@ const GOOD: Gradient<'_> = Gradient { ids: &[3, 4], values: &[1.0; 4] };
 
 /// Three ranks make a step each in their own way, then all a good one; what they heard of the first.
 fn heard(step: impl Fn(&mut Optimizer, ParamId) -> Result<(), Error> + Sync) -> Vec<Error> {
+    heard_on(gpu(), step)
+}
+
+/// As [`heard`], with rank 1 on a device of its own.
+fn heard_on(
+    of_rank_1: &Gpu,
+    step: impl Fn(&mut Optimizer, ParamId) -> Result<(), Error> + Sync,
+) -> Vec<Error> {
     Threads::run(ranks(3), |end| {
-        let (mut optimizer, id) = single(end);
+        let device = if end.rank() == 1 { of_rank_1 } else { gpu() };
+        let (mut optimizer, id) = with_table(optimizer_on(device, end));
         let error = step(&mut optimizer, id).unwrap_err();
         assert_eq!(optimizer.core().step_count(id), Ok(0), "nothing was counted");
         let start = optimizer.gather(id).unwrap();
@@ -48,6 +62,28 @@ fn a_rank_that_fails_is_named_to_the_others() {
     let own = Error::WrongLength { table: "t".into(), expected: 4, found: 3 };
     let peer = Error::Peer { rank: 1, reason: own.to_string() };
     assert_eq!(errors, [peer.clone(), own, peer]);
+}
+
+/// It fails when all ranks have sent what they have.
+#[test]
+fn a_device_that_cannot_take_what_it_is_sent_is_named() {
+    let most = 8 << 20;
+    let limits = Limits {
+        max_buffer_size: most,
+        max_storage_buffer_binding_size: most,
+        ..Limits::downlevel_defaults()
+    };
+    let small = pollster::block_on(Gpu::open_with_limits(limits)).unwrap();
+    // Row 1 is rank 1's.
+    let ids = vec![1; most as usize / 8 + 1];
+    let values = vec![0.5; 2 * ids.len()];
+    let errors = heard_on(&small, |optimizer, id| {
+        let large = Gradient { ids: &ids, values: &values };
+        optimizer.step(&[(id, if optimizer.rank() == 0 { large } else { GOOD })])
+    });
+    assert!(matches!(errors[1], Error::Core(_)), "{errors:?}");
+    let peer = Error::Peer { rank: 1, reason: errors[1].to_string() };
+    assert!(errors[0] == peer && errors[2] == peer, "{errors:?}");
 }
 
 #[test]

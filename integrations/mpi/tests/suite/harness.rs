@@ -30,7 +30,13 @@ pub fn core() -> SparseAdam {
 
 /// A rank without tables.
 pub fn optimizer(end: Threads) -> ShardedOptimizer<Threads> {
-    ShardedOptimizer::new(end, (&gpu().device, &gpu().queue), core()).unwrap()
+    optimizer_on(gpu(), end)
+}
+
+/// As [`optimizer`], on another device.
+pub fn optimizer_on(gpu: &Gpu, end: Threads) -> ShardedOptimizer<Threads> {
+    let core = gpu.optimizer(AdamOptions::default(), Tuning::for_adapter(&gpu.info)).unwrap();
+    ShardedOptimizer::new(end, (&gpu.device, &gpu.queue), core).unwrap()
 }
 
 /// A table of a random run.
