@@ -14,6 +14,7 @@ mod param;
 pub(crate) mod read;
 mod rows;
 
+#[cfg(feature = "checkpoint")]
 pub(crate) use param::Numbers;
 pub use param::{ParamState, RowState};
 

@@ -15,3 +15,4 @@ mod twin;
 pub use compare::{Comparison, Tolerance};
 pub use file::Trace;
 pub use recipe::{ClipRecipe, GroupRecipe, Recipe, SetRecipe, StepRecipe};
+pub use replay::Outcome;

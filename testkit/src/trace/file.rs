@@ -169,7 +169,7 @@ impl Trace {
     }
 
     /// Values per row of a parameter of the trace.
-    pub(super) fn dim(&self, param: &str) -> usize {
+    pub fn dim(&self, param: &str) -> usize {
         let shape = self.recipe.params.get(param);
         let columns = shape.and_then(|shape| shape.get(1..)).unwrap_or(&[]);
         columns.iter().map(|&axis| axis as usize).product()

@@ -230,7 +230,9 @@ pub struct SetRecipe {
 }
 
 impl SetRecipe {
-    pub(super) fn apply(&self, options: AdamOptions) -> AdamOptions {
+    /// The group's hyperparameters with it.
+    #[must_use]
+    pub fn apply(&self, options: AdamOptions) -> AdamOptions {
         options
             .lr(self.lr.unwrap_or(options.lr))
             .betas(self.betas.unwrap_or(options.betas))

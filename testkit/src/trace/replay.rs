@@ -10,8 +10,11 @@ use std::collections::BTreeMap;
 use wgpu::Buffer;
 
 /// Values and state of a parameter after a step.
-pub(super) struct Outcome {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// `[rows, dim]`, row-major.
     pub param: Vec<f32>,
+    /// None where it has no state.
     pub state: Option<ParamState>,
 }
 
@@ -27,6 +30,30 @@ impl Trace {
         tolerance: Tolerance,
     ) -> Result<Vec<Comparison>, Error> {
         Ok(self.replay_from(gpu, tuning, tolerance, None).await?.0)
+    }
+
+    /// What an adapter makes of the trace: every parameter by step and name, after the steps that are compared and after
+    /// the last one.
+    ///
+    /// # Errors
+    /// Those of the optimizer.
+    pub async fn outcomes(&self, gpu: &Gpu) -> Result<BTreeMap<(usize, String), Outcome>, Error> {
+        let mut run = GpuRun::new(self, gpu, Tuning::for_adapter(&gpu.info))?;
+        let mut outcomes = BTreeMap::new();
+        for k in 0..self.recipe.steps.len() {
+            run.step(k)?;
+            if self.looks_at(k) {
+                for name in self.recipe.params.keys() {
+                    outcomes.insert((k, name.clone()), run.outcome(name).await?);
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Whether [`Trace::outcomes`] has step `k`.
+    pub fn looks_at(&self, k: usize) -> bool {
+        self.recipe.expect.contains(&k) || k + 1 == self.recipe.steps.len()
     }
 
     /// As [`Trace::replay`], from a loaded state; also returns the state after the last step.
@@ -90,7 +117,9 @@ impl Trace {
         Ok((comparisons, twin.state_dict()))
     }
 
-    fn compare(
+    /// Adds how far a parameter after step `k` is from what is expected of it, tensor by tensor: nothing where the trace
+    /// does not tell.
+    pub fn compare(
         &self,
         k: usize,
         name: &str,

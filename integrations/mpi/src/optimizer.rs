@@ -1,0 +1,183 @@
+//! The optimizer over ranks: tables, groups, and what every rank must do alike.
+
+mod gather;
+mod meet;
+mod send;
+mod step;
+
+use crate::device::Gpu;
+use crate::table::Held;
+use crate::{Error, Ranks, ShardedTable, Transport};
+use sparse_adam::{AdamOptions, GroupId, ParamGroup, ParamId, SparseAdam};
+use wgpu::{Device, Queue};
+
+/// What travels of a row that a rank's gradient names several times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Sums {
+    /// Every entry. All options.
+    #[default]
+    Entries,
+    /// The sum of each whole chunk of [`CHUNK`](sparse_adam::CHUNK) entries that one rank has, and the other entries as they are:
+    /// the same bits, fewer bytes, and the owner of a row that everybody names has little more to receive than the
+    /// others; two small messages more for each step. The host adds: on a device that flushes subnormal numbers,
+    /// sums that meet them may differ. Not with [`Clip::Entries`](sparse_adam::Clip) and
+    /// [`Reduction::Mean`](sparse_adam::Reduction), which look at entries.
+    Chunks,
+}
+
+/// One rank of an optimizer whose tables are dealt out to ranks: a [`SparseAdam`] over the rank's rows, and what carries
+/// entries to the ranks that own their rows.
+///
+/// [`ShardedOptimizer::add_group`], [`ShardedOptimizer::step`] and [`ShardedOptimizer::gather`] are collective: every
+/// rank calls them, in the same order, with the same tables and options; what differs is named
+/// ([`Error::Disagree`]). Where one rank's call fails, so do all others ([`Error::Peer`]). The other methods
+/// talk to nobody.
+#[derive(Debug)]
+pub struct ShardedOptimizer<T> {
+    transport: T,
+    ranks: Ranks,
+    gpu: Gpu,
+    core: SparseAdam,
+    tables: Vec<Held>,
+    /// Each group as ranks compare it: its tables.
+    groups: Vec<(GroupId, String)>,
+    sums: Sums,
+    /// Steps made so far.
+    steps: u64,
+    /// What made it useless.
+    broken: Option<Error>,
+}
+
+impl<T: Transport> ShardedOptimizer<T> {
+    /// The rank of `transport`, whose rows live on `device` in `core`: an optimizer on that device without parameters, made as the
+    /// caller likes it (tuning, kit, hooks, scalars; on every rank alike).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where `core` has parameters, or clips gradients by their norm; [`Error::RankCount`].
+    pub fn new(
+        transport: T,
+        (device, queue): (&Device, &Queue),
+        core: SparseAdam,
+    ) -> Result<Self, Error> {
+        let ranks = Ranks::new(transport.size())?;
+        if core.params().len() > 0 {
+            let what = "an optimizer that has parameters of its own";
+            return Err(Error::Unsupported {
+                what,
+                remedy: "give one without, and add tables here",
+            });
+        }
+        if core.grad_norm_region().is_ok() {
+            let what = "clipping gradients by their norm, which would be each rank's own";
+            return Err(Error::Unsupported { what, remedy: "clip entries or sums (Clip)" });
+        }
+        let gpu = Gpu { device: device.clone(), queue: queue.clone() };
+        let (tables, groups) = (Vec::new(), Vec::new());
+        let (sums, steps, broken) = (Sums::default(), 0, None);
+        Ok(Self { transport, ranks, gpu, core, tables, groups, sums, steps, broken })
+    }
+
+    /// What travels of rows that are named several times (default [`Sums::Entries`]).
+    #[must_use]
+    pub fn sums(self, sums: Sums) -> Self {
+        Self { sums, ..self }
+    }
+
+    /// This rank.
+    pub fn rank(&self) -> u32 {
+        self.transport.rank()
+    }
+
+    /// How many ranks there are.
+    pub fn ranks(&self) -> Ranks {
+        self.ranks
+    }
+
+    /// Adds a group of tables with hyperparameters of their own. Collective. The ids of its tables are
+    /// `core().group_params(group)`, in their order; they are this rank's.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::add_param_group`] for the rank's rows; [`Error::TooLarge`] for more than 2^32 - 2 rows
+    /// on one rank; [`Error::Disagree`], [`Error::Peer`], [`Error::RankLost`]. No rank has the group then; but where one rank's
+    /// device has memory for the tables and then none for adding them, all later collective calls fail.
+    pub fn add_group(
+        &mut self,
+        options: AdamOptions,
+        tables: Vec<ShardedTable<'_>>,
+    ) -> Result<GroupId, Error> {
+        let described = format!("{tables:?}");
+        let doing = format!("add_group of {described} with {options:?}");
+        let checked = tables.iter().try_for_each(ShardedTable::check);
+        self.meet(&doing, checked)?;
+        let made = self.shards(tables);
+        let (shards, params): (Vec<_>, Vec<_>) =
+            self.meet("add_group, shards made", made)?.into_iter().unzip();
+        let added = self.core.add_param_group(ParamGroup::new(params).options(options));
+        let has_added = added.is_ok();
+        let met = self.meet("add_group, added", added.map_err(Error::from));
+        if let (true, Err(error)) = (has_added, &met) {
+            self.broken = Some(error.clone());
+        }
+        let group = met?;
+        self.tables.extend(self.core.group_params(group)?.into_iter().zip(shards));
+        self.groups.push((group, described));
+        Ok(group)
+    }
+
+    fn shards(
+        &self,
+        tables: Vec<ShardedTable<'_>>,
+    ) -> Result<Vec<(crate::table::Shard, sparse_adam::Param)>, Error> {
+        let on = (self.rank(), self.ranks);
+        tables.into_iter().map(|table| table.shard(&self.gpu, on)).collect()
+    }
+
+    /// Changes the hyperparameters of a group, as [`SparseAdam::set_options`]: on every rank alike before the next step.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::set_options`].
+    pub fn set_options(&mut self, group: GroupId, options: AdamOptions) -> Result<(), Error> {
+        Ok(self.core.set_options(group, options)?)
+    }
+
+    /// Sets the steps that a table has counted, as [`SparseAdam::set_step_count`]: on every rank alike before the next step.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::set_step_count`].
+    pub fn set_step_count(&mut self, table: ParamId, steps: u64) -> Result<(), Error> {
+        Ok(self.core.set_step_count(table, steps)?)
+    }
+
+    /// Brings this rank's rows up to the steps that their tables have counted, as [`SparseAdam::flush`], and submits that.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::flush`].
+    pub fn flush(&mut self) -> Result<(), Error> {
+        let core = &mut self.core;
+        Ok(self.gpu.submit(|encoder| core.flush(encoder))?)
+    }
+
+    /// The optimizer of this rank's rows, to look at. Row `i` of a table there is the `i`-th of those that this rank
+    /// has; a rank without rows of a table has one there that nobody names.
+    pub fn core(&self) -> &SparseAdam {
+        &self.core
+    }
+
+    /// Entries of this rank's gradients of a table that named no row, since it was added.
+    ///
+    /// # Errors
+    /// [`sparse_adam::Error::UnknownParam`].
+    pub fn out_of_range(&self, table: ParamId) -> Result<u64, Error> {
+        Ok(self.tables[self.number(table)?].1.out_of_range)
+    }
+
+    /// The place of a table among those of this optimizer.
+    fn number(&self, table: ParamId) -> Result<usize, Error> {
+        // The core knows which ids are its own, and names the others.
+        self.core.name(table)?;
+        let found = self.tables.iter().position(|(id, _)| *id == table);
+        let expected = self.tables.len();
+        Ok(found.ok_or(sparse_adam::Error::UnknownParam { expected, found: expected })?)
+    }
+}

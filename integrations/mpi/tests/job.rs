@@ -1,0 +1,58 @@
+//! What is promised of ranks that are processes: started by `scripts/test-mpi.sh` under `mpirun`, once for each case.
+
+use sparse_adam_mpi::{Blocks, Error, Mpi, Transport};
+use std::error::Error as AnyError;
+
+fn main() -> Result<(), Box<dyn AnyError>> {
+    let case = std::env::args().nth(1).unwrap_or_default();
+    let mut mpi = Mpi::init()?;
+    exchange(&mut mpi)?;
+    match case.as_str() {
+        "end" => end(mpi),
+        "lost" => lost(mpi),
+        "panic" => panic_of_one(mpi),
+        _ => Err("expected a case: end, lost or panic".into()),
+    }
+}
+
+/// Blocks of any lengths, some of none, arrive by rank.
+fn exchange(mpi: &mut Mpi) -> Result<(), Error> {
+    let (rank, size) = (mpi.rank(), mpi.size());
+    let length =
+        |from: u32, to: u32, round: u32| (from * 7 + to * 3 + round * 1000) as usize % 2500;
+    for round in 0..20 {
+        let block = |to: u32| vec![rank * 100 + to; length(rank, to, round)];
+        let received = mpi.exchange((0..size).map(block).collect())?;
+        for (from, block) in (0..).zip(received) {
+            assert_eq!(block, vec![from * 100 + rank; length(from, rank, round)]);
+        }
+    }
+    Ok(())
+}
+
+/// All end together.
+fn end(mpi: Mpi) -> Result<(), Box<dyn AnyError>> {
+    assert!(matches!(Mpi::init(), Err(Error::MpiInUse)), "a process is one rank");
+    drop(mpi);
+    Ok(())
+}
+
+/// A rank that ends early is named to the others, for good.
+fn lost(mut mpi: Mpi) -> Result<(), Box<dyn AnyError>> {
+    if mpi.rank() == 1 {
+        return Ok(());
+    }
+    for _ in 0..2 {
+        let none: Blocks = vec![Vec::new(); mpi.size() as usize];
+        assert_eq!(mpi.exchange(none), Err(Error::RankLost { rank: 1 }));
+    }
+    Ok(())
+}
+
+/// The job ends, though the others wait for this rank.
+fn panic_of_one(mut mpi: Mpi) -> Result<(), Box<dyn AnyError>> {
+    assert!(mpi.rank() != 1, "rank 1 panics, as it should");
+    let none: Blocks = vec![Vec::new(); mpi.size() as usize];
+    let received = mpi.exchange(none);
+    Err(format!("nobody ended the job: {received:?}").into())
+}

@@ -1,0 +1,10 @@
+//! The tests: ranks as threads, on the adapter of the environment, which must be there.
+
+mod suite {
+    mod bits;
+    mod errors;
+    mod golden;
+    mod harness;
+    #[path = "../../examples/sharded_replay/over_ranks.rs"]
+    mod over_ranks;
+}

@@ -1,0 +1,56 @@
+//! The recorded traces over ranks have the bits of one device.
+
+use super::harness::{gpu, ranks};
+use super::over_ranks::{Outcomes, replay, rows_that_differ};
+use sparse_adam_mpi::{Assign, Sums, Threads};
+use sparse_adam_testkit::trace::Trace;
+use std::path::{Path, PathBuf};
+
+fn traces(folder: &str) -> Vec<(PathBuf, Trace)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(folder);
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|end| end == "safetensors"));
+    let parse = |path: PathBuf| {
+        let trace = Trace::parse(&std::fs::read(&path).unwrap()).unwrap();
+        (path, trace)
+    };
+    files.map(parse).collect()
+}
+
+fn compare(folder: &str, least: usize, counts: &[u32], sums: Sums) {
+    let mut compared = 0;
+    for (path, trace) in traces(folder) {
+        if trace.recipe.clip_grad_norm.is_some() {
+            continue;
+        }
+        let expected = pollster::block_on(trace.outcomes(gpu())).unwrap();
+        for &count in counts {
+            for assign in [Assign::Cyclic, Assign::Block] {
+                let ended = Threads::run(ranks(count), |rank| {
+                    replay(&trace, gpu(), rank, (sums, assign)).unwrap()
+                });
+                let found: Outcomes = ended.into_iter().flatten().collect();
+                let rows = rows_that_differ(&trace, &found, &expected);
+                assert_eq!(rows, 0, "rows of {}, {count} ranks, {assign:?}", path.display());
+                compared += 1;
+            }
+        }
+    }
+    eprintln!("{compared} runs, 0 rows differ");
+    assert!(compared >= least * counts.len() * 2, "golden traces are missing");
+}
+
+#[test]
+fn traces_of_torch() {
+    compare("", 16, &[1, 2, 3, 4, 5, 6, 7], Sums::Entries);
+}
+
+#[test]
+fn traces_of_torch_with_sums_of_chunks() {
+    compare("", 16, &[1, 2, 3, 4, 5, 6, 7], Sums::Chunks);
+}
+
+#[test]
+fn traces_of_other_libraries() {
+    compare("peers", 30, &[3], Sums::Entries);
+}

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Installs an MPI where there is none, and lints and tests integrations/mpi: ranks as threads, then as processes under
+# mpirun, on the best software adapter.
+#
+#   scripts/test-mpi.sh
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
+
+need_cargo
+need mpirun openmpi-bin
+need mpicc libopenmpi-dev
+# The bindings are made by libclang and the headers that come with it.
+has_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib*/llvm*/lib*/libclang[.-][s0-9]*' >/dev/null ||
+        compgen -G '/usr/lib*/*/libclang[.-][s0-9]*' >/dev/null || compgen -G '/usr/lib*/libclang[.-][s0-9]*' >/dev/null
+}
+if ! has_libclang; then
+    can_install || die "libclang is missing; install it (Debian: apt-get install libclang-dev), or set LIBCLANG_PATH"
+    install_packages libclang-dev || die "libclang is missing and apt-get could not install libclang-dev"
+fi
+use_drivers
+cd "$repo/integrations/mpi"
+
+cargo fmt --check
+cargo clippy --release --locked --features mpi --all-targets -- -D warnings
+cargo test --release --locked --features mpi --lib --test suite
+cargo test --release --locked --features mpi --doc
+
+# --- Processes ------------------------------------------------------------------------------------
+
+# More ranks than cores, as root in a container; each launch within a minute, for what may hang would.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+ranks() { # COUNT COMMAND...
+    local count="$1"
+    shift
+    timeout 60 mpirun --oversubscribe -n "$count" "$@"
+}
+
+messages="$(cargo test --quiet --release --locked --features mpi --no-run --test job --message-format=json)"
+job="$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")"
+cargo build --quiet --release --locked --features mpi --example sharded_replay
+replay="$target/release/examples/sharded_replay"
+
+for count in 2 3 4; do
+    ranks "$count" "$job" end
+    ranks "$count" "$job" lost
+done
+status=0
+said="$(ranks 3 "$job" panic 2>&1)" || status=$?
+# 124: it hung.
+if [ "$status" = 0 ] || [ "$status" = 124 ]; then die "a panic of a rank did not end the job ($status): $said"; fi
+grep -q 'rank 1 panics, as it should' <<<"$said" || die "the job ended for another reason: $said"
+
+if alone="$("$replay" "$repo/tests/golden/vector.safetensors" 2>&1)"; then die "a process without a launcher ran: $alone"; fi
+grep -q 'no launcher' <<<"$alone" || die "a process without a launcher failed for another reason: $alone"
+
+for trace in "$repo"/tests/golden/*.safetensors; do
+    for how in "3 --sums entries" "4 --sums chunks --assign block"; do
+        # shellcheck disable=SC2086  # words of their own
+        set -- $how
+        count="$1"
+        shift
+        said="$(ranks "$count" "$replay" "$trace" --json "$@" 2>/dev/null)" || die "$trace on $how: $said"
+        grep -q '"ok":true,.*"bits":"same"' <<<"$said" || die "$trace on $how: $said"
+    done
+    echo "$(basename "$trace"): the bits of one device, on 3 and 4 processes"
+done
