@@ -1,5 +1,6 @@
 //! For tests: every adapter, opened once, in every variant.
 
+use crate::Rng;
 use crate::conformance::Finding;
 use crate::headless::Gpu;
 use pollster::block_on;
@@ -49,6 +50,20 @@ pub fn other_variants() -> Vec<(&'static Gpu, Tuning)> {
         (gpu, with(arithmetic, tuning))
     };
     variants().into_iter().map(other).collect()
+}
+
+/// Every adapter in one of its [`variants`] or [`other_variants`], drawn: for tests that draw rules too, as each
+/// rule takes kernels of its own.
+///
+/// # Panics
+/// Where there is no adapter.
+pub fn drawn_variants(rng: &mut Rng) -> Vec<(&'static Gpu, Tuning)> {
+    let all: Vec<_> = variants().into_iter().chain(other_variants()).collect();
+    let of = |gpu: &'static Gpu| {
+        let own: Vec<_> = all.iter().filter(|on| std::ptr::eq(on.0, gpu)).collect();
+        *own[rng.below(own.len())]
+    };
+    gpus().iter().map(of).collect()
 }
 
 fn with(arithmetic: Arithmetic, mut tuning: Tuning) -> Tuning {

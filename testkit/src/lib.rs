@@ -16,7 +16,7 @@ mod stored;
 pub mod trace;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use adapters::{assert_tensor, gpus, other_variants, variants};
+pub use adapters::{assert_tensor, drawn_variants, gpus, other_variants, variants};
 pub use named::Named;
 pub use pair::{Pair, Shape};
 pub use poison::{Inspected, Poisoned, encode};

@@ -97,14 +97,14 @@ impl Rng {
         (Gradient { indices, values: self.floats(bags * dim) }, map)
     }
 
-    /// Options of a group, anything but extreme: torch's SparseAdam in three of four draws, else any
+    /// Options of a group, anything but extreme: torch's SparseAdam in seven of eight draws, else any
     /// rule that clips no entries.
     pub fn options(&mut self) -> AdamOptions {
         let options = AdamOptions::default()
             .lr(10f64.powf(f64::from(self.signed()) - 2.0))
             .betas((0.9 + 0.05 * f64::from(self.signed()), 0.99 + 0.009 * f64::from(self.signed())))
             .maximize(self.below(2) == 1);
-        if self.below(4) > 0 { options } else { self.rule(options) }
+        if self.below(8) > 0 { options } else { self.rule(options) }
     }
 
     /// As [`Rng::rule`], of some kind.

@@ -8,7 +8,7 @@ use sparse_adam::{
 };
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::trace::{Comparison, Trace};
-use sparse_adam_testkit::{Rng, gpus, other_variants, variants};
+use sparse_adam_testkit::{Rng, other_variants, variants};
 use std::path::Path;
 
 /// Another rule is at least so far from what the peer made: 500 times the tolerance.
@@ -179,14 +179,11 @@ fn the_formula_the_twin_and_every_adapter_agree_with_every_peer() {
         let exact = run.apart(&run.options, run.start());
         assert!(exact <= tolerance.atol, "{} by the formula: {exact:e}", run.name);
         let twin = run.within("the twin", &run.trace.replay_reference(tolerance).unwrap());
-        // Each run is another rule, with kernels of its own: in one tuning of each adapter, another each time.
-        let on_gpu = gpus().iter().map(|gpu| {
-            let tunings: Vec<_> = all.iter().filter(|on| std::ptr::eq(on.0, gpu)).collect();
-            let (gpu, tuning) = *tunings[rng.below(tunings.len())];
-            let replay = run.trace.replay(gpu, Some(tuning), tolerance);
-            run.within(&gpu.describe(), &pollster::block_on(replay).unwrap())
-        });
-        let on_gpu = on_gpu.fold(0.0, f64::max);
+        // Each run is another rule, with kernels of its own: in one variant of an adapter, another each time, and
+        // on some adapters only, as the twin has the bits of all.
+        let (gpu, tuning) = all[rng.below(all.len())];
+        let replay = run.trace.replay(gpu, Some(tuning), tolerance);
+        let on_gpu = run.within(&gpu.describe(), &pollster::block_on(replay).unwrap());
         let (name, preset, source) = (run.name, run.preset, &run.trace.recipe.source);
         println!("{name:36} {preset:22} {exact:8.1e} {twin:8.1e} {on_gpu:8.1e}  {source}");
     }
