@@ -41,17 +41,6 @@ fn mean_square_at(position: u32) -> f32 {
     return quotient(sum, float_of(config.dim));
 }
 
-fn is_head(position: u32) -> bool {
-    if (position >= config.keys.end) {
-        return false;
-    }
-    let key = key_at(position);
-    if (key - config.window_key >= config.window_rows) {
-        return false;
-    }
-    return config.unique == 1u || position == config.keys.first || key_at(position - 1u) != key;
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,

@@ -29,7 +29,7 @@ fn main(
     let tile = number / slices_of(config.blocks, config.values.slice);
     let start = config.keys.first + tile * TILE;
     for (var i = local; i < TILE; i += WORKGROUP) {
-        if (names_row(start + i, config.keys, config.unique) && in_window(start + i)) {
+        if (is_head(start + i)) {
             heads[atomicAdd(&head_count, 1u)] = start + i;
         }
     }

@@ -10,7 +10,7 @@ const LANES: u32 = 1u;
 // `kind` is a constant.
 fn square_listed(head: Head, kind: u32, slice: Slice) {
     // Of a table that shares the block, of another window, or of entries that name no row.
-    if (!in_window(head.position)) {
+    if (key_at(head.position) - config.window_key >= config.window_rows) {
         return;
     }
     if (kind == SINGLE) {

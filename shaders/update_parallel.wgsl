@@ -16,17 +16,6 @@ const MAX_TILE: u32 = 256u;
 var<workgroup> heads: array<u32, MAX_TILE>;
 var<workgroup> head_count: atomic<u32>;
 
-fn is_head(position: u32) -> bool {
-    if (position >= config.keys.end) {
-        return false;
-    }
-    let key = key_at(position);
-    if (key - config.window_key >= config.window_rows) {
-        return false;
-    }
-    return config.unique == 1u || position == config.keys.first || key_at(position - 1u) != key;
-}
-
 // Whether the tile at `start` may hold rows of the window: sorted keys tell by its ends.
 fn meets_window(start: u32) -> bool {
     if (start >= config.keys.end) {

@@ -17,6 +17,12 @@ pub(crate) fn power(base: f64, mut exponent: u64) -> f64 {
     power.0
 }
 
+/// `base`, `base^2`, `base^4`, ...: what [`power`] has for these exponents.
+pub(crate) fn squarings(base: f64) -> impl Iterator<Item = f64> {
+    let square = |&square: &Double| Some(product(square, square));
+    std::iter::successors(Some((base, 0.0)), square).map(|power| power.0)
+}
+
 /// A number as the sum of a f64 and a far smaller one.
 type Double = (f64, f64);
 
@@ -38,7 +44,7 @@ fn halves(x: f64) -> Double {
 
 #[cfg(test)]
 mod tests {
-    use super::power;
+    use super::{power, squarings};
 
     #[test]
     fn powers_are_those_of_the_maths_library_but_for_its_last_bit() {
@@ -53,6 +59,15 @@ mod tests {
             }
         }
         assert!(other < 20, "{other} of 18,000 powers are rounded in another way");
+    }
+
+    #[test]
+    fn squarings_are_the_powers_of_powers_of_two() {
+        for base in [0.0, 0.1, 0.9, 0.999, 0.999_999, 1.0 - f64::EPSILON] {
+            for (k, found) in squarings(base).take(40).enumerate() {
+                assert_eq!(found.to_bits(), power(base, 1 << k).to_bits(), "{base}^(2^{k})");
+            }
+        }
     }
 
     #[test]

@@ -52,10 +52,6 @@ struct Run {
     length: u32,
 }
 
-fn in_window(position: u32) -> bool {
-    return key_at(position) - config.window_key < config.window_rows;
-}
-
 fn run_at(head: u32, entries: u32, many: bool) -> Run {
     let key = key_at(head);
     var length = entries;

@@ -1,6 +1,7 @@
 //! The norm of a step's gradients, and the step that is clipped by it.
 
 use super::double::entry as entry_f64;
+use super::rows::{BLOCK, block_sum};
 use super::{Gradient, Scalars, Table, clipped, ingest, runs, sort, step_with_scalars};
 use crate::{AdamOptions, ClipGradNorm, NormType, Reduction};
 use std::collections::BTreeMap;
@@ -104,7 +105,7 @@ fn table_blocks(
     sort(&mut pairs);
     for run in runs(&pairs, &grad, table.rows(), table.dim) {
         let measured: Vec<f32> = run.sum.iter().map(|sum| measured(sum, run.entries)).collect();
-        blocks.extend(measured.chunks(16).map(|block| joined(block, norm_type)));
+        blocks.extend(measured.chunks(BLOCK).map(|block| joined(block, norm_type)));
     }
     blocks
 }
@@ -114,11 +115,7 @@ fn joined(block: &[f32], norm_type: NormType) -> f32 {
     if norm_type == NormType::Infinity {
         return f32::from_bits(block.iter().map(|value| value.to_bits()).max().unwrap_or(0));
     }
-    let mut sums = [0f32; 4];
-    for (column, value) in block.iter().enumerate() {
-        sums[column % 4] += value;
-    }
-    (sums[0] + sums[1]) + (sums[2] + sums[3])
+    block_sum(block)
 }
 
 /// Stage `norm_sum`: a sum of numbers that are not below 0, in units of the smallest, 2^-149, 32 bits a limb.

@@ -6,7 +6,7 @@ use crate::rule::adam::ADAM;
 use crate::rule::{ROW_NUMBERS, RowValue, Rule, Value};
 
 /// Columns whose squares are summed together.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// The numbers that the columns of a row share, of a step that names it.
 pub(super) fn shared(table: &mut Table<f32>, run: &Run, by: &By) -> [f32; ROW_NUMBERS] {
@@ -34,15 +34,18 @@ fn gradients(table: &mut Table<f32>, run: &Run, by: &By) -> Vec<f32> {
 }
 
 /// The sum of squares of a row: blocks of columns, each of four sums by turns, one block after another.
-pub(crate) fn square_sum(row: &[f32]) -> f32 {
-    let block = |columns: &[f32]| {
-        let mut sums = [0f32; 4];
-        for (column, value) in columns.iter().enumerate() {
-            sums[column % 4] += value * value;
-        }
-        (sums[0] + sums[1]) + (sums[2] + sums[3])
-    };
-    row.chunks(BLOCK).map(block).fold(0.0, |sum, block| sum + block)
+fn square_sum(row: &[f32]) -> f32 {
+    let squares: Vec<f32> = row.iter().map(|value| value * value).collect();
+    squares.chunks(BLOCK).map(block_sum).fold(0.0, |sum, block| sum + block)
+}
+
+/// The sum of a block of columns: four sums by turns, added up.
+pub(super) fn block_sum(block: &[f32]) -> f32 {
+    let mut sums = [0f32; 4];
+    for (column, value) in block.iter().enumerate() {
+        sums[column % 4] += value;
+    }
+    (sums[0] + sums[1]) + (sums[2] + sums[3])
 }
 
 /// Brings every row of a table up to the steps it has counted, as

@@ -144,13 +144,9 @@ fn twin(variant: Variant, words: &Words, value: Value<'_>) {
     let Value { param, state, scalars, shared, .. } = value;
     let [exp_avg, rest @ ..] = state else { return };
     if variant & MOMENTUM != 0 {
-        let [eps, missed, kept1, kept2] = shared;
+        let [_, _, kept1, kept2] = shared;
         let [exp_avg_sq] = rest else { return };
-        let mut step = missed * (*exp_avg / (exp_avg_sq.sqrt() + eps));
-        if variant & SCALARS != 0 {
-            step *= scalars.lr_factor;
-        }
-        *param -= step;
+        *param -= rows::owed(variant, (*exp_avg, *exp_avg_sq), shared, scalars);
         *exp_avg = *exp_avg * kept1 + grad * one_minus_beta1;
         *exp_avg_sq = *exp_avg_sq * kept2 + grad * grad * one_minus_beta2;
         return;

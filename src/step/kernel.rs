@@ -150,13 +150,27 @@ impl Kernel {
         let of_rule = |wgsl: fn(Rule) -> String| self.rule.map(wgsl).unwrap_or_default();
         let texts = spec.fragments.iter().map(|&fragment| match fragment {
             Fragment::Rule => of_rule(Rule::wgsl).into(),
-            Fragment::RuleGradient => of_rule(Rule::gradient_wgsl).into(),
+            Fragment::Measured => self.measured().into(),
             Fragment::RowRule => of_rule(Rule::row_wgsl).into(),
             Fragment::CatchUp => of_rule(Rule::catch_up_wgsl).into(),
             Fragment::Stored => stored::wgsl(self.access, self.uses()).into(),
             fragment => Cow::from(self.text(fragment, tuning)),
         });
         texts.chain([spec.wgsl.into()]).collect()
+    }
+
+    /// What is added up of a row's sum: for a norm, or for a row's second moment.
+    fn measured(self) -> String {
+        match (self.norm, self.rule) {
+            (Some(norm), _) => {
+                norm::measured(norm).to_string()
+                    + include_str!("../../shaders/shared/norm_gradient.wgsl")
+            }
+            (None, Some(rule)) => {
+                rule.gradient_wgsl() + include_str!("../../shaders/shared/row_gradient.wgsl")
+            }
+            (None, None) => String::new(),
+        }
     }
 
     fn text(self, fragment: Fragment, tuning: &Tuning) -> &'static str {
@@ -183,12 +197,11 @@ impl Kernel {
                 false => include_str!("../../shaders/shared/no_scalars.wgsl"),
             },
             Fragment::Blocks => blocks(self.access.width),
-            Fragment::Norm => self.norm.map_or("", norm::measured),
             Fragment::AddTotal => self.norm.map_or("", |norm| norm::added(norm, tuning.form)),
             Fragment::TakeTotal => self.norm.map_or("", norm::taken),
             // Theirs depend on more than that.
             Fragment::Rule
-            | Fragment::RuleGradient
+            | Fragment::Measured
             | Fragment::RowRule
             | Fragment::CatchUp
             | Fragment::Stored => "",

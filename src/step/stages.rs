@@ -60,8 +60,6 @@ pub enum Fragment {
     /// Reading a row ahead, where that is possible.
     Touch,
     Rule,
-    /// The rule's numbers, and the gradient as it takes it.
-    RuleGradient,
     /// What the rule does to what rows have of their own.
     RowRule,
     /// What the rule does to rows that are behind.
@@ -72,8 +70,8 @@ pub enum Fragment {
     Scalars,
     /// How blocks of a row are added up, by the width.
     Blocks,
-    /// What is added up for a norm, by its type.
-    Norm,
+    /// What is added up of a row's sum: for a norm, by its type, or for a row's second moment, by the rule.
+    Measured,
     /// How blocks are added up to a total, by the norm's type and the form; and how the total is taken.
     AddTotal,
     TakeTotal,
@@ -179,6 +177,7 @@ const SLICES: Fragment = shared!("slices");
 const RUNS: Fragment = shared!("runs");
 const HEADS: Fragment = shared!("heads");
 const SUMS: Fragment = shared!("sums");
+const WINDOW_HEADS: Fragment = shared!("window_heads");
 const COUNTED: Fragment = shared!("counted");
 const RUN_SUMS: Fragment = shared!("run_sums");
 

@@ -3,8 +3,10 @@
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one, `SPARSE_ADAM_CAMPAIGN_SECONDS` goes on for
 //! longer. Every buffer lies between words of a NaN, which must be whole at the end.
 
-use sparse_adam::reference::{self, Gradient, gather_values};
-use sparse_adam::{Duplicates, IndexDtype, NonFinite, SparseGrad};
+use sparse_adam::reference::{self, Gradient, Scalars, gather_values};
+use sparse_adam::{
+    AdamOptions, ClipGradNorm, Duplicates, IndexDtype, NonFinite, SparseGrad, Tuning,
+};
 use sparse_adam_testkit::campaign::{Budget, random_tuning};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Rng, encode, gpus};
@@ -191,35 +193,95 @@ struct Done {
     values: usize,
 }
 
-/// Tables, steps, perhaps a saved state that goes on in an optimizer of another tuning.
-fn run(gpu: &'static Gpu, rng: &mut Rng, what: &str, done: &mut Done) {
+/// Tables, steps, perhaps a saved state that goes on in an optimizer of another tuning. With `rules`, each table has
+/// one of them, gradients may be clipped by their norm, and rows are brought up to date at any time.
+fn run(gpu: &Gpu, rng: &mut Rng, what: &str, done: &mut Done, rules: &[AdamOptions]) {
     let shape = |rng: &mut Rng| {
         let dim = dim(rng);
         (1 + rng.below((MOST_VALUES / dim).max(3)), dim)
     };
     let shapes: Vec<_> = (0..1 + rng.below(4)).map(|_| shape(rng)).collect();
-    let options: Vec<_> = shapes.iter().map(|_| rng.options()).collect();
-    let mut pair = Pair::new((gpu, random_tuning(rng)), &shapes, &options, rng);
+    let options: Vec<_> = shapes
+        .iter()
+        .map(|_| match rules {
+            [] => rng.options(),
+            rules => rules[rng.below(rules.len())],
+        })
+        .collect();
+    let tuning = |rng: &mut Rng| match rules {
+        [] => random_tuning(rng),
+        // Their kernels are built once for each.
+        _ => [Tuning::CPU, Tuning::GPU][rng.below(2)],
+    };
+    let mut pair = Pair::new((gpu, tuning(rng)), &shapes, &options, rng);
+    let mut clip = None;
     for _ in 0..1 + rng.below(4) {
         pair.optimizer.zero_grad(true);
-        for table in 0..shapes.len() {
+        if !rules.is_empty() && rng.below(2) == 0 {
+            clip = (rng.below(2) == 0).then(|| ClipGradNorm::new(0.1 + rng.fraction()));
+            pair.optimizer.set_clip_grad_norm(clip).unwrap();
+        }
+        let mut grads = vec![None; shapes.len()];
+        for (table, grad) in grads.iter_mut().enumerate() {
             if rng.below(5) > 0 {
                 let same = set(&mut pair, table, rng);
-                reference::step(&mut pair.twins[table], &same, &pair.options[table]);
                 done.entries += same.indices.len();
+                *grad = Some(same);
             }
         }
+        step_twins(&mut pair, &grads, clip);
         pair.submit_step();
         done.steps += 1;
+        if !rules.is_empty() && rng.below(3) == 0 {
+            pair.gpu.submit(|encoder| pair.optimizer.flush(encoder)).unwrap();
+            let tables = pair.twins.iter_mut().zip(&pair.options);
+            tables.for_each(|(twin, options)| reference::flush(twin, options));
+        }
         if rng.below(4) == 0 {
-            pair.restart(random_tuning(rng));
+            pair.restart(tuning(rng));
+            clip = None;
         }
     }
-    let what = format!("{what}: {shapes:?}, {:?}", pair.optimizer.tuning());
+    let what = format!("{what}: {shapes:?}, {options:?}, {:?}", pair.optimizer.tuning());
     pair.assert_equal(&what);
     pair.assert_inputs_whole(&what);
     done.cases += 1;
     done.values += shapes.iter().map(|(rows, dim)| 3 * rows * dim).sum::<usize>();
+}
+
+fn step_twins(pair: &mut Pair, grads: &[Option<Gradient<f32>>], clip: Option<ClipGradNorm>) {
+    match clip {
+        Some(clip) => {
+            pair.step_twins_clipped(grads, Scalars::default(), clip);
+        }
+        None => {
+            for (table, grad) in grads.iter().enumerate() {
+                if let Some(grad) = grad {
+                    reference::step(&mut pair.twins[table], grad, &pair.options[table]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn campaign_rules() {
+    for gpu in gpus() {
+        let (budget, mut done) = (Budget::shared(gpus().len()), Done::default());
+        let mut rng = Rng(budget.seed);
+        let rules = [(); 3].map(|()| rng.rule(AdamOptions::default().lr(0.01)));
+        while budget.is_left() {
+            let seed = budget.seed.wrapping_add(done.cases as u64);
+            let what = format!("SPARSE_ADAM_SEED={} of {seed}", budget.seed);
+            run(gpu, &mut Rng(seed), &what, &mut done, &rules);
+        }
+        println!(
+            "campaign: rules on {}: runs {}, steps {}",
+            gpu.describe(),
+            done.cases,
+            done.steps
+        );
+    }
 }
 
 #[test]
@@ -229,7 +291,7 @@ fn campaign_steps() {
         while budget.is_left() {
             let seed = budget.seed.wrapping_add(done.cases as u64);
             let what = format!("SPARSE_ADAM_SEED={seed}");
-            run(gpu, &mut Rng(seed), &what, &mut done);
+            run(gpu, &mut Rng(seed), &what, &mut done, &[]);
         }
         let Done { cases, steps, entries, values } = done;
         println!(

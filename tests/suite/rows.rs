@@ -7,7 +7,9 @@ use sparse_adam::{
     WeightDecay,
 };
 use sparse_adam_testkit::campaign::fresh_seed;
-use sparse_adam_testkit::{Pair, Rng, drawn_variants, variants};
+use sparse_adam_testkit::headless::Gpu;
+use sparse_adam_testkit::{Pair, Rng, drawn_variants, gpus, variants};
+use wgpu::Limits;
 
 fn has_rows(options: &AdamOptions) -> bool {
     options.bias_correction == BiasCorrection::Row
@@ -43,6 +45,50 @@ fn rows_go_on_from_their_state_in_a_file_as_without_it() {
                 assert_eq!(read, dict);
                 pair.try_restart(on.1, &read).unwrap();
             }
+        }
+        pair.assert_equal(&format!("{options:?}"));
+    }
+}
+
+/// An adapter of small bindings.
+fn small() -> Gpu {
+    let limits = Limits {
+        max_storage_buffer_binding_size: 64 << 10,
+        max_storage_buffers_per_shader_stage: 8,
+        ..gpus()[0].device.limits()
+    };
+    pollster::block_on(Gpu::open_with_limits(limits)).unwrap()
+}
+
+#[test]
+fn rows_over_several_bindings_step_and_catch_up_in_one_encoder() {
+    let gpu = small();
+    let mut rng = Rng(fresh_seed());
+    let shapes = [(3000, 12), (1200, 33), (900, 40)];
+    for (_, tuning) in drawn_variants(&mut rng) {
+        let behind = |options: &AdamOptions| options.catch_up != CatchUp::Never;
+        let options = [drawn(&mut rng, behind), drawn(&mut rng, has_rows), drawn(&mut rng, behind)];
+        let mut pair = Pair::new((&gpu, tuning), &shapes, &options, &mut rng);
+        for table in 0..shapes.len() {
+            assert!(pair.optimizer.regions(pair.ids[table]).unwrap().len() > 1);
+        }
+        for _ in 0..2 {
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            for turn in 0..3 {
+                for (table, &(rows, dim)) in shapes.iter().enumerate() {
+                    let grad = rng.gradient(rows, dim, [300, 40, 130][(table + turn) % 3]);
+                    pair.set_grad(table, &grad);
+                    pair.step_twin(table, &grad);
+                }
+                pair.optimizer.step(&mut encoder).unwrap();
+                if turn == 1 {
+                    pair.optimizer.flush(&mut encoder).unwrap();
+                    for (twin, options) in pair.twins.iter_mut().zip(&pair.options) {
+                        reference::flush(twin, options);
+                    }
+                }
+            }
+            gpu.queue.submit([encoder.finish()]);
         }
         pair.assert_equal(&format!("{options:?}"));
     }

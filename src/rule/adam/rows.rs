@@ -4,7 +4,7 @@ use super::{
     AMSGRAD, CATCH_UP, CORRECTED, DECOUPLED, MOMENTUM, ROW_BIAS, ROW_SECOND, constants, gradient,
     larger,
 };
-use crate::power::power;
+use crate::power::squarings;
 use crate::reference::Scalars;
 use crate::rule::{ROW_NUMBERS, ROW_WORDS, RowValue, RowWords, Rows, SCALARS, Value, Variant};
 use crate::{AdamOptions, CatchUp, WeightDecay};
@@ -94,7 +94,7 @@ fn words(variant: Variant, options: &AdamOptions, step: u64) -> RowWords {
     };
     let bits = |number: f64| (number as f32).to_bits();
     let powers = [options.betas.0, options.betas.1]
-        .map(|beta| std::array::from_fn::<_, BITS, _>(|k| bits(1.0 - power(beta, 1 << k))));
+        .map(|beta| squarings(beta).take(BITS).map(|power| bits(1.0 - power)));
     let rest = [bits(lr), bits(eps), bits(1.0 - options.betas.1), bits(decay), step as u32];
     let mut words = [0; ROW_WORDS];
     let all = powers.into_iter().flatten().chain(rest);
@@ -221,17 +221,24 @@ fn behind_twin(
     ordered(variant, &found)
 }
 
+/// How far the steps that a row missed move a value, by its moments as they were.
+pub(super) fn owed(
+    variant: Variant,
+    (exp_avg, exp_avg_sq): (f32, f32),
+    [eps, missed, ..]: [f32; ROW_NUMBERS],
+    scalars: Scalars,
+) -> f32 {
+    let step = missed * (exp_avg / (exp_avg_sq.sqrt() + eps));
+    if variant & SCALARS == 0 { step } else { step * scalars.lr_factor }
+}
+
 fn catch_up_twin(variant: Variant, value: Value<'_>) {
     let Value { param, state, scalars, shared, .. } = value;
     if variant & CATCH_UP != 0 {
         *param *= of(variant, shared, "KEPT").unwrap_or(1.0);
     } else if let [exp_avg, exp_avg_sq] = state {
-        let [eps, missed, kept1, kept2] = shared;
-        let mut step = missed * (*exp_avg / (exp_avg_sq.sqrt() + eps));
-        if variant & SCALARS != 0 {
-            step *= scalars.lr_factor;
-        }
-        *param -= step;
+        let [_, _, kept1, kept2] = shared;
+        *param -= owed(variant, (*exp_avg, *exp_avg_sq), shared, scalars);
         *exp_avg *= kept1;
         *exp_avg_sq *= kept2;
     }
@@ -255,6 +262,7 @@ fn ordered(variant: Variant, found: &[(&str, f32)]) -> [f32; ROW_NUMBERS] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::power::power;
 
     #[test]
     fn powers_are_right_to_some_units_however_many_steps() {

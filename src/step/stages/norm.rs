@@ -2,140 +2,69 @@
 
 use super::Bound::{Read, ReadWrite, Uniform};
 use super::Fragment::{
-    AddTotal, Arithmetic, Blocks, Lane, Norm, Operations, PartialSum, RuleGradient, Scalars,
-    Stored, TakeTotal, Values,
+    AddTotal, Arithmetic, Blocks, Lane, Measured, Operations, PartialSum, Scalars, Stored,
+    TakeTotal, Values,
 };
 use super::Override::{Interleave, Lanes, Limited, Tile, Weighted, Workgroup};
 use super::{
-    COUNTED, Fragment, GRID, HEADS, RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES, plain_spec,
+    Bound, COUNTED, Fragment, GRID, HEADS, RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES,
+    WINDOW_HEADS, plain_spec,
 };
 use crate::Form;
 
 const ROWS_NAMED: Fragment = shared!("rows_named");
 const SQUARE_ROW: Fragment = shared!("square_row");
-const NORM_GRADIENT: Fragment = shared!("norm_gradient");
-const ROW_GRADIENT: Fragment = shared!("row_gradient");
 const NORM_STATE: Fragment = shared!("norm_state");
 
-pub(super) const SQUARES_SERIAL: Spec = Spec {
-    fragments: &[
-        Lane,
-        Operations,
-        Arithmetic,
-        Stored,
-        PartialSum,
-        Values,
-        GRID,
-        TILES,
-        SLICES,
-        RUNS,
-        SUMS,
-        RUN_SUMS,
-        HEADS,
-        COUNTED,
-        Scalars,
-        Norm,
-        NORM_GRADIENT,
-        Blocks,
-        SQUARE_ROW,
-    ],
-    bound: &[Uniform, ReadWrite],
-    reads_values: true,
-    overrides: &[Workgroup, Weighted, Limited, Interleave],
-    ..plain_spec(Stage::SquaresSerial, "sparse_adam::squares_serial", file!("squares_serial"))
-};
+const SERIAL: &[Fragment] = &[
+    Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, TILES, SLICES, RUNS, SUMS,
+    RUN_SUMS, HEADS, COUNTED, Scalars, Measured, Blocks, SQUARE_ROW,
+];
+const PARALLEL: &[Fragment] = &[
+    Lane,
+    Operations,
+    Arithmetic,
+    Stored,
+    PartialSum,
+    Values,
+    GRID,
+    SLICES,
+    RUNS,
+    SUMS,
+    RUN_SUMS,
+    HEADS,
+    WINDOW_HEADS,
+    COUNTED,
+    Scalars,
+    Measured,
+    Blocks,
+    SQUARE_ROW,
+];
 
-pub(super) const SQUARES_PARALLEL: Spec = Spec {
-    fragments: &[
-        Lane,
-        Operations,
-        Arithmetic,
-        Stored,
-        PartialSum,
-        Values,
-        GRID,
-        SLICES,
-        RUNS,
-        SUMS,
-        RUN_SUMS,
-        HEADS,
-        ROWS_NAMED,
-        COUNTED,
-        Scalars,
-        Norm,
-        NORM_GRADIENT,
-        Blocks,
-        SQUARE_ROW,
-    ],
-    bound: &[Uniform, ReadWrite],
-    reads_values: true,
-    overrides: &[Workgroup, Lanes, Weighted, Limited, Tile],
-    ..plain_spec(Stage::SquaresParallel, "sparse_adam::squares_parallel", file!("squares_parallel"))
-};
+const fn serial(stage: Stage, label: &'static str, bound: &'static [Bound]) -> Spec {
+    let overrides = &[Workgroup, Weighted, Limited, Interleave];
+    let wgsl = file!("squares_serial");
+    Spec { stage, label, wgsl, fragments: SERIAL, bound, reads_values: true, overrides }
+}
 
-pub(super) const ROW_SQUARES_SERIAL: Spec = Spec {
-    fragments: &[
-        Lane,
-        Operations,
-        Arithmetic,
-        Stored,
-        PartialSum,
-        Values,
-        GRID,
-        TILES,
-        SLICES,
-        RUNS,
-        SUMS,
-        RUN_SUMS,
-        HEADS,
-        COUNTED,
-        Scalars,
-        RuleGradient,
-        ROW_GRADIENT,
-        Blocks,
-        SQUARE_ROW,
-    ],
-    bound: &[Uniform, Uniform, ReadWrite, ReadWrite],
-    reads_values: true,
-    overrides: &[Workgroup, Weighted, Limited, Interleave],
-    ..plain_spec(
-        Stage::RowSquaresSerial,
-        "sparse_adam::row_squares_serial",
-        file!("squares_serial"),
-    )
-};
+const fn parallel(stage: Stage, label: &'static str, bound: &'static [Bound]) -> Spec {
+    let overrides = &[Workgroup, Lanes, Weighted, Limited, Tile];
+    let wgsl = file!("squares_parallel");
+    Spec { stage, label, wgsl, fragments: PARALLEL, bound, reads_values: true, overrides }
+}
 
-pub(super) const ROW_SQUARES_PARALLEL: Spec = Spec {
-    fragments: &[
-        Lane,
-        Operations,
-        Arithmetic,
-        Stored,
-        PartialSum,
-        Values,
-        GRID,
-        SLICES,
-        RUNS,
-        SUMS,
-        RUN_SUMS,
-        HEADS,
-        ROWS_NAMED,
-        COUNTED,
-        Scalars,
-        RuleGradient,
-        ROW_GRADIENT,
-        Blocks,
-        SQUARE_ROW,
-    ],
-    bound: &[Uniform, Uniform, ReadWrite, ReadWrite],
-    reads_values: true,
-    overrides: &[Workgroup, Lanes, Weighted, Limited, Tile],
-    ..plain_spec(
-        Stage::RowSquaresParallel,
-        "sparse_adam::row_squares_parallel",
-        file!("squares_parallel"),
-    )
-};
+/// Of a norm, and of a rule: with its words, and the parameter.
+const BOUND: &[Bound] = &[Uniform, ReadWrite];
+const ROW_BOUND: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite];
+
+pub(super) const SQUARES_SERIAL: Spec =
+    serial(Stage::SquaresSerial, "sparse_adam::squares_serial", BOUND);
+pub(super) const SQUARES_PARALLEL: Spec =
+    parallel(Stage::SquaresParallel, "sparse_adam::squares_parallel", BOUND);
+pub(super) const ROW_SQUARES_SERIAL: Spec =
+    serial(Stage::RowSquaresSerial, "sparse_adam::row_squares_serial", ROW_BOUND);
+pub(super) const ROW_SQUARES_PARALLEL: Spec =
+    parallel(Stage::RowSquaresParallel, "sparse_adam::row_squares_parallel", ROW_BOUND);
 
 pub(super) const NORM_SUM: Spec = Spec {
     fragments: &[GRID, RUNS, ROWS_NAMED, NORM_STATE, AddTotal],

@@ -9,8 +9,8 @@ use super::Override::{
     AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
 };
 use super::{
-    Bound, COUNTED, Fragment, GRID, HEADS, RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES, norm,
-    plain_spec,
+    Bound, COUNTED, Fragment, GRID, HEADS, RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES,
+    WINDOW_HEADS, norm, plain_spec,
 };
 
 const SORT: Fragment = shared!("sort");
@@ -155,7 +155,16 @@ pub(super) static STAGES: [Spec; 25] = [
     norm::ROW_SQUARES_PARALLEL,
     Spec {
         fragments: &[
-            Lane, Operations, Arithmetic, GRID, RUNS, COUNTED, Scalars, RowRule, ROW_STATE,
+            Lane,
+            Operations,
+            Arithmetic,
+            GRID,
+            RUNS,
+            WINDOW_HEADS,
+            COUNTED,
+            Scalars,
+            RowRule,
+            ROW_STATE,
         ],
         bound: &[Uniform, Uniform, ReadWrite, ReadWrite],
         overrides: &[Workgroup],
@@ -173,8 +182,23 @@ pub(super) static STAGES: [Spec; 25] = [
     },
     Spec {
         fragments: &[
-            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, SLICES, RUNS, SUMS,
-            RUN_SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW,
+            Lane,
+            Operations,
+            Arithmetic,
+            Stored,
+            PartialSum,
+            Values,
+            GRID,
+            SLICES,
+            RUNS,
+            SUMS,
+            RUN_SUMS,
+            HEADS,
+            WINDOW_HEADS,
+            COUNTED,
+            Scalars,
+            Rule,
+            UPDATE_ROW,
         ],
         bound: UPDATE,
         reads_values: true,
