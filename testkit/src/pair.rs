@@ -194,8 +194,7 @@ impl<'a> Pair<'a> {
 
     /// Steps a table's twin alone. Returns what it refuses.
     pub fn step_twin(&mut self, table: usize, grad: &Gradient<f32>) -> Status {
-        let values = rounded(self.stored[table].values, &grad.values);
-        let grad = Gradient { indices: grad.indices.clone(), values };
+        let grad = self.stored[table].rounded(grad);
         reference::step(&mut self.twins[table], &grad, &self.options[table])
     }
 
@@ -207,7 +206,11 @@ impl<'a> Pair<'a> {
         scalars: Scalars,
         clip: ClipGradNorm,
     ) -> f32 {
-        reference::step_clipped(&mut self.twins, grads, &self.options, scalars, clip)
+        let rounded = |(grad, stored): (&Option<Gradient<f32>>, &Stored)| {
+            grad.as_ref().map(|grad| stored.rounded(grad))
+        };
+        let grads: Vec<_> = grads.iter().zip(&self.stored).map(rounded).collect();
+        reference::step_clipped(&mut self.twins, &grads, &self.options, scalars, clip)
     }
 
     /// A step of the adapter alone, with the gradients that are set.

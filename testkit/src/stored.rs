@@ -1,6 +1,7 @@
 //! Tables in 16 bits.
 
 use crate::Rng;
+use sparse_adam::reference::Gradient;
 use sparse_adam::{Format, Rounding};
 
 /// How a table is stored, and the values of its gradients.
@@ -27,6 +28,13 @@ impl Stored {
         let draws = must_draw || (param != Format::F32 && rng.below(2) == 1);
         let rounding = if draws { Rounding::Stochastic { seed } } else { Rounding::Nearest };
         Self { param, moments, rounding, values }
+    }
+}
+
+impl Stored {
+    /// A gradient as its values are stored.
+    pub fn rounded(&self, grad: &Gradient<f32>) -> Gradient<f32> {
+        Gradient { indices: grad.indices.clone(), values: rounded(self.values, &grad.values) }
     }
 }
 

@@ -5,11 +5,12 @@ mod edges;
 use pollster::block_on;
 use sparse_adam::reference::{self, Gradient, Scalars as Known, Table};
 use sparse_adam::{
-    AdamOptions, Clip, ClipGradNorm, Duplicates, IndexDtype, NormType, Scalars, Tuning,
+    AdamOptions, Clip, ClipGradNorm, Duplicates, Format, IndexDtype, NormType, Reduction, Scalars,
+    SecondMoment, Tuning, WeightDecay,
 };
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
-use sparse_adam_testkit::{Pair, Rng, drawn_variants, gpus, variants};
+use sparse_adam_testkit::{Pair, Rng, Stored, drawn_variants, gpus, variants};
 use wgpu::Limits;
 
 const TYPES: [NormType; 3] = [NormType::Two, NormType::One, NormType::Infinity];
@@ -88,6 +89,30 @@ fn clipped_steps_of_many_tables_equal_their_twins() {
         let grads = drawn(&mut rng, &shapes);
         pair.step(&grads);
         pair.assert_equal("unclipped");
+    }
+}
+
+#[test]
+fn gradients_and_rows_in_16_bits_are_measured_as_they_are_read() {
+    let mut rng = Rng(fresh_seed());
+    // Every width; rows whose last block is short.
+    let shapes = [(60, 33), (90, 40), (50, 20), (120, 2)];
+    let base = AdamOptions::default().lr(0.01).second_moment(SecondMoment::Row);
+    let l2 = base.weight_decay(WeightDecay::L2(0.2)).duplicates(Reduction::Mean);
+    let options = [l2, base.clip(Clip::Value(0.3)).grad_scale(0.7), l2, AdamOptions::default()];
+    for on in drawn_variants(&mut rng) {
+        let formats = [Format::F16, Format::Bf16];
+        let mut tables = Vec::new();
+        for (shape, options) in shapes.into_iter().zip(options) {
+            let (param, values) = (formats[rng.below(2)], formats[rng.below(2)]);
+            tables.push((shape, options, Stored { param, values, ..Stored::default() }));
+        }
+        let mut pair = Pair::stored(on, &tables, &mut rng);
+        for turn in 0..3 {
+            let (grads, clip) = (drawn(&mut rng, &shapes), any_clip(&mut rng));
+            let what = format!("{turn}, {clip:?}, {tables:?}");
+            step(&mut pair, &grads, Known::default(), clip, &what);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::rules_in_use::drawn;
 use sparse_adam::reference::{self, Gradient};
 use sparse_adam::{
     AdamOptions, BiasCorrection, CatchUp, Error, ParamState, Reduction, SecondMoment, StateDict,
-    WeightDecay,
+    Tuning, WeightDecay,
 };
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
@@ -91,6 +91,32 @@ fn rows_over_several_bindings_step_and_catch_up_in_one_encoder() {
             gpu.queue.submit([encoder.finish()]);
         }
         pair.assert_equal(&format!("{options:?}"));
+    }
+}
+
+#[test]
+fn rows_go_on_from_the_state_of_a_device_with_other_windows() {
+    let gpu = small();
+    let mut rng = Rng(fresh_seed());
+    let shapes = [(3000, 12), (1200, 33)];
+    for (other, tuning) in drawn_variants(&mut rng) {
+        let options = shapes.map(|_| drawn(&mut rng, has_rows));
+        let mut from = Pair::new((&gpu, Tuning::CPU), &shapes, &options, &mut rng);
+        let mut to = Pair::new((other, tuning), &shapes, &options, &mut rng);
+        for (table, &(rows, dim)) in shapes.iter().enumerate() {
+            from.step_table(table, &rng.gradient(rows, dim, 900));
+        }
+        let dict = pollster::block_on(from.optimizer.state_dict()).unwrap();
+        to.optimizer.load_state_dict(&dict).unwrap();
+        assert_eq!(pollster::block_on(to.optimizer.state_dict()).unwrap(), dict);
+        for (table, &(rows, dim)) in shapes.iter().enumerate() {
+            let param = std::mem::take(&mut to.twins[table].param);
+            to.twins[table] = from.twins[table].clone();
+            to.twins[table].param = param;
+            to.step_table(table, &rng.gradient(rows, dim, 500));
+        }
+        flush(&mut to);
+        to.assert_equal(&format!("{options:?}"));
     }
 }
 

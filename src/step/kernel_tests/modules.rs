@@ -8,7 +8,7 @@ use crate::step::kernel::{Kernel, NO_ROWS};
 use crate::step::plan::tests::ADAM_RULE;
 use crate::step::stages::{Fragment, Stage};
 use crate::step::width::Width;
-use crate::{Arithmetic, Format, NormType, Tuning};
+use crate::{Arithmetic, Form, Format, NormType, Tuning};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 
@@ -121,6 +121,10 @@ fn narrow() -> Vec<Kernel> {
             kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
             let rule = Rule { family: &ADAM, variant: SCALARS | ALL_FLAGS };
             kernels.push(Kernel::update(Stage::UpdateParallel, access, rule));
+            for form in [Form::Serial, Form::Parallel] {
+                kernels.push(Kernel::squares(Stage::squares(form), access, 1, NormType::Two));
+                kernels.push(Kernel::row_squares(Stage::row_squares(form), access, 1, rule));
+            }
         }
     }
     kernels
