@@ -238,7 +238,7 @@ fn load_then_step_equals_never_having_saved() {
 fn a_state_moves_to_a_device_with_other_windows() {
     let mut rng = Rng(12);
     let shape = [(9_000, 37)];
-    let on = (&gpus()[0], sparse_adam::Tuning::CPU);
+    let on = variants()[0];
     let mut pair = Pair::new(on, &shape, &[DEFAULT], &mut rng);
     pair.step(&grads(&mut rng, &shape));
     let limits = Limits { max_storage_buffer_binding_size: 1 << 20, ..gpus()[0].device.limits() };
