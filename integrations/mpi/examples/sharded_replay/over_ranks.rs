@@ -1,13 +1,13 @@
 //! A trace over ranks: each step's entries in contiguous blocks, one for each rank.
 
-use sparse_adam::{Error as CoreError, ParamId, SparseAdam, Tuning};
+use sparse_adam::{Error as CoreError, Format, ParamId, Rounding, SparseAdam, Tuning};
 use sparse_adam_mpi::{Assign, Error, Gradient, ShardedOptimizer, ShardedTable, Sums, Transport};
+use sparse_adam_testkit::Stored;
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::{Outcome, Trace};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-/// Every parameter by step and name.
-pub type Outcomes = BTreeMap<(usize, String), Outcome>;
+pub use sparse_adam_testkit::trace::Outcomes;
 
 /// The part of `0..count` that is rank `rank`'s of `ranks`.
 fn block(count: usize, rank: u32, ranks: u32) -> std::ops::Range<usize> {
@@ -18,7 +18,8 @@ fn block(count: usize, rank: u32, ranks: u32) -> std::ops::Range<usize> {
 /// Replays `trace` as the rank of `transport`; what [`Trace::outcomes`] tells, on rank 0.
 ///
 /// # Errors
-/// Those of the optimizer; [`Error::Unsupported`] for a trace that clips by a norm.
+/// Those of the optimizer; [`Error::Unsupported`] for a trace that clips by a norm, has moments in 16 bits, or rounds by
+/// random bits. Values in 16 bits travel as the f32 that they are.
 pub fn replay<T: Transport>(
     trace: &Trace,
     gpu: &Gpu,
@@ -27,6 +28,13 @@ pub fn replay<T: Transport>(
 ) -> Result<Outcomes, Error> {
     if trace.recipe.clip_grad_norm.is_some() {
         let what = "clipping gradients by their norm";
+        return Err(Error::Unsupported { what, remedy: "replay it on one device" });
+    }
+    let is_here = |stored: &Stored| {
+        stored.moments == Format::F32 && stored.rounding == Rounding::Nearest
+    };
+    if !trace.recipe.formats.values().all(is_here) {
+        let what = "moments in 16 bits, and rounding by random bits,";
         return Err(Error::Unsupported { what, remedy: "replay it on one device" });
     }
     let core: SparseAdam = gpu.optimizer(Default::default(), Tuning::for_adapter(&gpu.info))?;
@@ -76,7 +84,7 @@ fn add_groups<T: Transport>(
                 values.copy_from_slice(&initial[row as usize * dim..][..dim]);
             };
             let table = ShardedTable::new(name, shape[0].into(), &shape[1..], init);
-            tables.push(table.assign(assign));
+            tables.push(table.assign(assign).format(trace.recipe.stored(name).param));
         }
         groups.push(optimizer.add_group(group.options, tables)?);
     }
