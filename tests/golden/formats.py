@@ -3,6 +3,7 @@
 
     $(scripts/torch.sh) tests/golden/formats.py             # writes tests/golden/formats/, byte for byte
     $(scripts/torch.sh) tests/golden/formats.py --check     # compares with the files, and the model with torch
+    $(scripts/torch.sh) tests/golden/formats.py --check target/release/examples/replay     # and replays them
 
 torch has no such run to record. Its SparseAdam takes parameters in f16 and bf16, but keeps their moments in the same
 format and rounds each operation to it; here arithmetic and moments are f32, and what is written is rounded once. So
@@ -21,14 +22,16 @@ altogether.
 
 import argparse
 import json
+import subprocess
 import sys
+import tempfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from generate import DEFAULTS, TOLERANCE, coalesce, sparse, twin_step, worst
-from safetensors.numpy import save
+from safetensors.numpy import load_file, save
 
 HERE = Path(__file__).resolve().parent / "formats"
 EXACT = {"rtol": 0.0, "atol": 0.0}
@@ -54,7 +57,8 @@ CASES = {
                    "p1": ([16, 4], {}, {}),
                    "p2": ([300], {"param": "bf16"}, {"lr": 0.05, "eps": 1e-5, "maximize": True})},
         "count": 60, "empty": 4,
-        "steps": [["p0", "p2"], ["p0", "p1", "p2"], [], ["p1"], ["p0", "p2"], ["p0", "p1", "p2"], ["p2"], ["p0", "p1"]]},
+        "steps": [["p0", "p2"], ["p0", "p1", "p2"], [], ["p1"], ["p0", "p2"], ["p0", "p1", "p2"], ["p2"],
+                  ["p0", "p1"]]},
     "random_bits": {
         "params": {"p0": ([24, 8], {"param": "bf16", "rounding": {"stochastic": 4000000007}}, {"lr": 0.003}),
                    "p1": ([19, 5], {"param": "f16", "rounding": {"stochastic": 3}}, {"lr": 0.0004})},
@@ -241,10 +245,44 @@ def agrees_with_torch(name, recipe, tensors):
     return good
 
 
+# ------------------------------------------------------------------ the example
+
+
+def replayed(binary, path, *flags):
+    """Whether a run was within its tolerance, and the tensors that it dumped."""
+    with tempfile.TemporaryDirectory() as folder:
+        dump = Path(folder) / "dump.safetensors"
+        done = subprocess.run([binary, path, *flags, "--json", "--dump", dump], stdout=subprocess.PIPE)
+        if done.returncode not in (0, 1) or not done.stdout:
+            sys.exit(f"replay {path} {flags} failed with {done.returncode}")
+        return json.loads(done.stdout)["ok"], load_file(dump)
+
+
+def same(found, expected):
+    return found.keys() == expected.keys() and all(
+        found[name].dtype == np.float32 and np.array_equal(found[name], values)
+        for name, values in expected.items())
+
+
+def replays(binary, path, tensors):
+    """Whether an adapter and the twin dump what is expected, and go on alike from the state that either saves."""
+    expected = {name: values for name, values in tensors.items() if name.startswith("expected/")}
+    with tempfile.TemporaryDirectory() as folder:
+        states = [Path(folder) / "adapter.safetensors", Path(folder) / "twin.safetensors"]
+        runs = [replayed(binary, path, "--save", states[0]),
+                replayed(binary, path, "--reference", "--save", states[1])]
+        after = [replayed(binary, path, "--load", states[1])[1],
+                 replayed(binary, path, "--reference", "--load", states[0])[1]]
+    good = all(ok and same(found, expected) for ok, found in runs)
+    return good and same(*after) and not same(after[0], expected)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare with the files and torch, write none")
-    check = parser.parse_args().check
+    parser.add_argument("replay", nargs="?", type=Path, help="the built example, which replays the files then")
+    arguments = parser.parse_args()
+    check, binary = arguments.check, arguments.replay
     torch.set_num_threads(1)
     HERE.mkdir(exist_ok=True)
     wrong = {path.stem for path in HERE.glob("*.safetensors")} - CASES.keys() if check else set()
@@ -258,8 +296,10 @@ def main():
         draws = any("rounding" in formats or "state" in formats for formats in recipe["formats"].values())
         if check and not draws and not agrees_with_torch(name, recipe, tensors):
             wrong.add(name)
+        if check and binary and not replays(binary.resolve(), path, tensors):
+            wrong.add(name)
     if wrong:
-        sys.exit(f"not what the model gives, or not torch's: {sorted(wrong)}")
+        sys.exit(f"not what the model gives, not torch's, or not what replay gives: {sorted(wrong)}")
 
 
 if __name__ == "__main__":

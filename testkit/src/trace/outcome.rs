@@ -28,7 +28,7 @@ impl Outcome {
             ("param", Some(&self.param[..])),
             ("exp_avg", state.map(|state| &state.exp_avg[..])),
             ("exp_avg_sq", state.map(|state| &state.exp_avg_sq[..])),
-            ("max_exp_avg_sq", largest.map(|values| &values[..])),
+            ("max_exp_avg_sq", largest),
         ]
     }
 }

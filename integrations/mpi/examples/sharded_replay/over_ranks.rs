@@ -1,8 +1,7 @@
 //! A trace over ranks: each step's entries in contiguous blocks, one for each rank.
 
-use sparse_adam::{Error as CoreError, Format, ParamId, Rounding, SparseAdam, Tuning};
+use sparse_adam::{Error as CoreError, ParamId, SparseAdam, Tuning};
 use sparse_adam_mpi::{Assign, Error, Gradient, ShardedOptimizer, ShardedTable, Sums, Transport};
-use sparse_adam_testkit::Stored;
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::{Outcome, Trace};
 use std::collections::BTreeSet;
@@ -15,28 +14,34 @@ fn block(count: usize, rank: u32, ranks: u32) -> std::ops::Range<usize> {
     cut(rank)..cut(rank + 1)
 }
 
-/// Replays `trace` as the rank of `transport`; what [`Trace::outcomes`] tells, on rank 0.
+/// That ranks replay a trace.
 ///
 /// # Errors
-/// Those of the optimizer; [`Error::Unsupported`] for a trace that clips by a norm, has moments in 16 bits, or rounds by
-/// random bits. Values in 16 bits travel as the f32 that they are.
+/// [`Error::Unsupported`] for one that clips by a norm, has moments in 16 bits, or rounds by random bits.
+pub fn check(trace: &Trace) -> Result<(), Error> {
+    let refuse = |what| Err(Error::Unsupported { what, remedy: "replay it on one device" });
+    if trace.recipe.clip_grad_norm.is_some() {
+        return refuse("clipping gradients by their norm");
+    }
+    let mut formats = trace.recipe.formats.values();
+    if formats.any(|stored| (stored.moments, stored.rounding) != Default::default()) {
+        return refuse("moments in 16 bits, and rounding by random bits,");
+    }
+    Ok(())
+}
+
+/// Replays `trace` as the rank of `transport`; what [`Trace::outcomes`] tells, on rank 0. Values in 16 bits travel as
+/// the f32 that they are.
+///
+/// # Errors
+/// Those of [`check`] and of the optimizer.
 pub fn replay<T: Transport>(
     trace: &Trace,
     gpu: &Gpu,
     transport: T,
     (sums, assign): (Sums, Assign),
 ) -> Result<Outcomes, Error> {
-    if trace.recipe.clip_grad_norm.is_some() {
-        let what = "clipping gradients by their norm";
-        return Err(Error::Unsupported { what, remedy: "replay it on one device" });
-    }
-    let is_here = |stored: &Stored| {
-        stored.moments == Format::F32 && stored.rounding == Rounding::Nearest
-    };
-    if !trace.recipe.formats.values().all(is_here) {
-        let what = "moments in 16 bits, and rounding by random bits,";
-        return Err(Error::Unsupported { what, remedy: "replay it on one device" });
-    }
+    check(trace)?;
     let core: SparseAdam = gpu.optimizer(Default::default(), Tuning::for_adapter(&gpu.info))?;
     let on = (&gpu.device, &gpu.queue);
     let mut optimizer = ShardedOptimizer::new(transport, on, core)?.sums(sums);
