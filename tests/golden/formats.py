@@ -172,7 +172,7 @@ def draw(name, case):
 
 
 def trace(name, case):
-    """The bytes of a trace."""
+    """A trace: its bytes, its recipe and its tensors."""
     params, steps = draw(name, case)
     groups = [{**DEFAULTS, **keys, "params": [param]} for param, (_, _, keys) in case["params"].items()]
     tables = {group["params"][0]: Table(params[group["params"][0]], case["params"][group["params"][0]][1], group)

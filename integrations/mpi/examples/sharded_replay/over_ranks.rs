@@ -25,7 +25,7 @@ pub fn check(trace: &Trace) -> Result<(), Error> {
     }
     let mut formats = trace.recipe.formats.values();
     if formats.any(|stored| (stored.moments, stored.rounding) != Default::default()) {
-        return refuse("moments in 16 bits, and rounding by random bits,");
+        return refuse("a trace with moments in 16 bits, or rounded by random bits,");
     }
     Ok(())
 }
