@@ -1,4 +1,4 @@
-//! Replays a trace recorded from PyTorch and reports how far the results are apart.
+//! Replays a trace recorded from PyTorch, in f32 or with numbers of 16 bits, and reports how far the results are apart.
 //!
 //! Exits 1 if any element is outside the tolerance.
 
@@ -32,6 +32,9 @@ struct Args {
     /// Write the optimizer state after the last step to a .safetensors file.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// Write what was computed of the expected tensors, by their names and in f32, to a safetensors file.
+    #[arg(long, value_name = "FILE")]
+    dump: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -60,18 +63,21 @@ async fn replay(args: &Args) -> Result<Report, Box<dyn Error>> {
         Tolerance { rtol: args.rtol.unwrap_or(given.rtol), atol: args.atol.unwrap_or(given.atol) };
     let start = args.load.as_deref().map(load).transpose()?;
     let start = start.as_ref();
-    let (adapter, backend, (tensors, state)) = if args.reference {
-        let replayed = trace.replay_reference_from(tolerance, start)?;
-        ("CPU twin".into(), "reference".into(), replayed)
+    let (adapter, backend, (outcomes, state)) = if args.reference {
+        ("CPU twin".into(), "reference".into(), trace.reference_outcomes_from(start)?)
     } else {
         let gpu = Gpu::open().await?;
         eprintln!("{}", gpu.describe());
-        let replayed = trace.replay_from(&gpu, None, tolerance, start).await?;
+        let replayed = trace.outcomes_from(&gpu, None, start).await?;
         (gpu.info.name.clone(), gpu.info.backend.to_string(), replayed)
     };
     if let Some(path) = &args.save {
         state.save(path)?;
     }
+    if let Some(path) = &args.dump {
+        std::fs::write(path, trace.dump(&outcomes)?)?;
+    }
+    let tensors = trace.compare_all(&outcomes, tolerance);
     let ok = tensors.iter().all(|tensor| tensor.within);
     Ok(Report { adapter, backend, tensors, ok })
 }

@@ -144,6 +144,7 @@ python="$(scripts/torch.sh | tail -n 1)"
 "$python" tests/golden/peers/make_traces.py --check
 "$python" tests/golden/round_trip.py "$target/release/examples/replay"
 "$python" tests/golden/oracle.py "$target/release/examples/replay"
+"$python" tests/golden/formats.py --check "$target/release/examples/replay"
 
 step "traces with other seeds and shapes, replayed once"
 fresh="$(mktemp -d)"

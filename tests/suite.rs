@@ -7,6 +7,7 @@ mod suite {
     mod calls;
     mod campaign;
     mod devices;
+    mod drawn_traces;
     mod embedding;
     mod errors;
     mod files;
@@ -33,4 +34,5 @@ mod suite {
     mod state;
     mod status;
     mod steps;
+    mod traces_in_16_bits;
 }

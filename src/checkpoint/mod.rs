@@ -1,5 +1,6 @@
 //! The state in files: safetensors both ways, PyTorch's `.pt` to read.
 
+mod metadata;
 #[cfg(feature = "pytorch")]
 mod pytorch;
 mod replace;

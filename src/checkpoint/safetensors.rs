@@ -5,47 +5,18 @@
 //! `{"<i>": ["bf16", seed or null]}`, the format of the moments first, absent where there are none; metadata
 //! `format_version`, absent in the first files; metadata `crc32`, in hexadecimal, over all of it.
 
+use super::metadata::{Counted, Texts, VERSION, json, stated, stored, text};
 use super::{KIND, check, replace};
 use crate::state_dict::Numbers;
 use crate::tensor_file::{Budget, Dtype, Fault, LONGEST_HEADER, Parsed, TensorFile, invalid};
-use crate::{Error, Format, GroupState, ParamState, Rounding, StateDict, StateStorage, serde_with};
-use serde::{Deserialize, Serialize};
+use crate::{Error, ParamState, StateDict};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// The version that is written. Files without one are read as 0: they lack it in the checksum.
-const VERSION: u32 = 1;
-
 /// How every header begins; the checksum's eight digits follow, written last.
 const BEFORE_CRC: &str = r#"{"__metadata__":{"crc32":""#;
-
-/// What is said of a parameter beside its tensors.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Counted {
-    step: u64,
-}
-
-/// What is said of each.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-struct Counts(#[serde(deserialize_with = "serde_with::unique")] BTreeMap<usize, Counted>);
-
-/// How each is stored: the format of its moments, and the seed where there is one.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-struct Storages(
-    #[serde(deserialize_with = "serde_with::unique")] BTreeMap<usize, (Format, Option<u32>)>,
-);
-
-/// The JSON of `state`, `param_groups` and `storage`; empty where there is none of the last.
-struct Texts {
-    state: String,
-    groups: String,
-    storage: String,
-}
 
 impl StateDict {
     /// The state as the bytes of a safetensors file.
@@ -124,7 +95,7 @@ impl StateDict {
     /// cannot be read is not written.
     fn header(&self) -> Result<String, Fault> {
         check(self)?;
-        let Texts { state, groups, storage } = self.texts()?;
+        let Texts { state, groups, storage } = Texts::of(self)?;
         let mut header = format!(
             r#"{BEFORE_CRC}00000000","format_version":"{VERSION}","state":{},"param_groups":{}"#,
             json("state", &state)?,
@@ -164,25 +135,9 @@ impl StateDict {
         Ok(header)
     }
 
-    fn texts(&self) -> Result<Texts, Fault> {
-        let counted =
-            |(&number, state): (&usize, &ParamState)| (number, Counted { step: state.step });
-        let counts = Counts(self.state.iter().map(counted).collect());
-        let stored = |(&number, storage): (&usize, &StateStorage)| {
-            (number, (storage.moments, storage.rounding.drawn_from()))
-        };
-        let storages = Storages(self.storage.iter().map(stored).collect());
-        let storage = match self.storage.is_empty() {
-            true => String::new(),
-            false => json("storage", &storages)?,
-        };
-        let (state, groups) = (json("state", &counts)?, json("param_groups", &self.param_groups)?);
-        Ok(Texts { state, groups, storage })
-    }
-
     /// Writes the file, then its checksum into the header.
     fn write(&self, header: &str, file: &mut (impl Write + Seek)) -> Result<(), Fault> {
-        let texts = self.texts()?;
+        let texts = Texts::of(self)?;
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(header.as_bytes())?;
         let mut crc = Crc::new(VERSION, [&texts.state, &texts.groups, &texts.storage]);
@@ -209,10 +164,6 @@ fn dtype(numbers: Numbers<'_>) -> Dtype {
 
 fn name(number: usize, moment: &str) -> String {
     format!("state.{number}.{moment}")
-}
-
-fn json(what: &str, value: &(impl Serialize + ?Sized)) -> Result<String, Fault> {
-    serde_json::to_string(value).map_err(|error| invalid(what, error))
 }
 
 fn read(file: impl Read + Seek) -> Result<StateDict, Fault> {
@@ -282,55 +233,6 @@ fn read_tensor<R: Read + Seek, T: bytemuck::Pod>(
     let (shape, numbers) = file.values(name, dtype)?;
     crc.update(name, &shape, bytemuck::cast_slice(&numbers));
     Ok((shape, numbers))
-}
-
-/// What the metadata says: version, step counts, groups.
-fn stated(header: &Parsed, budget: &mut Budget) -> Result<(u32, Counts, Vec<GroupState>), Fault> {
-    let version = match header.metadata.get("format_version").map(|text| text.parse()) {
-        None => 0,
-        Some(Ok(version)) if version <= VERSION => version,
-        Some(found) => {
-            let found = found.map_or("not a number".into(), |version| version.to_string());
-            let reason = format!("{found}; this version of sparse-adam reads up to {VERSION}");
-            return Err(invalid("format_version", reason));
-        }
-    };
-    // First, because reading them may take more for a while than they keep.
-    let groups = text(header, "param_groups")?;
-    budget.take_json("param_groups", groups)?;
-    let groups = parse(groups, "param_groups")?;
-    // No lists are in it: what it becomes is its B-tree, whose nodes may be half empty, and then that of the
-    // state, into which it goes entry by entry: the larger of the two.
-    let counts = text(header, "state")?;
-    let most = counts.bytes().filter(|&byte| byte == b'{').count().saturating_sub(1);
-    let entry = size_of::<(usize, ParamState)>().max(size_of::<(usize, Counted)>());
-    let each = 2 * entry + 32;
-    budget.take("state", (most * each) as u64)?;
-    Ok((version, parse(counts, "state")?, groups))
-}
-
-/// What the metadata says of states that are stored otherwise than in f32.
-fn stored(header: &Parsed, budget: &mut Budget) -> Result<BTreeMap<usize, StateStorage>, Fault> {
-    let Some(text) = header.metadata.get("storage") else { return Ok(BTreeMap::new()) };
-    // Of each entry, which is a list, two places in B-trees whose nodes may be half empty.
-    let most = text.bytes().filter(|&byte| byte == b'[').count();
-    let each = size_of::<(usize, (Format, Option<u32>))>() + size_of::<(usize, StateStorage)>();
-    budget.take("storage", (most * 2 * each) as u64)?;
-    let Storages(storages) = parse(text, "storage")?;
-    let storage = |(number, (moments, seed)): (usize, (Format, Option<u32>))| {
-        let rounding = seed.map_or(Rounding::Nearest, |seed| Rounding::Stochastic { seed });
-        (number, StateStorage::new(moments, rounding))
-    };
-    Ok(storages.into_iter().map(storage).collect())
-}
-
-fn text<'a>(header: &'a Parsed, key: &str) -> Result<&'a str, Fault> {
-    let text = header.metadata.get(key).map(String::as_str);
-    text.ok_or_else(|| invalid(key, "missing from the metadata"))
-}
-
-fn parse<T: serde::de::DeserializeOwned>(text: &str, key: &str) -> Result<T, Fault> {
-    serde_json::from_str(text).map_err(|error| invalid(key, error))
 }
 
 /// The checksum over version, the texts of the metadata (`storage` where there is one), and every tensor's name, shape and bytes.

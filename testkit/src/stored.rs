@@ -1,11 +1,14 @@
 //! Tables in 16 bits.
 
 use crate::Rng;
+use crate::trace::FormatKeys;
+use serde::{Deserialize, Serialize};
 use sparse_adam::reference::Gradient;
 use sparse_adam::{Format, Rounding};
 
-/// How a table is stored, and the values of its gradients.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// How a table is stored, and the values of its gradients; in JSON as in a trace's `formats`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "FormatKeys", into = "FormatKeys")]
 pub struct Stored {
     /// The parameter.
     pub param: Format,

@@ -1,5 +1,6 @@
 //! Reading a trace file.
 
+use super::formats;
 use super::recipe::{Recipe, StepRecipe};
 use safetensors::{Dtype, SafeTensors};
 use sparse_adam::{ClipGradNorm, Error};
@@ -44,6 +45,7 @@ impl Trace {
         for (k, step) in self.recipe.steps.iter().enumerate() {
             self.check_step(k, step)?;
         }
+        formats::check(self)?;
         match self.recipe.expect.iter().find(|&&k| k >= self.recipe.steps.len()) {
             None => Ok(()),
             Some(k) => {
@@ -186,7 +188,7 @@ pub(super) fn missing(name: &str) -> Error {
 }
 
 /// The error of the part `what` of a trace.
-fn invalid(what: impl Display, reason: impl Display) -> Error {
+pub(super) fn invalid(what: impl Display, reason: impl Display) -> Error {
     let reason = format!("{reason}; nothing was loaded");
     Error::InvalidFile { what: format!("trace: {what}"), reason }
 }

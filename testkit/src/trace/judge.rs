@@ -1,4 +1,4 @@
-//! Whether a state fits a trace: the library itself judges, on a device without hardware.
+//! Whether an optimizer takes a trace, and a state fits it: the library itself judges, on a device without hardware.
 
 use super::Trace;
 use sparse_adam::{Error, StateDict};
@@ -7,12 +7,27 @@ use sparse_adam::{Error, StateDict};
 #[cfg(not(target_arch = "wasm32"))]
 const MOST_BYTES: u64 = 1 << 30;
 
+/// That an optimizer takes the trace's groups and parameters, as they are stored.
+///
+/// # Errors
+/// Those of [`sparse_adam::SparseAdam::add_param_group`]; [`Error::TooLarge`].
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn admit(trace: &Trace) -> Result<(), Error> {
+    admitted(trace).map(drop)
+}
+
 /// Loads `start` into an optimizer of the trace's parameters, and lets go of both.
 ///
 /// # Errors
-/// Those of [`sparse_adam::SparseAdam::load_state_dict`]; [`Error::TooLarge`].
+/// Those of [`admit`] and of [`sparse_adam::SparseAdam::load_state_dict`].
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) fn load(trace: &Trace, start: &StateDict) -> Result<(), Error> {
+    admitted(trace)?.load_state_dict(start)
+}
+
+/// An optimizer of the trace's parameters.
+#[cfg(not(target_arch = "wasm32"))]
+fn admitted(trace: &Trace) -> Result<sparse_adam::SparseAdam, Error> {
     use super::replay::add_groups;
     use sparse_adam::{AdamOptions, SparseAdam};
     use wgpu::{BufferDescriptor, BufferUsages, Device, DeviceDescriptor, Limits};
@@ -27,18 +42,27 @@ pub(super) fn load(trace: &Trace, start: &StateDict) -> Result<(), Error> {
         }
     }
     let mut optimizer = SparseAdam::new(&device, &queue, AdamOptions::default())?;
-    add_groups(trace, &mut optimizer, |name, values| {
+    add_groups(trace, &mut optimizer, |name, words| {
         device.create_buffer(&BufferDescriptor {
             label: Some(name),
-            size: size_of_val(values) as u64,
+            size: size_of_val(words) as u64,
             usage: BufferUsages::STORAGE,
             mapped_at_creation: false,
         })
     })?;
-    optimizer.load_state_dict(start)
+    Ok(optimizer)
 }
 
 /// wgpu's device without hardware would bring all of its native half into the page.
+#[cfg(target_arch = "wasm32")]
+pub(super) fn admit(_: &Trace) -> Result<(), Error> {
+    Err(Error::Unsupported {
+        what: "replaying a trace in 16 bits on the CPU twin in a browser",
+        remedy: "replay it on an adapter, or natively",
+    })
+}
+
+/// As [`admit`].
 #[cfg(target_arch = "wasm32")]
 pub(super) fn load(_: &Trace, _: &StateDict) -> Result<(), Error> {
     Err(Error::Unsupported {

@@ -1,6 +1,7 @@
 //! What a trace does, as its file says it.
 
 use super::Tolerance;
+use crate::Stored;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use sparse_adam::{
@@ -38,6 +39,9 @@ pub struct Recipe {
     /// The norm that gradients are clipped by in every step, where they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_grad_norm: Option<ClipRecipe>,
+    /// How parameters, their moments and the values of their gradients are stored; f32 those that it does not name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique")]
+    pub formats: BTreeMap<String, Stored>,
 }
 
 /// A clip of all gradients of a step by their norm.

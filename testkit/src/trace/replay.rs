@@ -1,22 +1,15 @@
 //! Replaying a trace on an adapter, or on the CPU twin.
 
-use super::{Comparison, Tolerance, Trace, twin};
+use super::twin::Twin;
+use super::{Comparison, Outcome, Outcomes, Tolerance, Trace};
+use crate::Stored;
 use crate::headless::Gpu;
 use sparse_adam::{
-    AdamOptions, ClipGradNorm, Error, GroupId, IndexDtype, Param, ParamGroup, ParamState,
-    SparseAdam, SparseGrad, StateDict, Tuning,
+    AdamOptions, ClipGradNorm, Error, GroupId, IndexDtype, Param, ParamGroup, SparseAdam,
+    SparseGrad, StateDict, Tuning,
 };
 use std::collections::BTreeMap;
 use wgpu::Buffer;
-
-/// Values and state of a parameter after a step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// `[rows, dim]`, row-major.
-    pub param: Vec<f32>,
-    /// None where it has no state.
-    pub state: Option<ParamState>,
-}
 
 impl Trace {
     /// Replays the trace on an adapter, with its own tuning or the one given.
@@ -32,14 +25,47 @@ impl Trace {
         Ok(self.replay_from(gpu, tuning, tolerance, None).await?.0)
     }
 
+    /// As [`Trace::replay`], from a loaded state; also returns the state after the last step.
+    ///
+    /// # Errors
+    /// Those of [`Trace::outcomes_from`].
+    pub async fn replay_from(
+        &self,
+        gpu: &Gpu,
+        tuning: Option<Tuning>,
+        tolerance: Tolerance,
+        start: Option<&StateDict>,
+    ) -> Result<(Vec<Comparison>, StateDict), Error> {
+        let (outcomes, state) = self.outcomes_from(gpu, tuning, start).await?;
+        Ok((self.compare_all(&outcomes, tolerance), state))
+    }
+
     /// What an adapter makes of the trace: every parameter by step and name, after the steps that are compared and after
     /// the last one.
     ///
     /// # Errors
     /// Those of the optimizer.
-    pub async fn outcomes(&self, gpu: &Gpu) -> Result<BTreeMap<(usize, String), Outcome>, Error> {
-        let mut run = GpuRun::new(self, gpu, Tuning::for_adapter(&gpu.info))?;
-        let mut outcomes = BTreeMap::new();
+    pub async fn outcomes(&self, gpu: &Gpu) -> Result<Outcomes, Error> {
+        Ok(self.outcomes_from(gpu, None, None).await?.0)
+    }
+
+    /// As [`Trace::outcomes`], with its own tuning or the one given, from a loaded state; also returns the state after
+    /// the last step.
+    ///
+    /// # Errors
+    /// Those of the optimizer and of [`SparseAdam::load_state_dict`].
+    pub async fn outcomes_from(
+        &self,
+        gpu: &Gpu,
+        tuning: Option<Tuning>,
+        start: Option<&StateDict>,
+    ) -> Result<(Outcomes, StateDict), Error> {
+        let tuning = tuning.unwrap_or_else(|| Tuning::for_adapter(&gpu.info));
+        let mut run = GpuRun::new(self, gpu, tuning)?;
+        if let Some(start) = start {
+            run.optimizer.load_state_dict(start)?;
+        }
+        let mut outcomes = Outcomes::new();
         for k in 0..self.recipe.steps.len() {
             run.step(k)?;
             if self.looks_at(k) {
@@ -48,7 +74,7 @@ impl Trace {
                 }
             }
         }
-        Ok(outcomes)
+        Ok((outcomes, run.optimizer.state_dict().await?))
     }
 
     /// Whether [`Trace::outcomes`] has step `k`.
@@ -56,39 +82,10 @@ impl Trace {
         self.recipe.expect.contains(&k) || k + 1 == self.recipe.steps.len()
     }
 
-    /// As [`Trace::replay`], from a loaded state; also returns the state after the last step.
-    ///
-    /// # Errors
-    /// Those of the optimizer and of [`SparseAdam::load_state_dict`].
-    pub async fn replay_from(
-        &self,
-        gpu: &Gpu,
-        tuning: Option<Tuning>,
-        tolerance: Tolerance,
-        start: Option<&StateDict>,
-    ) -> Result<(Vec<Comparison>, StateDict), Error> {
-        let tuning = tuning.unwrap_or_else(|| Tuning::for_adapter(&gpu.info));
-        let mut run = GpuRun::new(self, gpu, tuning)?;
-        if let Some(start) = start {
-            run.optimizer.load_state_dict(start)?;
-        }
-        let mut comparisons = Vec::new();
-        for k in 0..self.recipe.steps.len() {
-            run.step(k)?;
-            if self.recipe.expect.contains(&k) {
-                for name in self.recipe.params.keys() {
-                    let outcome = run.outcome(name).await?;
-                    self.compare(k, name, &outcome, tolerance, &mut comparisons);
-                }
-            }
-        }
-        Ok((comparisons, run.optimizer.state_dict().await?))
-    }
-
     /// Replays the trace on the CPU twin.
     ///
     /// # Errors
-    /// [`Error::InvalidFile`] where the trace contradicts itself.
+    /// Those of [`Trace::reference_outcomes_from`].
     pub fn replay_reference(&self, tolerance: Tolerance) -> Result<Vec<Comparison>, Error> {
         Ok(self.replay_reference_from(tolerance, None)?.0)
     }
@@ -97,70 +94,54 @@ impl Trace {
     /// last step.
     ///
     /// # Errors
-    /// [`Error::InvalidFile`] where the trace contradicts itself, [`Error::StateMismatch`]
-    /// where the state does not fit it.
+    /// Those of [`Trace::reference_outcomes_from`].
     pub fn replay_reference_from(
         &self,
         tolerance: Tolerance,
         start: Option<&StateDict>,
     ) -> Result<(Vec<Comparison>, StateDict), Error> {
-        let mut twin = twin::Twin::new(self, start)?;
-        let mut comparisons = Vec::new();
-        for k in 0..self.recipe.steps.len() {
-            twin.step(k)?;
-            if self.recipe.expect.contains(&k) {
-                for (name, outcome) in twin.outcomes() {
-                    self.compare(k, name, &outcome, tolerance, &mut comparisons);
-                }
-            }
-        }
-        Ok((comparisons, twin.state_dict()))
+        let (outcomes, state) = self.reference_outcomes_from(start)?;
+        Ok((self.compare_all(&outcomes, tolerance), state))
     }
 
-    /// Adds how far a parameter after step `k` is from what is expected of it, tensor by tensor: nothing where the trace
-    /// does not tell.
-    pub fn compare(
+    /// As [`Trace::outcomes_from`], of the CPU twin.
+    ///
+    /// # Errors
+    /// [`Error::InvalidFile`] where the trace contradicts itself, [`Error::StateMismatch`]
+    /// where the state does not fit it. Of a trace in 16 bits, or from a state, also what an optimizer refuses
+    /// ([`Error::Unsupported`], [`Error::InvalidOption`], [`Error::Conflict`]).
+    pub fn reference_outcomes_from(
         &self,
-        k: usize,
-        name: &str,
-        outcome: &Outcome,
-        tolerance: Tolerance,
-        comparisons: &mut Vec<Comparison>,
-    ) {
-        let state = outcome.state.as_ref();
-        let largest = state.and_then(|state| state.max_exp_avg_sq.as_deref());
-        let tensors = [
-            ("param", Some(&outcome.param[..])),
-            ("exp_avg", state.map(|state| &state.exp_avg[..])),
-            ("exp_avg_sq", state.map(|state| &state.exp_avg_sq[..])),
-            ("max_exp_avg_sq", largest),
-        ];
-        for (tensor, found) in tensors {
-            if self.leaves_open(k, name, tensor) {
-                continue;
+        start: Option<&StateDict>,
+    ) -> Result<(Outcomes, StateDict), Error> {
+        let mut twin = Twin::new(self, start)?;
+        let mut outcomes = Outcomes::new();
+        for k in 0..self.recipe.steps.len() {
+            twin.step(k)?;
+            if self.looks_at(k) {
+                outcomes.extend(twin.outcomes().map(|(name, found)| ((k, name.into()), found)));
             }
-            // torch has no moments before the first gradient; neither may we.
-            let expected = self.expected(k, name, tensor).unwrap_or(&[]);
-            let found = found.unwrap_or(&[]);
-            let name = format!("{k}/{name}/{tensor}");
-            comparisons.push(Comparison::new(name, found, expected, tolerance));
         }
+        Ok((outcomes, twin.state_dict()))
     }
 }
 
 /// Gives an optimizer the groups and parameters of a trace, in buffers that `make` makes of their
-/// names and first values.
+/// names and the words of their first values.
 pub(super) fn add_groups(
     trace: &Trace,
     optimizer: &mut SparseAdam,
-    mut make: impl FnMut(&str, &[f32]) -> Buffer,
+    mut make: impl FnMut(&str, &[u32]) -> Buffer,
 ) -> Result<Vec<GroupId>, Error> {
     let mut groups = Vec::new();
     for group in &trace.recipe.groups {
         let mut params = Vec::new();
         for name in &group.params {
             let shape = trace.recipe.params.get(name).cloned().unwrap_or_default();
-            params.push(Param::new(name, make(name, trace.initial(name)?), shape));
+            let Stored { param: format, moments, rounding, .. } = trace.recipe.stored(name);
+            let buffer = make(name, &format.pack(trace.initial(name)?));
+            let param = Param::new(name, buffer, shape).format(format);
+            params.push(param.moments(moments).rounding(rounding));
         }
         let group = ParamGroup::new(params).options(group.options);
         groups.push(optimizer.add_param_group(group)?);
@@ -182,8 +163,8 @@ impl<'a> GpuRun<'a> {
         let defaults = AdamOptions::default();
         let mut optimizer = gpu.optimizer(defaults, tuning)?;
         let mut buffers = BTreeMap::new();
-        let groups = add_groups(trace, &mut optimizer, |name, values| {
-            let buffer = gpu.upload(name, values);
+        let groups = add_groups(trace, &mut optimizer, |name, words| {
+            let buffer = gpu.upload(name, words);
             buffers.insert(name.to_string(), buffer.clone());
             buffer
         })?;
@@ -205,13 +186,17 @@ impl<'a> GpuRun<'a> {
         self.optimizer.clear_grads();
         for name in &step.grads {
             let (indices, values) = self.trace.grad(k, name)?;
-            let nnz = indices.len() as u32;
+            let (nnz, format) = (indices.len() as u32, self.trace.recipe.stored(name).values);
             // wgpu makes no buffer of 0 bytes.
             let (indices, values) = match nnz {
                 0 => (self.gpu.zeroed("indices", 16), self.gpu.zeroed("values", 16)),
-                _ => (self.gpu.upload("indices", indices), self.gpu.upload("values", values)),
+                _ => {
+                    let words = format.pack(values);
+                    (self.gpu.upload("indices", indices), self.gpu.upload("values", &words))
+                }
             };
             let grad = SparseGrad::new(&indices, &values, nnz).index_dtype(IndexDtype::I64);
+            let grad = grad.format(format);
             if let Some(param) = self.optimizer.param(name) {
                 self.optimizer.set_grad(param, grad)?;
             }
@@ -222,7 +207,9 @@ impl<'a> GpuRun<'a> {
 
     async fn outcome(&self, name: &str) -> Result<Outcome, Error> {
         let buffer = self.buffers.get(name).ok_or_else(|| super::file::missing(name))?;
-        let param = self.gpu.read(buffer).await?;
+        let words: Vec<u32> = self.gpu.read(buffer).await?;
+        let count = self.trace.initial(name)?.len();
+        let param = self.trace.recipe.stored(name).param.unpack(&words, count);
         let state = match self.optimizer.param(name) {
             Some(param) => self.optimizer.state_of(param).await?,
             None => None,

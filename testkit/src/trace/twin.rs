@@ -1,28 +1,38 @@
 //! A trace under way on the CPU twin.
 
-use super::replay::Outcome;
-use super::{Trace, judge};
+use super::{Outcome, Trace, judge};
+use crate::Stored;
 use sparse_adam::reference::{self, Gradient, Scalars, Table};
-use sparse_adam::{AdamOptions, ClipGradNorm, Error, GroupState, ParamState, StateDict};
+use sparse_adam::{
+    AdamOptions, ClipGradNorm, Error, GroupState, ParamState, Rounding, StateDict, StateStorage,
+};
 use std::collections::BTreeMap;
 
 /// Tables and options of a trace's parameters.
 pub(super) struct Twin<'a> {
     trace: &'a Trace,
     tables: BTreeMap<&'a str, Table<f32>>,
+    /// How each is stored: a state that is loaded goes on with its own seed.
+    stored: BTreeMap<&'a str, Stored>,
     options: Vec<AdamOptions>,
 }
 
 impl<'a> Twin<'a> {
     pub fn new(trace: &'a Trace, start: Option<&StateDict>) -> Result<Self, Error> {
-        let mut tables = BTreeMap::new();
+        if !trace.recipe.formats.is_empty() {
+            judge::admit(trace)?;
+        }
+        let (mut tables, mut all_stored) = (BTreeMap::new(), BTreeMap::new());
         for name in trace.recipe.params.keys() {
-            let mut table = Table::new(trace.initial(name)?.to_vec(), trace.dim(name));
+            let stored = trace.recipe.stored(name);
+            all_stored.insert(name.as_str(), stored);
+            let table = Table::new(trace.initial(name)?.to_vec(), trace.dim(name));
+            let mut table = table.stored(stored.param, stored.moments, stored.rounding);
             table.step = trace.recipe.start_step.get(name).copied().unwrap_or(0);
             tables.insert(name.as_str(), table);
         }
         let options = trace.recipe.groups.iter().map(|group| group.options).collect();
-        let mut twin = Self { trace, tables, options };
+        let mut twin = Self { trace, tables, stored: all_stored, options };
         for (name, group) in twin.numbered() {
             // A parameter with a step count has all of its state.
             if let Some(table) = twin.tables.get_mut(name).filter(|table| table.step > 0) {
@@ -59,6 +69,14 @@ impl<'a> Twin<'a> {
             let rows = state.rows.as_deref().cloned().unwrap_or_default();
             table.row_counter = rows.row_counter.unwrap_or_default();
             table.prev_iter = rows.prev_iter.unwrap_or_default();
+            let (stored, storage) = (self.stored.get_mut(name), start.storage.get(number));
+            if let (Some(stored), Some(storage)) = (stored, storage)
+                && stored.rounding != Rounding::Nearest
+                && storage.rounding != Rounding::Nearest
+            {
+                stored.rounding = storage.rounding;
+                *table = table.clone().stored(stored.param, stored.moments, stored.rounding);
+            }
         }
         self.options = start.param_groups.iter().map(|group| group.options).collect();
         Ok(())
@@ -137,7 +155,14 @@ impl<'a> Twin<'a> {
             group.params.push(number);
             group.param_names.get_or_insert_default().push(name.to_string());
             let state = self.tables.get(name).and_then(|table| self.state(name, table));
-            dict.state.extend(state.map(|state| (number, state)));
+            let Some(state) = state else { continue };
+            dict.state.insert(number, state);
+            let Stored { moments, rounding, .. } =
+                self.stored.get(name).copied().unwrap_or_default();
+            let storage = StateStorage::new(moments, rounding);
+            if storage != StateStorage::default() {
+                dict.storage.insert(number, storage);
+            }
         }
         dict
     }

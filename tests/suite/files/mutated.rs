@@ -143,7 +143,13 @@ fn campaign_mutated_pt() {
 
 #[test]
 fn campaign_mutated_traces() {
-    let names = ["../two_groups.safetensors", "../changing_lr.safetensors", "old.safetensors"];
+    let names = [
+        "../two_groups.safetensors",
+        "../changing_lr.safetensors",
+        "../formats/mixed.safetensors",
+        "../formats/moments.safetensors",
+        "old.safetensors",
+    ];
     let originals = names.map(|name| std::fs::read(golden(name)).unwrap());
     let budget = Budget::new();
     let mut rng = Rng(budget.seed);

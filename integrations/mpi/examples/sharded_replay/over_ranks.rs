@@ -4,10 +4,9 @@ use sparse_adam::{Error as CoreError, ParamId, SparseAdam, Tuning};
 use sparse_adam_mpi::{Assign, Error, Gradient, ShardedOptimizer, ShardedTable, Sums, Transport};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::{Outcome, Trace};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-/// Every parameter by step and name.
-pub type Outcomes = BTreeMap<(usize, String), Outcome>;
+pub use sparse_adam_testkit::trace::Outcomes;
 
 /// The part of `0..count` that is rank `rank`'s of `ranks`.
 fn block(count: usize, rank: u32, ranks: u32) -> std::ops::Range<usize> {
@@ -15,20 +14,34 @@ fn block(count: usize, rank: u32, ranks: u32) -> std::ops::Range<usize> {
     cut(rank)..cut(rank + 1)
 }
 
-/// Replays `trace` as the rank of `transport`; what [`Trace::outcomes`] tells, on rank 0.
+/// That ranks replay a trace.
 ///
 /// # Errors
-/// Those of the optimizer; [`Error::Unsupported`] for a trace that clips by a norm.
+/// [`Error::Unsupported`] for one that clips by a norm, has moments in 16 bits, or rounds by random bits.
+pub fn check(trace: &Trace) -> Result<(), Error> {
+    let refuse = |what| Err(Error::Unsupported { what, remedy: "replay it on one device" });
+    if trace.recipe.clip_grad_norm.is_some() {
+        return refuse("clipping gradients by their norm");
+    }
+    let mut formats = trace.recipe.formats.values();
+    if formats.any(|stored| (stored.moments, stored.rounding) != Default::default()) {
+        return refuse("a trace with moments in 16 bits, or rounded by random bits,");
+    }
+    Ok(())
+}
+
+/// Replays `trace` as the rank of `transport`; what [`Trace::outcomes`] tells, on rank 0. Values in 16 bits travel as
+/// the f32 that they are.
+///
+/// # Errors
+/// Those of [`check`] and of the optimizer.
 pub fn replay<T: Transport>(
     trace: &Trace,
     gpu: &Gpu,
     transport: T,
     (sums, assign): (Sums, Assign),
 ) -> Result<Outcomes, Error> {
-    if trace.recipe.clip_grad_norm.is_some() {
-        let what = "clipping gradients by their norm";
-        return Err(Error::Unsupported { what, remedy: "replay it on one device" });
-    }
+    check(trace)?;
     let core: SparseAdam = gpu.optimizer(Default::default(), Tuning::for_adapter(&gpu.info))?;
     let on = (&gpu.device, &gpu.queue);
     let mut optimizer = ShardedOptimizer::new(transport, on, core)?.sums(sums);
@@ -76,7 +89,7 @@ fn add_groups<T: Transport>(
                 values.copy_from_slice(&initial[row as usize * dim..][..dim]);
             };
             let table = ShardedTable::new(name, shape[0].into(), &shape[1..], init);
-            tables.push(table.assign(assign));
+            tables.push(table.assign(assign).format(trace.recipe.stored(name).param));
         }
         groups.push(optimizer.add_group(group.options, tables)?);
     }
