@@ -12,25 +12,74 @@ override WORKGROUP: u32 = 256u;
 @group(0) @binding(3) var<storage, read_write> histogram: array<u32>;
 
 const WORDS: u32 = 8u;
+const DIGITS: u32 = 256u;
 
-/// `[256 digits, WORDS]`: bit `b` of word `w` is invocation `32 w + b`.
+/// `[WORDS, DIGITS]`: bit `b` of word `w` is invocation `32 w + b`. Between rounds, all 0. Neighbouring digits are
+/// neighbours, so that the lanes of a SIMD group seldom meet in a bank.
 var<workgroup> masks: array<atomic<u32>, 2048>;
 /// Next free place of each digit.
-var<workgroup> places: array<u32, 256>;
-var<workgroup> sums: array<u32, 256>;
+var<workgroup> places: array<u32, DIGITS>;
+var<workgroup> sums: array<u32, DIGITS>;
+
+/// Of a digit: pairs in all tiles, and in those before a tile.
+struct Counted {
+    all: u32,
+    before: u32,
+}
+
+// What the scan found.
+fn scanned(digit: u32, tile: u32) -> Counted {
+    var counted = Counted(histogram[total_at(digit, config)], 0u);
+    if (tile < config.tiles) {
+        counted.before = histogram[histogram_at(digit, tile, config)];
+    }
+    return counted;
+}
+
+// Adds up the tiles' counts, eight of them on their way at once.
+fn added_up(digit: u32, tile: u32) -> Counted {
+    var counted = Counted(0u, 0u);
+    let last = config.tiles - 1u;
+    for (var t = 0u; t < config.tiles; t += 4u * 2u) {
+        let low = vec4<u32>(t, t + 1u, t + 2u, t + 3u);
+        let high = low + 4u;
+        var first = vec4<u32>(
+            histogram[histogram_at(digit, min(low.x, last), config)],
+            histogram[histogram_at(digit, min(low.y, last), config)],
+            histogram[histogram_at(digit, min(low.z, last), config)],
+            histogram[histogram_at(digit, min(low.w, last), config)],
+        );
+        var second = vec4<u32>(
+            histogram[histogram_at(digit, min(high.x, last), config)],
+            histogram[histogram_at(digit, min(high.y, last), config)],
+            histogram[histogram_at(digit, min(high.z, last), config)],
+            histogram[histogram_at(digit, min(high.w, last), config)],
+        );
+        first = select(vec4<u32>(), first, low <= vec4<u32>(last));
+        second = select(vec4<u32>(), second, high <= vec4<u32>(last));
+        counted.all += sum_of(first) + sum_of(second);
+        counted.before += sum_of(select(vec4<u32>(), first, low < vec4<u32>(tile)))
+            + sum_of(select(vec4<u32>(), second, high < vec4<u32>(tile)));
+    }
+    return counted;
+}
+
+fn sum_of(x: vec4<u32>) -> u32 {
+    return x.x + x.y + x.z + x.w;
+}
 
 fn load_places(tile: u32, local: u32) {
-    var total = 0u;
-    var before = 0u;
+    var counted = Counted(0u, 0u);
     if (local < config.radix) {
-        total = histogram[total_at(local, config)];
-        if (tile < config.tiles) {
-            before = histogram[histogram_at(local, tile, config)];
+        if (config.fused == 1u) {
+            counted = added_up(local, tile);
+        } else {
+            counted = scanned(local, tile);
         }
     }
-    sums[local] = total;
+    sums[local] = counted.all;
     scan_sums(local);
-    places[local] = sums[local] - total + before;
+    places[local] = sums[local] - counted.all + counted.before;
 }
 
 // Equal digits set by invocations below `local`, and by all.
@@ -39,7 +88,7 @@ fn rank(digit: u32, local: u32) -> vec2<u32> {
     var below = 0u;
     var all = 0u;
     for (var word = 0u; word < WORDS; word++) {
-        let bits = atomicLoad(&masks[digit * WORDS + word]);
+        let bits = atomicLoad(&masks[word * DIGITS + digit]);
         if (word < own_word) {
             below += countOneBits(bits);
         } else if (word == own_word) {
@@ -50,6 +99,17 @@ fn rank(digit: u32, local: u32) -> vec2<u32> {
     return vec2<u32>(below, all);
 }
 
+fn clear_masks(digit: u32) {
+    for (var word = 0u; word < WORDS; word++) {
+        atomicStore(&masks[word * DIGITS + digit], 0u);
+    }
+}
+
+// The pair at `i`; where there is none, any.
+fn load_pair(i: u32) -> vec2<u32> {
+    return source[min(i, config.count - 1u)];
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -57,21 +117,20 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let tile = linear_workgroup(workgroup, grid);
+    // A tile past the last one (the grid is a rectangle) has start >= count.
+    let start = tile * config.tile_size + local;
+    var next = load_pair(start);
+    clear_masks(local);
     load_places(tile, local);
     for (var round = 0u; round < config.tile_size; round += WORKGROUP) {
-        for (var word = 0u; word < WORDS; word++) {
-            atomicStore(&masks[word * WORKGROUP + local], 0u);
-        }
-        workgroupBarrier();
-        let i = tile * config.tile_size + round + local;
-        let live = tile < config.tiles && i < config.count;
-        var pair = vec2<u32>(0u, 0u);
-        var digit = 0u;
+        let pair = next;
+        let live = tile < config.tiles && start + round < config.count;
+        let digit = digit_of(pair.x, config);
         if (live) {
-            pair = source[i];
-            digit = digit_of(pair.x, config);
-            atomicOr(&masks[digit * WORDS + local / 32u], 1u << (local % 32u));
+            atomicOr(&masks[(local / 32u) * DIGITS + digit], 1u << (local % 32u));
         }
+        // On its way while this round's pairs are ranked.
+        next = load_pair(start + round + WORKGROUP);
         workgroupBarrier();
         let ranked = rank(digit, local);
         let place = places[digit] + ranked.x;
@@ -81,6 +140,7 @@ fn main(
             // The first of its digit speaks for all of them.
             if (ranked.x == 0u) {
                 places[digit] += ranked.y;
+                clear_masks(digit);
             }
         }
         workgroupBarrier();

@@ -16,6 +16,40 @@ fn meets_window(start: u32) -> bool {
     return lowest < window_end && highest >= config.window_key;
 }
 
+// Updates a slice of the row of the run at `head`, which has `entries` entries, at most CHUNK.
+fn update_row(head: u32, entries: u32, slice: Slice, lane: u32) {
+    begin_row();
+    let row = key_at(head) - config.window_key;
+    let first = term_at(head, config.values);
+    let of_row = shared_of(head, entries);
+    for (var column = slice.first + lane; column < slice.end; column += LANES) {
+        let sum = sum_terms(first, head, entries, column, config.values);
+        update_lane(row, column, sum, of_row);
+    }
+}
+
+// Updates a slice of the row of the run at `head`, which has CHUNK entries or more.
+fn update_row_of_many(head: u32, slice: Slice, lane: u32) {
+    begin_row();
+    let key = key_at(head);
+    let first = term_at(head, config.values);
+    var entries = CHUNK;
+    if (MEAN) {
+        entries = run_length(head, key);
+    }
+    let of_row = shared_of(head, entries);
+    for (var column = slice.first + lane; column < slice.end; column += LANES) {
+        let first_chunk = sum_terms(first, head, CHUNK, column, config.values);
+        if (config.levels == 0u) {
+            let sum = add_chunks(first_chunk, head, key, column);
+            update_lane(key - config.window_key, column, sum, of_row);
+        } else {
+            let sum = add_partials(first_chunk, head, key, column);
+            update_lane(key - config.window_key, column, sum, of_row);
+        }
+    }
+}
+
 // Updates the row of a head, if it is in the window and so in the table: keys are the table's
 // alone. `kind` is a constant.
 fn update_listed(head: Head, kind: u32, slice: Slice) {

@@ -39,3 +39,7 @@ fn limited(x: Lane, limit: f32) -> Lane {
 fn larger(x: Lane, y: Lane) -> Lane {
     return larger_of(x, y);
 }
+
+fn either(x: Lane, y: Lane, second: bool) -> Lane {
+    return select(x, y, second);
+}

@@ -28,9 +28,7 @@ fn add_partials(first_chunk: Lane, head: u32, key: u32, column: u32) -> Lane {
         let items = items_in_run(head, stride, config.keys.end, key);
         let slot = (head - config.keys.first) / stride;
         let at = config.sums[level] + slot * width + column * LANE_WIDTH;
-        for (var i = 1u; i < items; i++) {
-            sum = add(sum, load_partial(at + i * width));
-        }
+        sum = add_sums(sum, at, width, items);
         if (items < CHUNK) {
             break;
         }

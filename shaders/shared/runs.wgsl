@@ -18,15 +18,3 @@ struct Keys {
     base: u32,
     sentinel: u32,
 }
-
-// How many of the CHUNK items at `start`, `start + stride`, ... lie in the run of `key`.
-fn items_in_run(start: u32, stride: u32, end: u32, key: u32) -> u32 {
-    var items = 1u;
-    for (; items < CHUNK; items++) {
-        let position = start + items * stride;
-        if (position >= end || key_at(position) != key) {
-            break;
-        }
-    }
-    return items;
-}

@@ -10,7 +10,8 @@ struct SortConfig {
     /// Tiles the pairs are cut into, and pairs per tile (the last may hold fewer).
     tiles: u32,
     tile_size: u32,
-    pad0: u32,
+    /// 1: there is no scan; scatter adds up the tiles' counts itself.
+    fused: u32,
     pad1: u32,
     pad2: u32,
 }
@@ -19,9 +20,10 @@ fn digit_of(key: u32, config: SortConfig) -> u32 {
     return (key >> config.shift) & (config.radix - 1u);
 }
 
-// The histogram is digit-major, `[radix, tiles]` counts, then `[radix]` totals.
+// The histogram is digit-major, `[radix, tiles]` counts, then `[radix]` totals; or, where scatter reads all of it,
+// tile-major, `[tiles, radix]` counts.
 fn histogram_at(digit: u32, tile: u32, config: SortConfig) -> u32 {
-    return digit * config.tiles + tile;
+    return select(digit * config.tiles + tile, tile * config.radix + digit, config.fused == 1u);
 }
 
 fn total_at(digit: u32, config: SortConfig) -> u32 {

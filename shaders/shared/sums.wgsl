@@ -48,13 +48,3 @@ fn value_of(term: Term, column: u32, values_at: ValueLayout) -> Lane {
     }
     return value;
 }
-
-// The sum of `entries` value rows from sorted position `start` on, one after another. `first` is
-// the term at `start`.
-fn sum_terms(first: Term, start: u32, entries: u32, column: u32, values_at: ValueLayout) -> Lane {
-    var sum = value_of(first, column, values_at);
-    for (var i = 1u; i < entries; i++) {
-        sum = add(sum, value_of(term_at(start + i, values_at), column, values_at));
-    }
-    return sum;
-}

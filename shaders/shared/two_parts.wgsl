@@ -39,3 +39,7 @@ fn limited(x: Lane, limit: f32) -> Lane {
 fn larger(x: Lane, y: Lane) -> Lane {
     return Lane(larger_of(x[0], y[0]), larger_of(x[1], y[1]));
 }
+
+fn either(x: Lane, y: Lane, second: bool) -> Lane {
+    return Lane(select(x[0], y[0], second), select(x[1], y[1], second));
+}

@@ -1,8 +1,7 @@
-// Where a rule's numbers come from, and the sums that it is applied to.
+// What an update binds, and where a rule's numbers come from.
 //
-// A stage that uses this declares `config: UpdateConfig`, `param`, `state`, `scratch` and `LANES`, and
-// has the fragments `runs`, `slices`, `sums`, `run_sums`, `heads`, a rule, and those that tell how numbers are stored. The
-// rule declares `Rule`, its words; FIELDS; MEAN; ROW_NUMBERS; `Shared`, what the columns of a row have in common, and
+// A stage that uses this has the fragments `runs`, `slices`, `sums`, `run_sums`, `heads`, a rule, and those that tell how
+// numbers are stored. The rule declares `Rule`, its words; FIELDS; MEAN; ROW_NUMBERS; `Shared`, what the columns of a row have in common, and
 // `shared_of(head, entries)`, which reads it; and `update_lane(row, column, sum, of_row)`, which loads, computes and stores
 // one lane of a row of the window.
 
@@ -40,38 +39,4 @@ struct UpdateConfig {
 // One of the numbers that the columns of the row of the run at `head` share.
 fn row_number(head: u32, number: u32) -> f32 {
     return bitcast<f32>(scratch[config.numbers + (head - config.keys.first) * ROW_NUMBERS + number]);
-}
-
-// Updates a slice of the row of the run at `head`, which has `entries` entries, at most CHUNK.
-fn update_row(head: u32, entries: u32, slice: Slice, lane: u32) {
-    begin_row();
-    let row = key_at(head) - config.window_key;
-    let first = term_at(head, config.values);
-    let of_row = shared_of(head, entries);
-    for (var column = slice.first + lane; column < slice.end; column += LANES) {
-        let sum = sum_terms(first, head, entries, column, config.values);
-        update_lane(row, column, sum, of_row);
-    }
-}
-
-// Updates a slice of the row of the run at `head`, which has CHUNK entries or more.
-fn update_row_of_many(head: u32, slice: Slice, lane: u32) {
-    begin_row();
-    let key = key_at(head);
-    let first = term_at(head, config.values);
-    var entries = CHUNK;
-    if (MEAN) {
-        entries = run_length(head, key);
-    }
-    let of_row = shared_of(head, entries);
-    for (var column = slice.first + lane; column < slice.end; column += LANES) {
-        let first_chunk = sum_terms(first, head, CHUNK, column, config.values);
-        if (config.levels == 0u) {
-            let sum = add_chunks(first_chunk, head, key, column);
-            update_lane(key - config.window_key, column, sum, of_row);
-        } else {
-            let sum = add_partials(first_chunk, head, key, column);
-            update_lane(key - config.window_key, column, sum, of_row);
-        }
-    }
 }

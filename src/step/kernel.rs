@@ -55,9 +55,9 @@ impl Kernel {
         Self { access, ..Self::of(Stage::Inspect) }
     }
 
-    pub fn partial(access: RowAccess, of_entries: bool) -> Self {
+    pub fn partial(stage: Stage, access: RowAccess, of_entries: bool) -> Self {
         let access = RowAccess { formats: access.formats.of_values(), ..access };
-        Self { access, of_entries, ..Self::of(Stage::Partial) }
+        Self { access, of_entries, ..Self::of(stage) }
     }
 
     pub fn update(stage: Stage, access: RowAccess, rule: Rule) -> Self {

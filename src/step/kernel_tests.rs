@@ -74,7 +74,7 @@ macro_rules! assert_layout {
 fn simplest(stage: Stage) -> Kernel {
     match stage {
         Stage::Inspect => Kernel::inspect(NO_ROWS),
-        Stage::Partial => Kernel::partial(NO_ROWS, true),
+        Stage::PartialSerial | Stage::PartialParallel => Kernel::partial(stage, NO_ROWS, true),
         Stage::SquaresSerial | Stage::SquaresParallel => {
             Kernel::squares(stage, NO_ROWS, 1, NormType::Two)
         }
@@ -118,12 +118,12 @@ fn host_structs_lie_as_the_shaders_read_them() {
     );
     assert_layout!(
         Kernel::of(Stage::SortSerialScan),
-        SortConfig { count, shift, radix, tiles, tile_size, pad0, pad1, pad2 }
+        SortConfig { count, shift, radix, tiles, tile_size, fused, pad1, pad2 }
     );
     assert_layout!(Kernel::of(Stage::Heads), HeadLists { count, block, first, pad0 });
     assert_layout!(Kernel::of(Stage::Repeats), Keys { first, end, base, sentinel });
     assert_layout!(
-        simplest(Stage::Partial),
+        simplest(Stage::PartialSerial),
         PartialConfig { keys, values, blocks, stride, sums, sums_below, zero, limit, pad0, pad1 }
     );
     assert_layout!(update, ValueLayout { columns, rows_per_window, terms, slice });
@@ -288,6 +288,6 @@ fn shared_constants_agree() {
     assert!(Tuning::MOST_TILE / 2 < 1 << serial("SEVERAL_BITS"));
     let many_bits = u32::BITS - serial("SINGLE_BITS") - serial("SEVERAL_BITS");
     assert!(Tuning::MOST_TILE / CHUNK + 1 < 1 << many_bits);
-    let partial = constant(simplest(Stage::Partial), "MOST_AT_ONCE");
+    let partial = constant(simplest(Stage::PartialSerial), "MOST_AT_ONCE");
     assert!(Tuning::CPU.sums_at_once <= partial);
 }

@@ -88,7 +88,7 @@ pub struct SortConfig {
     pub radix: u32,
     pub tiles: u32,
     pub tile_size: u32,
-    pub pad0: u32,
+    pub fused: u32,
     pub pad1: u32,
     pub pad2: u32,
 }

@@ -14,9 +14,10 @@ use crate::{CHUNK, Error, Form, Tuning};
 
 /// Most entries of all gradients of a step, such that four levels of sums do for a run of them.
 const MOST_ENTRIES: u32 = 1 << 30;
-/// Most entries of a run whose chunks the serial update sums itself: two levels of the tree,
-/// and still a loop that ends soon.
-const INLINE: u32 = 1024;
+/// Most entries of a run whose chunks update sums itself, of which the tree has two levels: the serial form as long as it
+/// is a loop that ends soon; the parallel one by a whole workgroup.
+const SERIAL_INLINE: u32 = 1024;
+const PARALLEL_INLINE: u32 = CHUNK * CHUNK;
 /// Sorted positions per list of heads at least, and lists of a step to aim for: enough for every
 /// thread, and long enough to fill SIMD groups.
 const SMALLEST_BLOCK: u32 = 16;
@@ -241,7 +242,13 @@ fn levels(
     let columns = width.columns(dim);
     let lanes = tuning.lanes(columns);
     let mut levels = Vec::new();
-    if tuning.form == Form::Serial && step.nnz <= INLINE {
+    let inlined = match tuning.form {
+        Form::Serial => SERIAL_INLINE,
+        // What measures a gradient leaves a run to one group.
+        Form::Parallel if step.squares => 0,
+        Form::Parallel => PARALLEL_INLINE,
+    };
+    if step.nnz <= inlined {
         return Ok(levels);
     }
     let mut stride = CHUNK;

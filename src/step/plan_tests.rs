@@ -141,12 +141,32 @@ fn a_serial_update_visits_every_block_that_a_table_has_part_of() {
 }
 
 #[test]
-fn a_serial_update_sums_short_tables_itself() {
-    let levels = |nnz| {
-        let plan = plan(&[step(10, 2, nnz)], DEVICE, &Tuning::CPU).unwrap();
-        plan.tables[0].levels.len()
+fn an_update_sums_short_tables_itself() {
+    for (tuning, most, levels) in
+        [(Tuning::CPU, SERIAL_INLINE, 1), (Tuning::GPU, PARALLEL_INLINE, 2)]
+    {
+        let planned = |nnz, squares| {
+            let asked = TableDemand { squares, ..step(10, 2, nnz) };
+            plan(&[asked], DEVICE, &tuning).unwrap().tables[0].levels.len()
+        };
+        assert_eq!([planned(most, false), planned(most + 1, false)], [0, levels]);
+    }
+    // One group of invocations measures a run by itself.
+    let measured = |nnz| {
+        let asked = TableDemand { squares: true, ..step(10, 2, nnz) };
+        let planned = plan(&[asked], DEVICE, &Tuning::GPU).unwrap();
+        planned.tables[0].levels.iter().map(|level| level.stride).collect::<Vec<_>>()
     };
-    assert_eq!([levels(INLINE), levels(INLINE + 1)], [0, 1]);
+    assert_eq!([measured(64), measured(65)], [vec![], vec![CHUNK]]);
+}
+
+#[test]
+fn few_tiles_are_sorted_without_a_scan() {
+    for (count, tiles, scans) in [(2, 1, 0), (4096, 16, 0), (131_072, 64, 0), (131_073, 65, 3)] {
+        let sort = plan(&[step(1_000_000, 4, count)], DEVICE, &Tuning::GPU).unwrap().sort;
+        let scanned = sort.passes.iter().filter(|pass| pass.scan.is_some()).count();
+        assert_eq!((sort.tiles, scanned), (tiles, scans), "{count}");
+    }
 }
 
 #[test]
@@ -170,9 +190,7 @@ fn levels_follow_the_longest_possible_run() {
         let levels = &plan.tables[0].levels;
         levels.iter().map(|l| (l.stride, l.blocks, l.sums)).collect::<Vec<_>>()
     };
-    assert_eq!(levels(64), []);
-    assert_eq!(levels(65), [(64, 2, 130)]);
-    assert_eq!(levels(4096), [(64, 64, 8192)]);
+    assert_eq!(levels(4096), []);
     assert_eq!(levels(4097), [(64, 65, 8194), (4096, 2, 8324)]);
 }
 
@@ -233,7 +251,8 @@ fn serial_tiles_cover_the_pairs() {
 fn launches(plan: &Plan) -> Vec<(&'static str, Launch)> {
     let mut launches: Vec<_> = plan.heads.iter().map(|heads| ("heads", heads.launch)).collect();
     for pass in &plan.sort.passes {
-        launches.extend([("sort", pass.tiles), ("scan", pass.scan)]);
+        launches.push(("sort", pass.tiles));
+        launches.extend(pass.scan.map(|launch| ("scan", launch)));
     }
     for table in &plan.tables {
         launches.push(("update", table.update));

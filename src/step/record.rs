@@ -318,10 +318,12 @@ impl Recorder {
                 let of_part = self.ready.iter().filter(|ready| ready.part == part);
                 of_part.for_each(|ready| ready.write(&mut pass));
             }
-        } else if !self.ready.is_empty() {
-            let descriptor = ComputePassDescriptor { label, timestamp_writes: None };
-            let mut pass = encoder.begin_compute_pass(&descriptor);
-            self.ready.iter().for_each(|ready| ready.write(&mut pass));
+        } else {
+            for of_pass in passes(&self.ready, |ready| ready.part) {
+                let descriptor = ComputePassDescriptor { label, timestamp_writes: None };
+                let mut pass = encoder.begin_compute_pass(&descriptor);
+                of_pass.iter().for_each(|ready| ready.write(&mut pass));
+            }
         }
         // What is ready would hold the caller's buffers.
         self.ready.clear();
@@ -334,6 +336,16 @@ impl Ready {
         pass.set_bind_group(0, &self.group, &self.offsets[..self.uniforms]);
         pass.dispatch_workgroups(self.grid.x, self.grid.y, 1);
     }
+}
+
+/// The dispatches of each pass. Within a pass wgpu waits before a dispatch for all others, where a buffer that one of them
+/// wrote, or might have, is bound again; so updates, which share none among themselves but bind the values that
+/// `partial` bound, have a pass of their own, before which it waits once for all of them.
+fn passes<T>(dispatches: &[T], part: impl Fn(&T) -> Timed) -> impl Iterator<Item = &[T]> {
+    let updates = dispatches.iter().filter(|of| part(of) == Timed::Update).count();
+    dispatches.chunk_by(move |before, next| {
+        updates < 2 || part(before) == Timed::Update || part(next) != Timed::Update
+    })
 }
 
 /// Bytes from one region of `placeholder` to the next.

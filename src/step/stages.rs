@@ -18,7 +18,8 @@ pub enum Stage {
     SortParallelScatter,
     Heads,
     Repeats,
-    Partial,
+    PartialSerial,
+    PartialParallel,
     SquaresSerial,
     SquaresParallel,
     NormSum,
@@ -145,6 +146,13 @@ impl Stage {
         }
     }
 
+    pub fn partial(form: Form) -> Self {
+        match form {
+            Form::Serial => Self::PartialSerial,
+            Form::Parallel => Self::PartialParallel,
+        }
+    }
+
     pub fn update(form: Form) -> Self {
         match form {
             Form::Serial => Self::UpdateSerial,
@@ -180,6 +188,10 @@ const SUMS: Fragment = shared!("sums");
 const WINDOW_HEADS: Fragment = shared!("window_heads");
 const COUNTED: Fragment = shared!("counted");
 const RUN_SUMS: Fragment = shared!("run_sums");
+const ONE_BY_ONE: Fragment = shared!("one_by_one");
+const ADD_ONE_BY_ONE: Fragment = shared!("add_one_by_one");
+const IN_FLIGHT: Fragment = shared!("in_flight");
+const ADD_IN_FLIGHT: Fragment = shared!("add_in_flight");
 
 const fn plain_spec(stage: Stage, label: &'static str, wgsl: &'static str) -> Spec {
     let (fragments, bound, overrides): (&[Fragment], &[Bound], &[Override]) = (&[], &[], &[]);

@@ -210,11 +210,11 @@ pub fn sort_serial_scan(tiles: u32) -> u32 {
     tiles + 1
 }
 
-/// `sort_parallel_histogram` and `sort_parallel_scatter` of a tile, by 256 invocations: of each round
-/// eight masks are cleared and eight are read.
-pub fn sort_parallel(tile: u32) -> u32 {
-    let scan = 8 + 1;
-    scan + tile.div_ceil(256) * (1 + 2 * (8 + 1)) + 1
+/// `sort_parallel_histogram` and `sort_parallel_scatter` of a tile, by 256 invocations: of each round eight masks are
+/// read and, of some digits, cleared; the counts of `fused` tiles are added up, eight in a turn.
+pub fn sort_parallel(tile: u32, fused: u32) -> u32 {
+    let (scan, clear) = (8 + 1, 8 + 1);
+    scan + clear + fused.div_ceil(8) + 1 + tile.div_ceil(256) * (1 + (8 + 1) + clear) + 1
 }
 
 /// `sort_parallel_scan` of a digit: a prefix sum for every 256 tiles.

@@ -51,8 +51,11 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
                 kernels.push(Kernel::inspect(access));
                 kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
                 kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE));
-                kernels.push(Kernel::partial(access, true));
-                kernels.push(Kernel::partial(access, false));
+                for form in [Form::Serial, Form::Parallel] {
+                    let stage = Stage::partial(form);
+                    kernels
+                        .extend([true, false].map(|lowest| Kernel::partial(stage, access, lowest)));
+                }
                 for (stage, norm) in SQUARES {
                     kernels.push(Kernel::squares(stage, access, lanes, norm));
                 }
@@ -117,11 +120,12 @@ fn narrow() -> Vec<Kernel> {
         for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
             let bound = [Values::One, Values::Windows][number % 2];
             let access = RowAccess { width, values: bound, formats, ..NO_ROWS };
-            kernels.extend([Kernel::inspect(access), Kernel::partial(access, true)]);
+            kernels.push(Kernel::inspect(access));
             kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
             let rule = Rule { family: &ADAM, variant: SCALARS | ALL_FLAGS };
             kernels.push(Kernel::update(Stage::UpdateParallel, access, rule));
             for form in [Form::Serial, Form::Parallel] {
+                kernels.push(Kernel::partial(Stage::partial(form), access, true));
                 kernels.push(Kernel::squares(Stage::squares(form), access, 1, NormType::Two));
                 kernels.push(Kernel::row_squares(Stage::row_squares(form), access, 1, rule));
             }

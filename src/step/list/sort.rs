@@ -25,11 +25,14 @@ impl List<'_> {
                 radix: pass.radix,
                 tiles: sort.tiles,
                 tile_size: sort.tile_size,
+                fused: sort.fused.into(),
                 ..Default::default()
             });
             let (input, output) = (Bind::pairs(left), Bind::pairs(left - 1));
             self.dispatch(histogram, config, [input, Bind::Histogram], pass.tiles);
-            self.dispatch(scan, config, [Bind::Histogram], pass.scan);
+            if let Some(launch) = pass.scan {
+                self.dispatch(scan, config, [Bind::Histogram], launch);
+            }
             self.dispatch(scatter, config, [input, output, Bind::Histogram], pass.tiles);
         }
     }

@@ -32,7 +32,7 @@ impl Live<'_> {
 
 impl List<'_> {
     pub(super) fn partial(&mut self, live: Live<'_>) {
-        let mut sums_below = 0;
+        let (stage, mut sums_below) = (Stage::partial(self.tuning.form), 0);
         for (below, level) in live.at.levels.iter().enumerate() {
             let config = PartialConfig {
                 keys: live.at.keys,
@@ -46,7 +46,7 @@ impl List<'_> {
             };
             sums_below = level.sums;
             let bound = [Bind::Sorted].into_iter().chain(live.values());
-            let kernel = Kernel::partial(live.at.access, below == 0);
+            let kernel = Kernel::partial(stage, live.at.access, below == 0);
             self.dispatch_with(kernel, (Config::Partial(config), None), bound, level.launch);
         }
     }

@@ -5,8 +5,12 @@ use crate::step::shape::{DeviceShape, Grid, Launch};
 use crate::step::turns;
 use crate::{Form, Tuning};
 
-/// Pairs per tile of the parallel sort.
+/// Pairs per tile of the parallel sort: a round of its workgroup at least; at most so many.
+const ROUND: u32 = 256;
 const PARALLEL_TILE: u32 = 2048;
+/// Most tiles of the parallel sort whose counts scatter adds up by itself: a workgroup then reads all of them, which
+/// takes as long as the dispatch of a scan where there are more.
+const FUSED_TILES: u32 = 64;
 /// Most pairs of a tile of the serial sort, such that a walk over them and over the digits, of 12
 /// bits at most, is within the turns of an invocation.
 const SERIAL_TILE: u32 = TURNS - (1 << 12) - 2;
@@ -22,6 +26,8 @@ pub(crate) struct SortPlan {
     pub count: u32,
     pub tiles: u32,
     pub tile_size: u32,
+    /// Whether scatter adds up the tiles' counts, so that there is no scan.
+    pub fused: bool,
     pub passes: Vec<Pass>,
     /// Bits of the keys.
     pub key_bits: u32,
@@ -36,28 +42,34 @@ pub(crate) struct Pass {
     pub radix: u32,
     /// The histogram and scatter dispatches.
     pub tiles: Launch,
-    pub scan: Launch,
+    /// None where scatter does without.
+    pub scan: Option<Launch>,
 }
 
 pub(super) fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) -> SortPlan {
     let tile_size = match tuning.form {
-        Form::Parallel => PARALLEL_TILE,
+        // As many tiles as can be without a scan, so that their workgroups fill the device.
+        Form::Parallel => {
+            count.div_ceil(FUSED_TILES).next_multiple_of(ROUND).clamp(ROUND, PARALLEL_TILE)
+        }
         Form::Serial => {
             let tiles = (count / FULL_TILE).clamp(FEWEST_TILES, MOST_TILES);
             count.div_ceil(tiles).clamp(1, SERIAL_TILE)
         }
     };
     let tiles = count.div_ceil(tile_size);
+    let fused = tuning.form == Form::Parallel && tiles <= FUSED_TILES;
     let digits = if count > 1 { digits(keys, tuning.digit_bits) } else { Vec::new() };
     let passes: Vec<_> = digits
         .into_iter()
-        .map(|(shift, radix)| pass(shift, radix, (tiles, tile_size), device, tuning))
+        .map(|(shift, radix)| pass(shift, radix, (tiles, tile_size, fused), device, tuning))
         .collect();
     let radix = passes.iter().map(|pass| pass.radix).max().unwrap_or(0);
     SortPlan {
         count,
         tiles,
         tile_size,
+        fused,
         passes,
         key_bits: key_bits(keys),
         histogram_words: u64::from(radix) * (u64::from(tiles) + 1),
@@ -87,19 +99,19 @@ fn digits(keys: u64, most_bits: u32) -> Vec<(u32, u32)> {
 fn pass(
     shift: u32,
     radix: u32,
-    (tiles, tile_size): (u32, u32),
+    (tiles, tile_size, fused): (u32, u32, bool),
     device: DeviceShape,
     tuning: &Tuning,
 ) -> Pass {
     let launch = |workgroups, turns| Launch { grid: Grid::over(workgroups, device), turns };
     let (tiles, scan) = match tuning.form {
         Form::Parallel => (
-            launch(tiles, turns::sort_parallel(tile_size)),
-            launch(radix, turns::sort_parallel_scan(tiles)),
+            launch(tiles, turns::sort_parallel(tile_size, if fused { tiles } else { 0 })),
+            (!fused).then(|| launch(radix, turns::sort_parallel_scan(tiles))),
         ),
         Form::Serial => (
             launch(tiles.div_ceil(tuning.workgroup), turns::sort_serial(radix, tile_size)),
-            launch(radix.div_ceil(tuning.workgroup), turns::sort_serial_scan(tiles)),
+            Some(launch(radix.div_ceil(tuning.workgroup), turns::sort_serial_scan(tiles))),
         ),
     };
     Pass { shift, radix, tiles, scan }

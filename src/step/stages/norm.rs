@@ -7,8 +7,8 @@ use super::Fragment::{
 };
 use super::Override::{Interleave, Lanes, Limited, Tile, Weighted, Workgroup};
 use super::{
-    Bound, COUNTED, Fragment, GRID, HEADS, RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES,
-    WINDOW_HEADS, plain_spec,
+    ADD_IN_FLIGHT, ADD_ONE_BY_ONE, Bound, COUNTED, Fragment, GRID, HEADS, IN_FLIGHT, ONE_BY_ONE,
+    RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES, WINDOW_HEADS, plain_spec,
 };
 use crate::Form;
 
@@ -17,8 +17,26 @@ const SQUARE_ROW: Fragment = shared!("square_row");
 const NORM_STATE: Fragment = shared!("norm_state");
 
 const SERIAL: &[Fragment] = &[
-    Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, TILES, SLICES, RUNS, SUMS,
-    RUN_SUMS, HEADS, COUNTED, Scalars, Measured, Blocks, SQUARE_ROW,
+    Lane,
+    Operations,
+    Arithmetic,
+    Stored,
+    PartialSum,
+    Values,
+    GRID,
+    TILES,
+    SLICES,
+    RUNS,
+    ONE_BY_ONE,
+    SUMS,
+    ADD_ONE_BY_ONE,
+    RUN_SUMS,
+    HEADS,
+    COUNTED,
+    Scalars,
+    Measured,
+    Blocks,
+    SQUARE_ROW,
 ];
 const PARALLEL: &[Fragment] = &[
     Lane,
@@ -30,7 +48,9 @@ const PARALLEL: &[Fragment] = &[
     GRID,
     SLICES,
     RUNS,
+    IN_FLIGHT,
     SUMS,
+    ADD_IN_FLIGHT,
     RUN_SUMS,
     HEADS,
     WINDOW_HEADS,

@@ -9,12 +9,13 @@ use super::Override::{
     AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
 };
 use super::{
-    Bound, COUNTED, Fragment, GRID, HEADS, RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES,
-    WINDOW_HEADS, norm, plain_spec,
+    ADD_IN_FLIGHT, ADD_ONE_BY_ONE, Bound, COUNTED, Fragment, GRID, HEADS, IN_FLIGHT, ONE_BY_ONE,
+    RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES, WINDOW_HEADS, norm, plain_spec,
 };
 
 const SORT: Fragment = shared!("sort");
 const SCAN: Fragment = shared!("scan");
+const CHUNK: Fragment = shared!("chunk");
 const LIST_HEADS: Fragment = shared!("list_heads");
 const ROW_STATE: Fragment = shared!("row_state");
 const FLUSH_CONFIG: Fragment = shared!("flush_config");
@@ -28,7 +29,7 @@ const HISTOGRAM: &[Bound] = &[Uniform, Read, ReadWrite];
 const SCATTER: &[Bound] = &[Uniform, Read, ReadWrite, ReadWrite];
 const UPDATE: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, Read];
 
-pub(super) static STAGES: [Spec; 25] = [
+pub(super) static STAGES: [Spec; 26] = [
     Spec {
         fragments: &[GRID, ENTRIES, STATUS, Counts, TAKE_ENTRY],
         bound: INGEST,
@@ -36,7 +37,7 @@ pub(super) static STAGES: [Spec; 25] = [
         ..plain_spec(Stage::Ingest, "sparse_adam::ingest", file!("ingest"))
     },
     Spec {
-        fragments: &[ENTRIES, STATUS, Counts, TAKE_ENTRY, RUNS, HEADS, LIST_HEADS],
+        fragments: &[ENTRIES, STATUS, Counts, TAKE_ENTRY, RUNS, ONE_BY_ONE, HEADS, LIST_HEADS],
         bound: INGEST,
         overrides: &[Plain],
         ..plain_spec(
@@ -126,7 +127,7 @@ pub(super) static STAGES: [Spec; 25] = [
         )
     },
     Spec {
-        fragments: &[GRID, RUNS, HEADS, LIST_HEADS],
+        fragments: &[GRID, RUNS, ONE_BY_ONE, HEADS, LIST_HEADS],
         bound: &[Uniform, ReadWrite],
         overrides: &[Workgroup],
         ..plain_spec(Stage::Heads, "sparse_adam::heads", file!("heads"))
@@ -139,13 +140,51 @@ pub(super) static STAGES: [Spec; 25] = [
     },
     Spec {
         fragments: &[
-            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, TILES, SLICES, RUNS,
+            Lane,
+            Operations,
+            Arithmetic,
+            Stored,
+            PartialSum,
+            Values,
+            GRID,
+            TILES,
+            SLICES,
+            RUNS,
+            ONE_BY_ONE,
             SUMS,
+            ADD_ONE_BY_ONE,
+            CHUNK,
         ],
         bound: &[Uniform, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup, Lanes, Weighted, Limited, OfEntries, AtOnce, Interleave],
-        ..plain_spec(Stage::Partial, "sparse_adam::partial", file!("partial"))
+        ..plain_spec(Stage::PartialSerial, "sparse_adam::partial_serial", file!("partial_serial"))
+    },
+    Spec {
+        fragments: &[
+            Lane,
+            Operations,
+            Arithmetic,
+            Stored,
+            PartialSum,
+            Values,
+            GRID,
+            TILES,
+            SLICES,
+            RUNS,
+            IN_FLIGHT,
+            SUMS,
+            ADD_IN_FLIGHT,
+            CHUNK,
+        ],
+        bound: &[Uniform, ReadWrite],
+        reads_values: true,
+        overrides: &[Workgroup, Lanes, Weighted, Limited, OfEntries, Interleave],
+        ..plain_spec(
+            Stage::PartialParallel,
+            "sparse_adam::partial_parallel",
+            file!("partial_parallel"),
+        )
     },
     norm::SQUARES_SERIAL,
     norm::SQUARES_PARALLEL,
@@ -172,8 +211,26 @@ pub(super) static STAGES: [Spec; 25] = [
     },
     Spec {
         fragments: &[
-            Lane, Operations, Arithmetic, Stored, PartialSum, Values, GRID, TILES, SLICES, RUNS,
-            SUMS, RUN_SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW, Touch,
+            Lane,
+            Operations,
+            Arithmetic,
+            Stored,
+            PartialSum,
+            Values,
+            GRID,
+            TILES,
+            SLICES,
+            RUNS,
+            ONE_BY_ONE,
+            SUMS,
+            ADD_ONE_BY_ONE,
+            RUN_SUMS,
+            HEADS,
+            COUNTED,
+            Scalars,
+            Rule,
+            UPDATE_ROW,
+            Touch,
         ],
         bound: UPDATE,
         reads_values: true,
@@ -191,7 +248,9 @@ pub(super) static STAGES: [Spec; 25] = [
             GRID,
             SLICES,
             RUNS,
+            IN_FLIGHT,
             SUMS,
+            ADD_IN_FLIGHT,
             RUN_SUMS,
             HEADS,
             WINDOW_HEADS,

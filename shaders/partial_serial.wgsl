@@ -1,0 +1,74 @@
+// partial_serial: sums of the chunks of long runs, one level of the tree per dispatch.
+//
+// The form for CPU adapters: an invocation sums several columns at a time.
+
+override WORKGROUP: u32 = 64u;
+/// Invocations that share one block; a power of two, at most WORKGROUP.
+override LANES: u32 = 1u;
+
+/// Columns that an invocation sums at once, at most MOST_AT_ONCE, so that the value row of an
+/// entry is looked up once for all.
+override AT_ONCE: u32 = 1u;
+
+const MOST_AT_ONCE: u32 = 8u;
+
+// The sums of a chunk's value rows, one after another, in the columns `column`, `column + LANES`, ...: AT_ONCE of
+// them. What lies past the last column is not meant.
+fn sum_at_once(chunk: Chunk, column: u32) -> array<Lane, MOST_AT_ONCE> {
+    var sums: array<Lane, MOST_AT_ONCE>;
+    let last = config.values.columns - 1u;
+    let first = term_at(chunk.start, config.values);
+    for (var k = 0u; k < AT_ONCE; k++) {
+        sums[k] = value_of(first, min(column + k * LANES, last), config.values);
+    }
+    for (var i = 1u; i < chunk.items; i++) {
+        let term = term_at(chunk.start + i, config.values);
+        for (var k = 0u; k < AT_ONCE; k++) {
+            let value = value_of(term, min(column + k * LANES, last), config.values);
+            sums[k] = add(sums[k], value);
+        }
+    }
+    return sums;
+}
+
+// As sum_at_once, of sums of the level below.
+fn sum_sums(chunk: Chunk, column: u32) -> array<Lane, MOST_AT_ONCE> {
+    var sums: array<Lane, MOST_AT_ONCE>;
+    for (var k = 0u; k < AT_ONCE; k++) {
+        let own = min(column + k * LANES, config.values.columns - 1u);
+        let at = first_below(chunk) + own * LANE_WIDTH;
+        sums[k] = add_sums(load_partial(at), at, sum_words(), chunk.items);
+    }
+    return sums;
+}
+
+fn sum_items(chunk: Chunk, column: u32) -> array<Lane, MOST_AT_ONCE> {
+    if (OF_ENTRIES) {
+        return sum_at_once(chunk, column);
+    }
+    return sum_sums(chunk, column);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let number = linear_workgroup(workgroup, grid);
+    let slices = slices_of(config.values.columns, config.values.slice);
+    let slice = slice_of(number, config.values.columns, config.values.slice);
+    let chunk = chunk_of(number / slices, local);
+    if (chunk.items == 0u) {
+        return;
+    }
+    for (var first = slice.first + local % LANES; first < slice.end; first += AT_ONCE * LANES) {
+        var sums = sum_items(chunk, first);
+        for (var k = 0u; k < AT_ONCE; k++) {
+            let column = first + k * LANES;
+            if (column < slice.end) {
+                store_sum(chunk, column, sums[k]);
+            }
+        }
+    }
+}
