@@ -66,3 +66,49 @@ impl Constants {
         self.streamed(bytes) / share
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Finding;
+
+    fn finding(probe: &'static str, numbers: &[(&str, f64)]) -> Finding {
+        let mut finding = Finding::new(probe, "", "");
+        numbers.iter().for_each(|(name, number)| finding.add(*name, *number));
+        finding
+    }
+
+    fn findings() -> Vec<Finding> {
+        vec![
+            finding("P2", &[("same_buffer", 3.0)]),
+            finding("P4", &[("copy_1_mib", 9.0), ("copy_64_mib", 2.0), ("read_64_mib", 4.0)]),
+            finding("P5", &[("random_64_b", 1.0), ("random_256_b", 5.0)]),
+            finding("P7", &[("4_kib", 24.0), ("1_mib", 155.0), ("largest", 420.0)]),
+            finding("P8", &[("barrier_256", 25.0), ("loads_stride_1", 0.6)]),
+            finding("P10", &[("cores", 132.0), ("resident_256_lanes_10_kib", 660.0)]),
+        ]
+    }
+
+    #[test]
+    fn constants_are_those_of_the_largest_sizes_in_microseconds() {
+        let constants = Constants::of(&Findings(&findings())).unwrap();
+        assert_eq!((constants.bandwidth, constants.dram, constants.resident), (2.0, 0.42, 5.0));
+        // More than a row after another is not believed.
+        assert_eq!(constants.gather, [(64.0, 0.25), (256.0, 1.0)]);
+        // 1,000 bytes at 2 GB/s; rows between two sizes, and below the smallest, as the smaller one.
+        assert_eq!(constants.streamed(1000.0), 0.5);
+        assert_eq!(
+            [16.0, 128.0, 512.0].map(|row| constants.gathered(1000.0, row)),
+            [2.0, 2.0, 0.5]
+        );
+    }
+
+    #[test]
+    fn without_one_of_the_probes_there_are_none() {
+        for left_out in 0..findings().len() {
+            let mut findings = findings();
+            findings.remove(left_out);
+            assert!(Constants::of(&Findings(&findings)).is_none(), "{left_out}");
+        }
+    }
+}

@@ -81,6 +81,7 @@ fn run(options: &Options) -> Result<usize, Failure> {
         version: env!("CARGO_PKG_VERSION"),
         quick: options.quick,
         adapter: adapter(&lab),
+        is_cpu: lab.is_cpu,
         clock: lab.clock_name(),
         seconds: start.elapsed().as_secs_f64(),
         probes,

@@ -14,6 +14,8 @@ pub struct Report {
     pub version: &'static str,
     pub quick: bool,
     pub adapter: Adapter,
+    /// Whether the adapter is a CPU: sizes are smaller, and steps have another form than the model's.
+    pub is_cpu: bool,
     /// What times are by, `gpu` or `host`.
     pub clock: &'static str,
     pub seconds: f64,
@@ -51,8 +53,8 @@ impl Report {
         println!("{name}, {backend}, {driver} {driver_info}; times by the {}'s clock", self.clock);
         for probe in &self.probes {
             println!("\n{}: {} [{}], {:.1} s", probe.probe, probe.what, probe.unit, probe.seconds);
-            for line in probe.numbers.chunks(4) {
-                let cell = |(name, number): &(String, f64)| format!("{name:28}{number:>12.4}");
+            for line in probe.numbers.chunks(3) {
+                let cell = |(name, number): &(String, f64)| format!("{name:38}{number:>12.3}");
                 println!("  {}", line.iter().map(cell).collect::<Vec<_>>().join("  "));
             }
             probe.wrong.iter().for_each(|wrong| println!("  WRONG: {wrong}"));
@@ -61,7 +63,8 @@ impl Report {
             self.print_steps();
         }
         self.failed.iter().for_each(|failed| println!("FAILED: {failed}"));
-        println!("\nreading");
+        let of = if self.is_cpu { ", for the kit's own test: this adapter is a CPU" } else { "" };
+        println!("\nreading, of the form for GPUs{of}");
         for Reading { probe, found, then } in &self.reading {
             println!("  {probe} {found}: {then}");
         }

@@ -1,13 +1,17 @@
 //! P15: whether the GPU's clock can be believed. Decides which clock the other probes take.
 
 use super::resident::issue;
+use crate::clock::Span;
 use crate::finding::{Failure, Finding};
 use crate::lab::{Lab, median};
+use std::time::{Duration, Instant};
 
 /// Twice the work takes so many times as long, if the clock can be believed.
 const TWICE: std::ops::RangeInclusive<f64> = 1.6..=2.4;
 /// The GPU's time of the host's time of the same work, likewise: within so many times.
 const APART: f64 = 2.0;
+/// Work before that.
+const WARM_UP: Duration = Duration::from_millis(200);
 /// Work to be timed, in the host's seconds at least.
 const LONG: f64 = 4e-3;
 
@@ -16,15 +20,18 @@ pub fn clocks(lab: &Lab) -> Result<Finding, Failure> {
     let (work, result) = issue(lab, lab.sized(64, 4), 2048);
     let take =
         |repetitions: u32| lab.span(1, |pass, _| (0..repetitions).for_each(|_| work.record(pass)));
+    // Clocks rise with work.
+    let start = Instant::now();
+    while start.elapsed() < WARM_UP {
+        take(1)?;
+    }
     let mut repetitions = 1;
     while take(repetitions)?.host < LONG && repetitions < 512 {
         repetitions *= 2;
     }
     let rounds = (0..5).map(|_| Ok([take(repetitions)?, take(2 * repetitions)?]));
     let rounds = rounds.collect::<Result<Vec<_>, Failure>>()?;
-    let middle = |of: &dyn Fn(&[crate::clock::Span; 2]) -> f64| {
-        1e6 * median(rounds.iter().map(of).collect())
-    };
+    let middle = |of: &dyn Fn(&[Span; 2]) -> f64| 1e6 * median(rounds.iter().map(of).collect());
     let host = [middle(&|round| round[0].host), middle(&|round| round[1].host)];
     found.add("host_once", host[0]);
     found.add("host_twice", host[1]);

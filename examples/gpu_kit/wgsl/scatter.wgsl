@@ -1,6 +1,7 @@
 // P6: stores of 8 bytes in runs, the runs in an order that looks random.
 //
-// config: a: bits of the number of runs, b: bits of the number of pairs of a run, c: pairs of an invocation.
+// config: a: bits of the number of runs, b: bits of the number of pairs of a run, c: turns,
+// d: pairs less one (a power of two less one): a small buffer is gone through more than once.
 
 @group(0) @binding(1) var<storage, read_write> pairs: array<vec2<u32>>;
 
@@ -20,7 +21,7 @@ fn shuffled(number: u32, bits: u32) -> u32 {
 @compute @workgroup_size(256)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     for (var turn = 0u; turn < config.c; turn++) {
-        let pair = id.x + turn * 256u * groups.x;
+        let pair = (id.x + turn * 256u * groups.x) & config.d;
         let run = pair >> config.b;
         let place = (shuffled(run, config.a) << config.b) | (pair & ((1u << config.b) - 1u));
         pairs[place] = vec2<u32>(place, pair);
