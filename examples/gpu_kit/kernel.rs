@@ -28,7 +28,11 @@ impl Kernel {
             layout: None,
             module: &module,
             entry_point: Some(entry),
-            compilation_options: PipelineCompilationOptions { constants, ..Default::default() },
+            compilation_options: PipelineCompilationOptions {
+                constants,
+                // Every kernel here sets what it reads; through GL, Mesa takes minutes to compile the zeros.
+                zero_initialize_workgroup_memory: false,
+            },
             cache: None,
         }))
     }
