@@ -26,10 +26,8 @@ use sparse_adam_testkit::headless::Gpu;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use wgpu::{ErrorFilter, Features};
+use wgpu::ErrorFilter;
 
-/// What probes use where it is there.
-const FEATURES: Features = Features::SUBGROUP.union(Features::MEMORY_DECORATION_COHERENT);
 /// Cases of the standard table where few will do.
 const FEW: [&str; 2] = ["tiny", "small-zipf"];
 
@@ -67,10 +65,10 @@ fn main() -> ExitCode {
 /// How many results were wrong or missing.
 fn run(options: &Options) -> Result<usize, Failure> {
     let start = Instant::now();
-    let lab = Lab::new(pollster::block_on(Gpu::open_with_features(FEATURES))?, options.quick);
+    let lab = Lab::new(pollster::block_on(Gpu::open())?, options.quick);
     eprintln!("adapter: {}", lab.gpu.describe());
     let mut failed = Vec::new();
-    let probes = probe(&lab, options, &mut failed);
+    let probes = probe(&lab, options, &mut failed)?;
     let constants = Constants::of(&Findings(&probes));
     let steps = step(&lab, options, constants.as_ref(), &mut failed)?;
     let arithmetic = lab.gpu.probe;
@@ -105,11 +103,18 @@ fn wanted(options: &Options, name: &str) -> bool {
     options.only.is_empty() || name == "P15" || options.only.iter().any(|only| only == name)
 }
 
-fn probe(lab: &Lab, options: &Options, failed: &mut Vec<String>) -> Vec<Finding> {
+fn probe(lab: &Lab, options: &Options, failed: &mut Vec<String>) -> Result<Vec<Finding>, Failure> {
+    let opened = pollster::block_on(Gpu::open_with_features(probes::FEATURES))?;
+    let with_features = Lab::new(opened, options.quick);
     let mut findings = Vec::new();
     for (name, probe) in probes::ALL.into_iter().filter(|(name, _)| wanted(options, name)) {
         eprintln!("{name}");
+        with_features.believe(lab.clock_name() == "gpu");
         let start = Instant::now();
+        let lab = match probes::WITH_FEATURES.contains(&name) {
+            true => &with_features,
+            false => lab,
+        };
         match heard(lab, || probe(lab)) {
             Ok(mut finding) => {
                 finding.seconds = start.elapsed().as_secs_f64();
@@ -118,7 +123,7 @@ fn probe(lab: &Lab, options: &Options, failed: &mut Vec<String>) -> Vec<Finding>
             Err(error) => failed.push(format!("{name}: {error}")),
         }
     }
-    findings
+    Ok(findings)
 }
 
 fn step(

@@ -1,5 +1,6 @@
 //! A cost model of the parallel form, stage by stage, fed with what the probes measured. Pure. Times are in
-//! microseconds; a factor of two either way is expected of it.
+//! microseconds; a factor of two either way is expected of it. What it does not know: the time that arithmetic takes, and
+//! rows and columns of values that repeat (bags).
 
 use crate::constants::Constants;
 

@@ -17,8 +17,16 @@ mod workgroup;
 
 use crate::finding::{Failure, Finding};
 use crate::lab::Lab;
+use wgpu::Features;
 
 type Probe = fn(&Lab) -> Result<Finding, Failure>;
+
+/// What some probes use where it is there. Not of the device that all others run on: with subgroups enabled, wgpu
+/// lets a driver choose their size anew for each pipeline.
+pub const FEATURES: Features = Features::SUBGROUP.union(Features::MEMORY_DECORATION_COHERENT);
+
+/// Those that use them.
+pub const WITH_FEATURES: [&str; 2] = ["P14", "P16"];
 
 /// In the order in which they run: first whether the GPU's clock can be believed, last what only then is known.
 pub const ALL: [(&str, Probe); 16] = [

@@ -49,7 +49,9 @@ fn in_flight(findings: &Findings<'_>) -> Option<Reading> {
         }
         false => "asking for four rows before the first is used (A) pays",
     };
-    Some(Reading { probe: "P5", found: format!("4 rows in flight are {times:.2} x of 1"), then })
+    let alone = findings.get("P5", "alone_flight_4")? / findings.get("P5", "alone_flight_1")?;
+    let found = format!("4 rows in flight are {times:.2} x of 1, {alone:.2} x in one group alone");
+    Some(Reading { probe: "P5", found, then })
 }
 
 fn side_by_side(findings: &Findings<'_>) -> Option<Reading> {

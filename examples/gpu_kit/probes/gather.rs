@@ -10,6 +10,8 @@ const SOURCE: &str = include_str!("../wgsl/gather.wgsl");
 const FILL: &str = include_str!("../wgsl/stream.wgsl");
 /// Rows of a team of lanes, and most of all.
 const ROWS_EACH: u32 = 16;
+/// Rows of a team where only one workgroup runs: repeated, they come from the second cache.
+const ROWS_ALONE: u32 = 512;
 const MOST_ROWS: u32 = 1 << 22;
 
 /// Lines that end in `each` once per number, `$` being the number; FLIGHT is how many.
@@ -37,6 +39,8 @@ struct Way {
     lanes: u32,
     flight: u32,
     sorted: bool,
+    /// Whether only one workgroup runs.
+    alone: bool,
 }
 
 struct Table<'a> {
@@ -63,17 +67,19 @@ pub fn gathers(lab: &Lab) -> Result<Finding, Failure> {
     let sizes: &[u32] = if lab.quick { &[4, 16] } else { &[1, 2, 4, 8, 16, 32, 64] };
     for &columns in sizes {
         for sorted in [false, true] {
-            let way = Way { columns, lanes: columns.min(32), flight: 4, sorted };
+            let way = Way { columns, lanes: columns.min(32), flight: 4, sorted, alone: false };
             let order = if sorted { "sorted" } else { "random" };
             table.gather(&format!("{order}_{}_b", 16 * columns), &way, &mut found)?;
         }
     }
     for flight in [1, 2, 4, 8] {
-        let way = Way { columns: 16, lanes: 16, flight, sorted: false };
-        table.gather(&format!("flight_{flight}"), &way, &mut found)?;
+        for (name, alone) in [("flight", false), ("alone_flight", true)] {
+            let way = Way { columns: 16, lanes: 16, flight, sorted: false, alone };
+            table.gather(&format!("{name}_{flight}"), &way, &mut found)?;
+        }
     }
     for lanes in [4, 8, 16, 32] {
-        let way = Way { columns: 32, lanes, flight: 4, sorted: false };
+        let way = Way { columns: 32, lanes, flight: 4, sorted: false, alone: false };
         table.gather(&format!("lanes_{lanes}"), &way, &mut found)?;
     }
     Ok(found)
@@ -86,8 +92,10 @@ impl Table<'_> {
         let row_bytes = u64::from(16 * way.columns);
         let table_rows = (self.bytes / row_bytes) as u32;
         // Whole workgroups: 256 / lanes teams in each.
-        let unit = 256 / way.lanes * ROWS_EACH;
+        let rows_each = if way.alone { ROWS_ALONE } else { ROWS_EACH };
+        let unit = 256 / way.lanes * rows_each;
         let rows = table_rows.min(lab.sized(MOST_ROWS, MOST_ROWS >> 7)) / unit * unit;
+        let rows = if way.alone { unit } else { rows };
         let mut rng = Rng(u64::from(way.columns));
         let mut ids: Vec<u32> = (0..rows).map(|_| rng.evenly_below(table_rows)).collect();
         if way.sorted {
@@ -105,7 +113,7 @@ impl Table<'_> {
         let buffers = [(1, &self.buffer), (2, &ids), (3, &sums)];
         let kernel = self.kernel(way);
         let timed =
-            lab.time(&lab.work(&kernel, groups, [way.columns, ROWS_EACH, 0, 0], &buffers))?;
+            lab.time(&lab.work(&kernel, groups, [way.columns, rows_each, 0, 0], &buffers))?;
         found.check(name, lab.sum(&sums)?, expected);
         found.add(name, (u64::from(rows) * row_bytes) as f64 / timed.seconds / 1e9);
         Ok(())

@@ -23,7 +23,21 @@ fn then(probe: &'static str, numbers: &[(&str, f64)]) -> &'static str {
 fn every_border_has_two_sides() {
     let pairs: [(_, &[(&str, f64)], &[(&str, f64)]); 8] = [
         ("P2", &[("barrier", 1.1)], &[("barrier", 3.0)]),
-        ("P5", &[("flight_1", 1.0), ("flight_4", 1.1)], &[("flight_1", 1.0), ("flight_4", 1.5)]),
+        (
+            "P5",
+            &[
+                ("flight_1", 1.0),
+                ("flight_4", 1.1),
+                ("alone_flight_1", 1.0),
+                ("alone_flight_4", 3.0),
+            ],
+            &[
+                ("flight_1", 1.0),
+                ("flight_4", 1.5),
+                ("alone_flight_1", 1.0),
+                ("alone_flight_4", 3.0),
+            ],
+        ),
         (
             "P6",
             &[("large_runs_2", 1.0), ("large_runs_16", 3.0)],
