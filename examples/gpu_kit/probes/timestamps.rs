@@ -15,6 +15,40 @@ const WARM_UP: Duration = Duration::from_millis(200);
 /// Work to be timed, in the host's seconds at least.
 const LONG: f64 = 4e-3;
 
+/// What else the machine does may take time of one and not of the other.
+const TRIES: u32 = 3;
+const ROUNDS: u32 = 9;
+
+/// Seconds of some work, and of twice as much: the least of each.
+struct Times {
+    host: [f64; 2],
+    /// Infinite where there is no clock.
+    gpu: [f64; 2],
+}
+
+impl Times {
+    fn are_believable(&self) -> bool {
+        let Self { host, gpu } = self;
+        let apart = (host[1] - host[0]) / (gpu[1] - gpu[0]);
+        gpu[0] > 0.0 && TWICE.contains(&(gpu[1] / gpu[0])) && (1.0 / APART..=APART).contains(&apart)
+    }
+}
+
+fn measure(
+    take: &impl Fn(u32) -> Result<Span, Failure>,
+    repetitions: u32,
+) -> Result<Times, Failure> {
+    let mut times = Times { host: [f64::INFINITY; 2], gpu: [f64::INFINITY; 2] };
+    for _ in 0..ROUNDS {
+        for (number, many) in [repetitions, 2 * repetitions].into_iter().enumerate() {
+            let span = take(many)?;
+            times.host[number] = times.host[number].min(span.host);
+            times.gpu[number] = times.gpu[number].min(span.gpu.unwrap_or(f64::INFINITY));
+        }
+    }
+    Ok(times)
+}
+
 pub fn clocks(lab: &Lab) -> Result<Finding, Failure> {
     let mut found = Finding::new("P15", "the GPU's clock beside the host's", "us");
     let (work, result) = issue(lab, lab.sized(64, 4), 2048);
@@ -29,24 +63,40 @@ pub fn clocks(lab: &Lab) -> Result<Finding, Failure> {
     while take(repetitions)?.host < LONG && repetitions < 512 {
         repetitions *= 2;
     }
-    let rounds = (0..5).map(|_| Ok([take(repetitions)?, take(2 * repetitions)?]));
-    let rounds = rounds.collect::<Result<Vec<_>, Failure>>()?;
-    let middle = |of: &dyn Fn(&[Span; 2]) -> f64| 1e6 * median(rounds.iter().map(of).collect());
-    let host = [middle(&|round| round[0].host), middle(&|round| round[1].host)];
-    found.add("host_once", host[0]);
-    found.add("host_twice", host[1]);
+    let mut times = measure(&take, repetitions)?;
+    for _ in 1..TRIES {
+        if !times.are_believable() {
+            times = measure(&take, repetitions)?;
+        }
+    }
+    let Times { host, gpu } = times;
+    found.add("host_once", 1e6 * host[0]);
+    found.add("host_twice", 1e6 * host[1]);
     found.check("checksum", lab.sum(&result.buffer)?, result.sum);
-    let gpu = [0, 1].map(|of| middle(&|round| round[of].gpu.unwrap_or(f64::NAN)));
     let empty = (0..9).map(|_| Ok(lab.span(1, |_, _| ())?.gpu.unwrap_or(f64::NAN)));
     let empty = empty.collect::<Result<Vec<_>, Failure>>()?;
-    found.add("gpu_once", gpu[0]);
-    found.add("gpu_twice", gpu[1]);
+    found.add("gpu_once", 1e6 * gpu[0]);
+    found.add("gpu_twice", 1e6 * gpu[1]);
     found.add("empty_pass", 1e6 * median(empty));
     found.add("tick", f64::from(lab.gpu.queue.get_timestamp_period()) / 1e3);
-    let believed = gpu[0] > 0.0
-        && TWICE.contains(&(gpu[1] / gpu[0]))
-        && ((host[1] - host[0]) / (gpu[1] - gpu[0])).log2().abs() <= APART.log2();
+    let believed = times.are_believable();
     found.add("believed", f64::from(u8::from(believed)));
     lab.believe(believed);
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_stands_still_runs_apart_or_is_not_there_is_not_believed() {
+        let believed = |gpu| Times { host: [4.1e-3, 8.1e-3], gpu }.are_believable();
+        assert!(believed([4e-3, 8e-3]));
+        assert!(!believed([0.0, 0.0]));
+        assert!(!believed([4e-3, 4e-3]));
+        assert!(!believed([4e-4, 8e-4]));
+        assert!(!believed([8e-3, 4e-3]));
+        assert!(!believed([f64::INFINITY; 2]));
+    }
 }
