@@ -122,8 +122,8 @@ step "building"
 cargo test --release --workspace --no-run
 
 step "tests without an adapter, examples, documentation"
-# Of the examples only wordnet has tests.
-cargo test --release --workspace --lib --bins --example wordnet
+# Of the examples only these have tests.
+cargo test --release --workspace --lib --bins --example wordnet --example gpu_kit
 cargo test --release --test suite -- "${groups_without_adapter[@]/#/suite::}"
 cargo test --release --workspace --doc
 
@@ -136,6 +136,9 @@ burn=$!
 
 step "the program of one page"
 "$target/release/examples/minimal"
+
+step "the measurement kit"
+"$target/release/examples/gpu_kit" --quick --out "$target/gpu-kit.json"
 
 step "PyTorch, both ways"
 await fetch "$fetching"

@@ -3,10 +3,8 @@
 //! `<folder>/<case>/case.json`, and for each table `<number>.ids` (u32) and `<number>.rows`
 //! (f32 parameter rows after the checked steps, of the first rows that are named).
 
-use crate::bench::Bench;
-use crate::cases::Case;
-use crate::check::{self, Expected};
 use serde_json::json;
+use sparse_adam_testkit::bench::{Bench, CHECKED_STEPS, Case, Expected};
 use std::path::Path;
 use std::{fs, io};
 
@@ -24,7 +22,7 @@ pub fn dump(folder: &Path, case: &Case, bench: &Bench<'_>, checked: &[Expected])
         "tables": case.tables,
         "distribution": case.distribution.to_string(),
         "bag": case.bag,
-        "steps": check::STEPS,
+        "steps": CHECKED_STEPS,
     });
     fs::write(folder.join("case.json"), format!("{description}\n"))?;
     for (number, (table, expected)) in bench.tables.iter().zip(checked).enumerate() {

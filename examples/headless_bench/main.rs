@@ -5,27 +5,21 @@
 //!     cargo run --release --example headless_bench -- --rows 100000 --dim 32 --nnz 4096 --json
 //!     cargo run --release --example headless_bench -- --scaling nnz --csv nnz.csv
 
-mod bench;
-mod cases;
-mod check;
 mod copy;
 mod dump;
-mod elements;
-mod gpu_clock;
-mod ids;
 mod report;
 mod run;
 mod scaling;
 
-use cases::Case;
 use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use copy::copy_gbps;
-use ids::Distribution;
 use indicatif::{ProgressBar, ProgressStyle};
 use report::{Report, Sink};
 use run::Plan;
 use scaling::Scaling;
 use sparse_adam::{Arithmetic, Tuning};
+use sparse_adam_testkit::bench::{Case, Distribution, standard};
 use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::path::PathBuf;
@@ -44,7 +38,7 @@ struct Options {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     nnz: Option<u32>,
     /// Which rows the entries name [default: uniform]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = PossibleValuesParser::new(Distribution::NAMES).try_map(|name| name.parse::<Distribution>()))]
     distribution: Option<Distribution>,
     /// Tables of one step [default: 1]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -130,7 +124,7 @@ impl Options {
                 return Err("--case names cases that are fixed; leave other sizes out".into());
             }
             (None, Some(case)) => vec![case],
-            (None, None) => cases::standard(self.seed, &self.case)?,
+            (None, None) => standard(self.seed, &self.case)?,
         };
         cases.iter().try_for_each(Case::validate)?;
         Ok(cases)

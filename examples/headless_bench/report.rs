@@ -1,8 +1,8 @@
 //! What was measured, as a table, as JSON, and as CSV.
 
-use crate::cases::Case;
 use crate::run::Measured;
 use serde::Serialize;
+use sparse_adam_testkit::bench::Case;
 use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::fs::{File, OpenOptions};

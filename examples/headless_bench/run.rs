@@ -1,12 +1,9 @@
 //! One case: checked, then timed.
 
-use crate::bench::Bench;
-use crate::cases::Case;
-use crate::check::{self, Expected};
 use crate::dump::dump;
-use crate::gpu_clock::{GpuClock, STAGES};
 use indicatif::ProgressBar;
 use sparse_adam::Tuning;
+use sparse_adam_testkit::bench::{Bench, Case, Expected, GpuClock, STAGES, check, is_exact};
 use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::path::Path;
@@ -56,7 +53,7 @@ pub fn run(
     plan.bar.set_message("uploading");
     let mut bench = Bench::new(gpu, tuning, case)?;
     plan.bar.set_message("checking against the CPU twin");
-    let checked = check::check(&mut bench, case)?;
+    let checked = check(&mut bench, case)?;
     if let Some(folder) = plan.dump {
         dump(folder, case, &bench, &checked)?;
     }
@@ -71,9 +68,9 @@ pub fn run(
         record_us_median: 1e3 * median(times.record_ms),
         step_ms_median: median(times.whole_ms),
         stages_ms_median: stages_ms(&mut bench)?,
-        record_allocations: bench.record_allocations()?,
+        record_allocations: record_allocations(&mut bench)?,
         dispatches: bench.optimizer.dispatches(),
-        exact: check::is_exact(&bench),
+        exact: is_exact(&bench),
     })
 }
 
@@ -97,6 +94,17 @@ fn time(bench: &mut Bench<'_>, steps: Option<u32>) -> Result<Times, Box<dyn Erro
         times.record_ms.push(millis(stepped.record));
     }
     Ok(times)
+}
+
+/// Heap allocations while a step like those before is recorded, wgpu's included.
+fn record_allocations(bench: &mut Bench<'_>) -> Result<u64, Box<dyn Error>> {
+    let recorded = bench.gpu.submit(|encoder| {
+        let mut recorded = Ok(());
+        let counted = allocation_counter::measure(|| recorded = bench.record(encoder));
+        recorded.map(|()| counted.count_total)
+    })?;
+    bench.gpu.wait()?;
+    Ok(recorded)
 }
 
 /// None where the adapter has no clock, or one that stands still.

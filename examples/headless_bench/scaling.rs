@@ -1,8 +1,7 @@
 //! Curves: time against one quantity, all others fixed.
 
-use crate::cases::Case;
-use crate::ids::Distribution;
 use clap::ValueEnum;
+use sparse_adam_testkit::bench::{Case, Distribution};
 
 /// The quantity that changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -23,6 +23,9 @@ use wgpu::{
 const USAGES: BufferUsages =
     BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
 
+/// What every device is opened with, where it is there. The second lets CPU adapters move rows eight bytes at a time.
+const OWN_FEATURES: Features = Features::TIMESTAMP_QUERY.union(Features::SHADER_INT64);
+
 /// Any will do: a device that is wrong in one case of thousands is wrong in some of every draw.
 const PROBE_SEED: u64 = 1;
 
@@ -79,7 +82,7 @@ impl Gpu {
     pub async fn open() -> Result<Self, Error> {
         let adapter = choose(&instance()).await?;
         let limits = adapter.limits();
-        Self::open_adapter(adapter, limits).await
+        Self::open_adapter(adapter, limits, OWN_FEATURES).await
     }
 
     /// As [`Gpu::open`], with the first adapter whose name contains `name`, whatever its case,
@@ -90,7 +93,17 @@ impl Gpu {
     pub async fn open_named(name: &str) -> Result<Self, Error> {
         let adapter = named(&instance(), name).await?;
         let limits = adapter.limits();
-        Self::open_adapter(adapter, limits).await
+        Self::open_adapter(adapter, limits, OWN_FEATURES).await
+    }
+
+    /// As [`Gpu::open`], with those of `features` too that the adapter has.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub async fn open_with_features(features: Features) -> Result<Self, Error> {
+        let adapter = choose(&instance()).await?;
+        let limits = adapter.limits();
+        Self::open_adapter(adapter, limits, features).await
     }
 
     /// As [`Gpu::open`], with `limits` in place of the adapter's.
@@ -98,7 +111,7 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::open`].
     pub async fn open_with_limits(limits: Limits) -> Result<Self, Error> {
-        Self::open_adapter(choose(&instance()).await?, limits).await
+        Self::open_adapter(choose(&instance()).await?, limits, OWN_FEATURES).await
     }
 
     /// Opens every adapter that `WGPU_BACKEND` and `WGPU_ADAPTER_NAME` admit and that can
@@ -111,7 +124,7 @@ impl Gpu {
         for adapter in listed(&instance(), &wanted_name().unwrap_or_default()).await {
             let limits = adapter.limits();
             if limits.max_compute_workgroups_per_dimension > 0 {
-                opened.push(Self::open_adapter(adapter, limits).await?);
+                opened.push(Self::open_adapter(adapter, limits, OWN_FEATURES).await?);
             }
         }
         if opened.is_empty() {
@@ -120,13 +133,15 @@ impl Gpu {
         Ok(opened)
     }
 
-    async fn open_adapter(adapter: Adapter, limits: Limits) -> Result<Self, Error> {
+    async fn open_adapter(
+        adapter: Adapter,
+        limits: Limits,
+        features: Features,
+    ) -> Result<Self, Error> {
         let info = adapter.get_info();
         let descriptor = DeviceDescriptor {
             label: Some("sparse_adam_testkit::headless"),
-            // The second lets CPU adapters move rows eight bytes at a time.
-            required_features: adapter.features()
-                & (Features::TIMESTAMP_QUERY | Features::SHADER_INT64),
+            required_features: adapter.features() & (OWN_FEATURES | features),
             required_limits: limits,
             ..Default::default()
         };

@@ -5,6 +5,8 @@
 #[cfg(not(target_arch = "wasm32"))]
 mod adapters;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod bench;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod campaign;
 pub mod conformance;
 pub mod headless;

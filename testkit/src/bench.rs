@@ -1,36 +1,58 @@
-//! A case on an adapter: tables, gradients and the optimizer, and its steps.
+//! Steps to be timed: a case on an adapter, with its tables, gradients and optimizer.
 
-use crate::cases::Case;
-use crate::elements::{initial, values};
+mod cases;
+mod check;
+mod clock;
+mod elements;
+mod ids;
+
+pub use cases::{Case, standard};
+pub use check::{CHECKED_STEPS, Expected, check, is_exact};
+pub use clock::{GpuClock, STAGES};
+pub use ids::Distribution;
+
+use crate::headless::Gpu;
+use elements::{initial, values};
 use sparse_adam::{
     AdamOptions, Duplicates, Error, Param, ParamId, SparseAdam, SparseGrad, Timestamps, Tuning,
 };
-use sparse_adam_testkit::headless::Gpu;
 use std::time::{Duration, Instant};
 use wgpu::{Buffer, CommandEncoder, CommandEncoderDescriptor};
 
 /// A case, ready to step.
 pub struct Bench<'a> {
+    /// The adapter.
     pub gpu: &'a Gpu,
+    /// What steps.
     pub optimizer: SparseAdam,
+    /// What is stepped.
     pub tables: Vec<Table>,
 }
 
 /// One table and its gradient.
 pub struct Table {
+    /// Its number in the optimizer.
     pub param: ParamId,
+    /// The rows that the gradient's entries name.
     pub ids: Vec<u32>,
+    /// Its values, `[rows, dim]`.
     pub buffer: Buffer,
     grad: SparseGrad,
 }
 
-/// How long a step took on the host: to record, and to the GPU's completion.
+/// How long a step took on the host.
 pub struct Stepped {
+    /// To record it.
     pub record: Duration,
+    /// From the start of recording to the GPU's completion.
     pub whole: Duration,
 }
 
 impl<'a> Bench<'a> {
+    /// Uploads a case's tables and gradients.
+    ///
+    /// # Errors
+    /// Those of the optimizer; [`Error::DeviceLost`].
     pub fn new(gpu: &'a Gpu, tuning: Tuning, case: &Case) -> Result<Self, Error> {
         let mut optimizer = gpu.optimizer(AdamOptions::default(), tuning)?;
         let tables = (0..case.tables).map(|table| Table::new(gpu, &mut optimizer, case, table));
@@ -40,28 +62,24 @@ impl<'a> Bench<'a> {
     }
 
     /// Sets the gradients and records a step.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::step`].
     pub fn record(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
         self.set_grads()?;
         self.optimizer.step(encoder)
     }
 
+    /// Sets each table's gradient.
     fn set_grads(&mut self) -> Result<(), Error> {
         let mut tables = self.tables.iter();
         tables.try_for_each(|table| self.optimizer.set_grad(table.param, table.grad.clone()))
     }
 
-    /// Heap allocations while a step like those before is recorded, wgpu's included.
-    pub fn record_allocations(&mut self) -> Result<u64, Error> {
-        let mut encoder = self.encoder();
-        let mut recorded = Ok(());
-        let counted = allocation_counter::measure(|| recorded = self.record(&mut encoder));
-        recorded?;
-        self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.wait()?;
-        Ok(counted.count_total)
-    }
-
     /// As [`Bench::record`], with the GPU's clock.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::step_with_timestamps`].
     pub fn record_timed(
         &mut self,
         encoder: &mut CommandEncoder,
@@ -76,6 +94,9 @@ impl<'a> Bench<'a> {
     }
 
     /// One step, waited for.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::step`]; [`Error::DeviceLost`].
     pub fn step(&mut self) -> Result<Stepped, Error> {
         let start = Instant::now();
         let mut encoder = self.encoder();
@@ -88,6 +109,9 @@ impl<'a> Bench<'a> {
     }
 
     /// `steps` steps, each submitted without waiting for the one before; all waited for.
+    ///
+    /// # Errors
+    /// As [`Bench::step`].
     pub fn queued_steps(&mut self, steps: u32) -> Result<Duration, Error> {
         let start = Instant::now();
         for _ in 0..steps {

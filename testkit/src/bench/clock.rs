@@ -1,13 +1,14 @@
 //! The GPU's own time of each stage of a step, where the adapter has timestamps.
 
+use crate::headless::Gpu;
 use sparse_adam::Error;
 use sparse_adam::{TIMED_STAGES, Timestamps};
-use sparse_adam_testkit::headless::Gpu;
 use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, CommandEncoder, Features, QuerySet, QuerySetDescriptor,
     QueryType,
 };
 
+/// Parts of a step that are told apart.
 pub const STAGES: usize = TIMED_STAGES.len();
 const QUERIES: u32 = 2 * STAGES as u32;
 
@@ -20,6 +21,7 @@ pub struct GpuClock<'a> {
 
 impl<'a> GpuClock<'a> {
     /// None where the adapter has no timestamps.
+    #[must_use]
     pub fn new(gpu: &'a Gpu) -> Option<Self> {
         if !gpu.device.features().contains(Features::TIMESTAMP_QUERY) {
             return None;
@@ -39,6 +41,9 @@ impl<'a> GpuClock<'a> {
     }
 
     /// Milliseconds of each stage of the step that `record` records.
+    ///
+    /// # Errors
+    /// Those of `record`; [`Error::DeviceLost`].
     pub fn time_ms(
         &self,
         record: impl FnOnce(&mut CommandEncoder, Timestamps<'_>) -> Result<(), Error>,

@@ -1,21 +1,21 @@
 //! Whether the GPU computed what the CPU twin does.
 
-use crate::bench::{Bench, Table};
-use crate::cases::Case;
-use crate::elements::{initial, values};
+use super::cases::Case;
+use super::elements::{initial, values};
+use super::{Bench, Table};
 use sparse_adam::AdamOptions;
 use sparse_adam::reference::{self, Gradient};
 use std::error::Error;
 
 /// Steps before the check.
-pub const STEPS: u64 = 2;
+pub const CHECKED_STEPS: u64 = 2;
 /// Where an adapter rounds in its own way.
 const RTOL: f32 = 2e-6;
 const ATOL: f32 = 1e-6;
 /// Bytes read back at a time.
 const CHUNK_BYTES: u32 = 64 << 20;
 
-/// The rows of one table that its gradient names, after [`STEPS`] steps of the twin.
+/// The rows of one table that its gradient names, after [`CHECKED_STEPS`] steps of the twin.
 pub struct Expected {
     /// In ascending order.
     pub rows: Vec<u32>,
@@ -24,8 +24,11 @@ pub struct Expected {
 }
 
 /// Steps and compares every value of every table. Returns what the twin computed.
+///
+/// # Errors
+/// Those of the steps; the first value that differs.
 pub fn check(bench: &mut Bench<'_>, case: &Case) -> Result<Vec<Expected>, Box<dyn Error>> {
-    for _ in 0..STEPS {
+    for _ in 0..CHECKED_STEPS {
         bench.step()?;
     }
     let mut checked = Vec::new();
@@ -39,6 +42,7 @@ pub fn check(bench: &mut Bench<'_>, case: &Case) -> Result<Vec<Expected>, Box<dy
 }
 
 /// Whether bits must be equal.
+#[must_use]
 pub fn is_exact(bench: &Bench<'_>) -> bool {
     bench.gpu.has_bits_of_twin(bench.optimizer.tuning())
 }
@@ -58,7 +62,7 @@ fn twin(case: &Case, number: u32, ids: &[u32]) -> Expected {
     };
     let rank = |id: &u32| rows.partition_point(|row| row < id) as i64;
     let grad = Gradient { indices: ids.iter().map(rank).collect(), values };
-    for _ in 0..STEPS {
+    for _ in 0..CHECKED_STEPS {
         reference::step(&mut table, &grad, &AdamOptions::default());
     }
     Expected { rows, table }
@@ -91,8 +95,8 @@ fn check_moments(
 ) -> Result<(), Box<dyn Error>> {
     let state = pollster::block_on(bench.optimizer.state_of(table.param))?;
     let state = state.ok_or("the optimizer has no state after a step")?;
-    if state.step != STEPS {
-        return Err(format!("{} steps are counted, expected {STEPS}", state.step).into());
+    if state.step != CHECKED_STEPS {
+        return Err(format!("{} steps are counted, expected {CHECKED_STEPS}", state.step).into());
     }
     let twin = &expected.table;
     for (what, found, twin) in [

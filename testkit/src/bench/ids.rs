@@ -1,8 +1,8 @@
 //! Seeded ids: the same on every platform.
 
-use clap::ValueEnum;
-use sparse_adam_testkit::Rng;
+use crate::Rng;
 use std::fmt::{Display, Formatter};
+use std::str::FromStr;
 
 const ZIPF_EXPONENT: f64 = 1.05;
 /// Seed of the permutation that scatters zipf's ids: fixed, so that the frequent rows are the
@@ -10,18 +10,17 @@ const ZIPF_EXPONENT: f64 = 1.05;
 const SCATTER_SEED: u64 = 0x5ca7;
 
 /// Which rows the entries of a gradient name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distribution {
-    /// No row twice
+    /// No row twice.
     Unique,
-    /// Every row equally often
+    /// Every row equally often.
     Uniform,
-    /// Few rows often, most rows seldom: exponent 1.05
+    /// Few rows often, most rows seldom: exponent 1.05.
     Zipf,
-    /// One row
+    /// One row.
     Hot,
     /// Each row named so many times.
-    #[value(skip)]
     Repeated(u32),
 }
 
@@ -35,6 +34,21 @@ impl Display for Distribution {
             Self::Repeated(times) => return write!(formatter, "repeated-{times}"),
         };
         formatter.write_str(name)
+    }
+}
+
+impl Distribution {
+    /// What [`Distribution::from_str`] knows.
+    pub const NAMES: [&str; 4] = ["unique", "uniform", "zipf", "hot"];
+}
+
+impl FromStr for Distribution {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = [Self::Unique, Self::Uniform, Self::Zipf, Self::Hot];
+        let named = known.into_iter().find(|one| one.to_string() == name);
+        named.ok_or_else(|| format!("{name:?} is none of {}", Self::NAMES.join(", ")))
     }
 }
 

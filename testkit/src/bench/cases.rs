@@ -1,27 +1,32 @@
 //! What is timed: sizes and ids of a step.
 
-use crate::ids::{Distribution, draw};
+use super::ids::{Distribution, draw};
 
 /// One case.
 #[derive(Clone, Debug)]
 pub struct Case {
+    /// What it is called.
     pub name: String,
     /// Rows of each table.
     pub rows: u32,
+    /// Values of a row.
     pub dim: u32,
     /// Entries of a step, over all tables.
     pub nnz: u32,
+    /// Tables of one step.
     pub tables: u32,
+    /// Which rows the entries name.
     pub distribution: Distribution,
     /// Entries that share a value row, as those of an embedding bag do; 1 where none do.
     pub bag: u32,
     /// Whether the optimizer is promised that no row is named twice.
     pub promise: bool,
+    /// Same seed: same ids.
     pub seed: u64,
 }
 
 impl Case {
-    /// A case of one table.
+    /// A case of one table: its rows, the values of one, and the entries of a step.
     pub fn new(
         name: &str,
         [rows, dim, nnz]: [u32; 3],
@@ -32,6 +37,10 @@ impl Case {
         Self { name, rows, dim, nnz, tables: 1, distribution, bag: 1, promise: false, seed }
     }
 
+    /// Whether it can be run.
+    ///
+    /// # Errors
+    /// What is wrong with it.
     pub fn validate(&self) -> Result<(), String> {
         let Self { rows, nnz, tables, .. } = *self;
         let found = |what: String| Err(format!("{}: {what}", self.name));
@@ -52,27 +61,34 @@ impl Case {
     }
 
     /// Entries of one table.
+    #[must_use]
     pub fn table_nnz(&self, table: u32) -> u32 {
         self.nnz / self.tables + u32::from(table < self.nnz % self.tables)
     }
 
     /// Value rows of one table's gradient.
+    #[must_use]
     pub fn value_rows(&self, table: u32) -> u32 {
         self.table_nnz(table).div_ceil(self.bag)
     }
 
     /// Value row of each of one table's entries, where they share them.
+    #[must_use]
     pub fn value_map(&self, table: u32) -> Option<Vec<u32>> {
         (self.bag > 1).then(|| (0..self.table_nnz(table)).map(|entry| entry / self.bag).collect())
     }
 
     /// The ids of one table.
+    #[must_use]
     pub fn ids(&self, table: u32) -> Vec<u32> {
         draw(self.distribution, self.rows, self.table_nnz(table), self.seed, table)
     }
 }
 
 /// The standard table, or those cases of it whose names, or first words of names, are `wanted`.
+///
+/// # Errors
+/// Where no case has a name that is wanted.
 pub fn standard(seed: u64, wanted: &[String]) -> Result<Vec<Case>, String> {
     let all = all(seed);
     if wanted.is_empty() {

@@ -1,0 +1,70 @@
+//! Against the numbers that the model gave when it was made, for constants assumed of an H100.
+
+use super::*;
+
+fn h100() -> Constants {
+    Constants {
+        bandwidth: 2700.0,
+        dispatch: 3.0,
+        l1: 0.024,
+        l2: 0.155,
+        dram: 0.42,
+        barrier: 0.025,
+        wavefront: 0.0006,
+        cores: 132.0,
+        resident: 5.0,
+        gather: vec![(0.0, 0.5), (64.0, 0.62), (128.0, 0.78), (256.0, 0.88), (512.0, 0.95)],
+    }
+}
+
+fn sizes([rows, dim]: [u32; 2], [nnz, unique, in_long_runs, hottest]: [f64; 4]) -> Sizes {
+    Sizes { rows, dim, nnz, unique, in_long_runs, hottest, tables: 1, promised: false }
+}
+
+/// Whole microseconds of each stage.
+fn rounded(sizes: &Sizes) -> [f64; 4] {
+    predict(sizes, &h100()).map(|stage| stage.us.round())
+}
+
+#[test]
+fn stages_take_what_the_model_said() {
+    let million = |numbers| sizes([1_000_000, 64], numbers);
+    let tiny = million([1024.0, 1023.0, 0.0, 1.0]);
+    assert_eq!(rounded(&tiny), [10.0, 0.0, 3.0, 7.0]);
+    let unique = million([65_536.0, 65_536.0, 0.0, 1.0]);
+    assert_eq!(rounded(&unique), [4.0, 64.0, 7.0, 52.0]);
+    let zipf = million([65_536.0, 21_653.0, 27_800.0, 6200.0]);
+    assert_eq!(rounded(&zipf), [4.0, 64.0, 61.0, 62.0]);
+    let large = million([524_288.0, 524_288.0, 0.0, 1.0]);
+    assert_eq!(rounded(&large), [6.0, 96.0, 10.0, 398.0]);
+    let hot = million([1_048_576.0, 1.0, 1_048_576.0, 1_048_576.0]);
+    assert_eq!(rounded(&hot), [8.0, 139.0, 168.0, 90.0]);
+    let odd = sizes([200_000, 37], [65_536.0, 17_431.0, 30_500.0, 6700.0]);
+    assert_eq!(rounded(&odd), [4.0, 64.0, 61.0, 58.0]);
+    let table = sizes([100_000, 32], [4096.0, 1788.0, 1500.0, 420.0]);
+    assert_eq!(rounded(&Sizes { tables: 26, ..table }), [93.0, 66.0, 905.0, 930.0]);
+}
+
+#[test]
+fn parts_make_up_their_stage_and_the_largest_is_the_bound() {
+    for numbers in [[1024.0, 1023.0, 0.0, 1.0], [524_288.0, 109_533.0, 298_000.0, 49_600.0]] {
+        for stage in predict(&sizes([1_000_000, 64], numbers), &h100()) {
+            assert!((stage.parts.sum() - stage.us).abs() < 1e-9, "{stage:?}");
+        }
+    }
+    let bounds = |numbers| {
+        predict(&sizes([1_000_000, 64], numbers), &h100()).map(|stage| stage.parts.bound())
+    };
+    let unique = bounds([524_288.0, 524_288.0, 0.0, 1.0]);
+    assert_eq!((unique[2], unique[3]), ("dispatch", "bandwidth"));
+    let zipf = bounds([65_536.0, 21_653.0, 27_800.0, 6200.0]);
+    assert_eq!((zipf[2], zipf[3]), ("latency", "latency"));
+}
+
+#[test]
+fn nothing_is_sorted_where_uniqueness_is_promised() {
+    let sorted = sizes([1_000_000, 64], [524_288.0, 524_288.0, 0.0, 1.0]);
+    let promised = Sizes { promised: true, ..sorted };
+    let [ingest, sort, partial, update] = rounded(&promised);
+    assert_eq!([ingest, sort, partial, update], [6.0, 0.0, 0.0, 398.0]);
+}
