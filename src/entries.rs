@@ -85,6 +85,8 @@ pub(crate) struct Entries {
     pub duplicates: Duplicates,
     pub non_finite: NonFinite,
     pub padding_idx: Option<u32>,
+    /// Which index list of the optimizer they are of, where tables may have one together.
+    pub list: Option<u64>,
 }
 
 impl Entries {
@@ -102,6 +104,7 @@ impl Entries {
             duplicates: Duplicates::default(),
             non_finite: NonFinite::default(),
             padding_idx: None,
+            list: None,
         }
     }
 

@@ -1,9 +1,7 @@
 //! A sparse gradient in GPU buffers.
 
 use crate::entries::{Duplicates, Entries, IndexDtype, NonFinite, ValueSource};
-use crate::param::Geometry;
-use crate::step::shape::DeviceShape;
-use crate::{Error, Format, Region};
+use crate::{Format, Region};
 
 /// A sparse gradient in coordinate form (COO), in buffers that the caller owns.
 ///
@@ -17,7 +15,7 @@ use crate::{Error, Format, Region};
 #[must_use = "a gradient does nothing before it is set on a parameter"]
 pub struct SparseGrad {
     /// None where there are none.
-    entries: Option<Entries>,
+    pub(crate) entries: Option<Entries>,
 }
 
 impl SparseGrad {
@@ -100,18 +98,5 @@ impl SparseGrad {
     fn with(mut self, change: impl FnOnce(&mut Entries)) -> Self {
         self.entries.as_mut().map(change);
         self
-    }
-
-    /// Its entries, checked and cut to what they occupy; None where there are none.
-    ///
-    /// # Errors
-    /// Those of [`SparseAdam::set_grad`](crate::SparseAdam::set_grad) for one gradient by itself.
-    pub(crate) fn check(
-        self,
-        name: &str,
-        table: Geometry,
-        device: DeviceShape,
-    ) -> Result<Option<Entries>, Error> {
-        self.entries.map_or(Ok(None), |entries| entries.check(name, table, device))
     }
 }

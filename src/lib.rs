@@ -1,6 +1,7 @@
 // Where the README's links lead in this documentation: a reference's first definition counts.
 #![doc = "[embedding]: guide::embedding"]
 #![doc = "[errors]: guide::embedding#errors"]
+#![doc = "[lists]: guide::embedding#one-index-list-for-several-parameters"]
 #![doc = "[backends]: guide::backends"]
 #![doc = "[drivers]: guide::backends#software-drivers"]
 #![doc = "[files]: guide::reliability#files"]
@@ -29,6 +30,7 @@ mod guard;
 pub mod guide;
 mod hooks;
 mod ids;
+mod index_list;
 mod kit;
 pub mod lr_scheduler;
 mod narrow;
@@ -62,6 +64,7 @@ pub use format::{Format, Rounding};
 pub use grad::SparseGrad;
 pub use hooks::HookId;
 pub use ids::{GroupId, ParamId};
+pub use index_list::{GradValues, IndexList};
 pub use kit::Kit;
 pub use optimizer::{ClipGradNorm, NormType, Resources, RowWindow, Scalars, SparseAdam};
 pub use options::{

@@ -57,6 +57,8 @@ pub struct SparseAdam {
     pub(crate) scalars: Option<Scalars>,
     /// An empty list that gradients are exchanged with.
     pub(crate) spare_grads: Vec<Entries>,
+    /// Index lists that several parameters were given so far.
+    pub(crate) lists: u64,
     pub(crate) pre_hooks: Hooks<Self>,
     pub(crate) post_hooks: Hooks<Self>,
     pub(crate) hooks_made: u64,
@@ -113,6 +115,7 @@ impl SparseAdam {
             before: None,
             scalars: None,
             spare_grads: Vec::new(),
+            lists: 0,
             defaults,
             groups: Vec::new(),
             default_group: None,
@@ -204,9 +207,7 @@ impl SparseAdam {
     /// [`Error::DeviceLost`], [`Error::OutOfMemory`], [`Error::Refused`].
     pub fn set_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
         let entries = self.checked_grad(param, grad)?;
-        let mut grads = std::mem::take(&mut self.spare_grads);
-        grads.extend(entries);
-        self.exchange_grads(param, grads);
+        self.set_entries(param, entries);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! A parameter of an optimizer, with its state and its gradient.
 
 mod demand;
+mod sharing;
 
 use crate::entries::{Entries, check_value_bytes};
 use crate::format::{RowBytes, Storage};
@@ -68,6 +69,8 @@ pub(crate) struct Extras {
     pub counts: Vec<Buffer>,
     /// The value rows of several gradients, one behind the other.
     pub gathered: Option<Buffer>,
+    /// What is counted of an index list that other tables have too.
+    pub tally: Option<Buffer>,
 }
 
 /// A parameter of an optimizer.
@@ -260,10 +263,15 @@ impl Table {
             _ => self.value_rows() * self.value_row_bytes(),
         };
         let held = self.extras.gathered.as_ref().map_or(0, Buffer::size);
-        if self.extras.counts.len() >= counts && held >= bytes {
+        // Any table that has a list may be the first that does.
+        let no_tally = self.shared_list().is_some() && self.extras.tally.is_none();
+        if self.extras.counts.len() >= counts && held >= bytes && !no_tally {
             return Ok(None);
         }
         let mut extras = self.extras.clone();
+        if no_tally {
+            extras.tally = Some(guard.storage("sparse_adam::tally", Status::BYTES)?);
+        }
         while extras.counts.len() < counts {
             let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
             extras.counts.push(guard.buffer("sparse_adam::count", 16, usage)?);

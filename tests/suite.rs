@@ -15,6 +15,7 @@ mod suite {
     mod formats_in_use;
     mod golden;
     mod hooks;
+    mod index_lists;
     mod kit;
     mod laws;
     mod limits;

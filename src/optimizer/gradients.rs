@@ -2,7 +2,8 @@
 
 use crate::entries::Entries;
 use crate::places::overlap;
-use crate::{Error, ParamId, SparseAdam, SparseGrad};
+use crate::table::Table;
+use crate::{Error, GradValues, IndexList, ParamId, SparseAdam, SparseGrad};
 
 impl SparseAdam {
     /// Forgets all gradients: the next step skips the parameters and does not count for them
@@ -27,6 +28,58 @@ impl SparseAdam {
         if set_to_none { self.clear_grads() } else { self.zero_grads() }
     }
 
+    /// Sets the gradients of several parameters that have one index list, each with its values. The
+    /// parameters and their statuses become what [`SparseAdam::set_grad`] for each would make them, bit for bit, but
+    /// a step takes the list in, and sorts it, once for all of them that still have it: until one of them is
+    /// given another gradient, or more by [`SparseAdam::accumulate_grad`], it takes part.
+    ///
+    /// The parameters have the same number of rows, and the same sparse axes; all else may differ, row lengths,
+    /// formats, groups and rules. Without parameters, nothing is done.
+    ///
+    /// # Errors
+    /// As [`SparseAdam::set_grad`], for any of the parameters; [`Error::InvalidShape`] where one's sparse axes are
+    /// not those of the first; [`Error::Unsupported`] where one is named twice. Then none of them has another
+    /// gradient than before.
+    pub fn set_grads<V: Into<GradValues>>(
+        &mut self,
+        indices: IndexList,
+        values: impl IntoIterator<Item = (ParamId, V)>,
+    ) -> Result<(), Error> {
+        let list = self.lists;
+        let mut checked: Vec<(ParamId, Option<Entries>)> = Vec::new();
+        for (param, values) in values {
+            if checked.iter().any(|&(earlier, _)| earlier == param) {
+                return Err(Error::Unsupported {
+                    what: "naming a parameter twice for one index list",
+                    remedy: "name it once, and add the other values by accumulate_grad",
+                });
+            }
+            if let Some(&(first, _)) = checked.first() {
+                self.check_axes(first, param)?;
+            }
+            let entries = indices.entries(values.into(), list);
+            checked.push((param, self.checked_entries(param, entries)?));
+        }
+        self.lists += 1;
+        for (param, entries) in checked {
+            self.set_entries(param, entries);
+        }
+        Ok(())
+    }
+
+    /// Checks that the rows of a parameter are named as those of another.
+    fn check_axes(&self, first: ParamId, param: ParamId) -> Result<(), Error> {
+        let (first, table) = (self.table(first)?, self.table(param)?);
+        let axes = |of: &Table| (of.geometry.rows, of.geometry.sparse_dim, of.geometry.axes);
+        if axes(first) == axes(table) {
+            return Ok(());
+        }
+        let what =
+            format!("{:?}, which is to share the index list of {:?}", table.name, first.name);
+        let expected = "the same rows and sparse axes as that parameter";
+        Err(Error::InvalidShape { what, expected, found: table.shape.clone() })
+    }
+
     /// Checks a gradient of a parameter, and cuts its regions to what its entries occupy. None where
     /// it has none.
     ///
@@ -37,9 +90,23 @@ impl SparseAdam {
         param: ParamId,
         grad: SparseGrad,
     ) -> Result<Option<Entries>, Error> {
+        match grad.entries {
+            Some(entries) => self.checked_entries(param, entries),
+            None => {
+                self.begin()?;
+                self.table(param).map(|_| None)
+            }
+        }
+    }
+
+    fn checked_entries(
+        &mut self,
+        param: ParamId,
+        entries: Entries,
+    ) -> Result<Option<Entries>, Error> {
         self.begin()?;
         let table = self.table(param)?;
-        let entries = grad.check(&table.name, table.geometry, self.recorder.shape)?;
+        let entries = entries.check(&table.name, table.geometry, self.recorder.shape)?;
         let Some(entries) = entries else { return Ok(None) };
         for (role, region) in entries.roles() {
             if let Some(owner) = self.places.owners(region).next() {
@@ -50,6 +117,13 @@ impl SparseAdam {
         let name = self.tables[param.index].name.as_str();
         self.recorder.check_buffers(name, &entries)?;
         Ok(Some(entries))
+    }
+
+    /// Gives a parameter one gradient of checked entries, or an empty one.
+    pub(crate) fn set_entries(&mut self, param: ParamId, entries: Option<Entries>) {
+        let mut grads = std::mem::take(&mut self.spare_grads);
+        grads.extend(entries);
+        self.exchange_grads(param, grads);
     }
 
     /// Gives a parameter other gradients.

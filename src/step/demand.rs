@@ -51,6 +51,11 @@ pub(crate) struct TableDemand {
     pub normed: bool,
     /// Whether its entries have weights.
     pub weighted: bool,
+    /// Whose pairs are its too, where an earlier table of the demand has the same index list: that table's
+    /// position among the demand's.
+    pub shares: Option<u32>,
+    /// Whether a later table has its pairs.
+    pub tallied: bool,
     /// Whether its pairs come from one gradient and nothing looks at them before the sort.
     pub can_fuse_ingest: bool,
     /// How many of the demand's segments and windows are its.

@@ -122,6 +122,7 @@ fn host_structs_lie_as_the_shaders_read_them() {
     );
     assert_layout!(Kernel::of(Stage::Heads), HeadLists { count, block, first, pad0 });
     assert_layout!(Kernel::of(Stage::Repeats), Keys { first, end, base, sentinel });
+    assert_layout!(Kernel::of(Stage::Tally), TallyConfig { tables, is_last, pad0, pad1 });
     assert_layout!(
         simplest(Stage::PartialSerial),
         PartialConfig { keys, values, blocks, stride, sums, sums_below, zero, limit, pad0, pad1 }

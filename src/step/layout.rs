@@ -192,6 +192,15 @@ pub struct NormFactorConfig {
     pub pad1: u32,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct TallyConfig {
+    pub tables: u32,
+    pub is_last: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+}
+
 /// A rule's words, and what random bits are drawn from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -218,6 +227,7 @@ pub enum Config {
     Squares(SquaresConfig),
     NormSum(NormSumConfig),
     NormFactor(NormFactorConfig),
+    Tally(TallyConfig),
 }
 
 /// The largest of them.
@@ -234,6 +244,7 @@ pub const LARGEST: usize = {
         size_of::<SquaresConfig>(),
         size_of::<NormSumConfig>(),
         size_of::<NormFactorConfig>(),
+        size_of::<TallyConfig>(),
         size_of::<Words>(),
         size_of::<Drawn>(),
         size_of::<RowsConfig>(),

@@ -5,6 +5,7 @@ mod flush;
 mod ingest;
 mod norm;
 mod sort;
+mod tally;
 mod update;
 
 pub(crate) use flush::{Behind, flush};
@@ -72,6 +73,10 @@ pub(crate) enum Bind {
     Status {
         table: u32,
     },
+    /// What the stages count of a list that several tables have.
+    Tally {
+        table: u32,
+    },
     Indices {
         table: u32,
         segment: u32,
@@ -105,6 +110,7 @@ impl Bind {
             | Self::RowState { table, .. }
             | Self::Values { table, .. }
             | Self::Status { table }
+            | Self::Tally { table }
             | Self::Indices { table, .. }
             | Self::Map { table, .. }
             | Self::Weights { table, .. } => Some(table),
@@ -137,6 +143,7 @@ pub(crate) fn list(
     list.sort();
     list.heads();
     live().for_each(|live| list.repeats(live));
+    list.tallies(&demand.tables);
     list.part = Timed::Partial;
     live().for_each(|live| list.partial(live));
     if let Some(norm) = demand.norm {

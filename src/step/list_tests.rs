@@ -7,7 +7,7 @@ use crate::step::stages::Stage;
 use crate::{Form, IndexDtype, NormType};
 
 /// `tables` tables of 1,000 x 64, each in `windows` windows, with `nnz` entries each.
-fn demand(tables: u32, windows: u32, nnz: u32) -> Demand {
+pub(super) fn demand(tables: u32, windows: u32, nnz: u32) -> Demand {
     let mut demand = Demand::default();
     for table in 0..tables {
         let windows = windows as usize;
@@ -32,14 +32,14 @@ fn demand(tables: u32, windows: u32, nnz: u32) -> Demand {
     demand
 }
 
-fn listed(demand: &Demand, tuning: &Tuning) -> Vec<Dispatch> {
+pub(super) fn listed(demand: &Demand, tuning: &Tuning) -> Vec<Dispatch> {
     let plan = plan(&demand.tables, DEVICE, tuning).unwrap();
     let mut out = Vec::new();
     list(demand, &plan, (DEVICE, tuning), &mut out);
     out
 }
 
-fn stages(list: &[Dispatch]) -> Vec<Stage> {
+pub(super) fn stages(list: &[Dispatch]) -> Vec<Stage> {
     list.iter().map(|dispatch| dispatch.kernel.stage).collect()
 }
 

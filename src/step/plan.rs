@@ -51,13 +51,14 @@ pub(crate) struct HeadsPlan {
 pub(crate) struct TablePlan {
     /// Whether its entries are sorted; else no row is named twice.
     pub sorted: bool,
-    /// Its positions among the pairs, before and after the sort, and its keys.
+    /// Its positions among the pairs, before and after the sort, and its keys: those of the table whose pairs it
+    /// has, where it makes none.
     pub keys: Keys,
     /// How its rows are read.
     pub access: RowAccess,
     /// Value rows that one binding holds.
     pub rows_per_value_window: u32,
-    /// First word of its terms, where it has weights.
+    /// First word of its terms, where it has weights; as with its keys.
     pub terms: u32,
     /// First word of the numbers that the columns of its rows share, where they do.
     pub numbers: u32,
@@ -93,8 +94,10 @@ pub(crate) fn plan(
     device: DeviceShape,
     tuning: &Tuning,
 ) -> Result<Plan, Error> {
-    let count: u64 = steps.iter().map(|step| u64::from(step.nnz)).sum();
-    let keys: u64 = steps.iter().map(|step| u64::from(step.geometry.rows) + 1).sum();
+    // Those that make pairs of their own.
+    let makers = || steps.iter().filter(|step| step.shares.is_none());
+    let count: u64 = makers().map(|step| u64::from(step.nnz)).sum();
+    let keys: u64 = makers().map(|step| u64::from(step.geometry.rows) + 1).sum();
     let few = "spread the tables over several steps";
     limit("rows of all tables of a step, plus one a table", keys, u32::MAX.into(), few)?;
     limit("entries of all gradients of a step", count, MOST_ENTRIES.into(), few)?;
@@ -105,22 +108,29 @@ pub(crate) fn plan(
         // Where the pairs are while they are sorted.
         words *= 2;
     }
-    let sorted = steps.iter().filter(|step| is_sorted(step, tuning)).map(|step| step.nnz).sum();
+    let sorted = makers().filter(|step| is_sorted(step, tuning)).map(|step| step.nnz).sum();
     let measured = steps.iter().any(|step| step.squares);
     let most = if measured { norm::MOST_POSITIONS } else { u32::MAX };
     let each = norm::positions_each(steps, tuning)?;
     let heads = heads((sorted, most), &mut words, device, tuning);
     // Sorted tables come first; the others are not moved.
     let (mut next_sorted, mut next_other, mut key_base) = (0, sorted, 0);
-    let mut tables = Vec::with_capacity(steps.len());
+    let mut tables: Vec<TablePlan> = Vec::with_capacity(steps.len());
     for step in steps {
         let is_sorted = is_sorted(step, tuning);
-        let next = if is_sorted { &mut next_sorted } else { &mut next_other };
-        let first = *next;
-        *next += step.nnz;
-        let sentinel = key_base + step.geometry.rows;
-        let terms = words as u32;
-        words += if step.weighted { 2 * u64::from(step.nnz) } else { 0 };
+        let (keys, terms) = match step.shares.map(|maker| &tables[maker as usize]) {
+            Some(maker) => (maker.keys, maker.terms),
+            None => {
+                let next = if is_sorted { &mut next_sorted } else { &mut next_other };
+                let (first, base, terms) = (*next, key_base, words as u32);
+                *next += step.nnz;
+                let sentinel = base + step.geometry.rows;
+                key_base = sentinel + 1;
+                words += if step.weighted { 2 * u64::from(step.nnz) } else { 0 };
+                (Keys { first, end: first + step.nnz, base, sentinel }, terms)
+            }
+        };
+        let first = keys.first;
         let numbers = words as u32;
         words += u64::from(step.rule.row_numbers()) * u64::from(step.nnz);
         let levels = levels(*step, &mut words, device, tuning)?;
@@ -129,7 +139,7 @@ pub(crate) fn plan(
         let squares = norm::squares(*step, (&mut words, each), runs, device, tuning)?;
         tables.push(TablePlan {
             sorted: is_sorted,
-            keys: Keys { first, end: first + step.nnz, base: key_base, sentinel },
+            keys,
             access: RowAccess::of(step, device, tuning),
             rows_per_value_window: rows_per_value_window(step, device),
             terms,
@@ -140,7 +150,6 @@ pub(crate) fn plan(
             update,
             squares,
         });
-        key_base = sentinel + 1;
     }
     let shrink = "set smaller gradients, or request a larger max_storage_buffer_binding_size";
     limit("bytes of sorted pairs and chunk sums", 4 * words, device.max_binding, shrink)?;
@@ -154,7 +163,8 @@ fn is_small(steps: &[TableDemand], tuning: &Tuning) -> bool {
     let fits = |step: &TableDemand| {
         is_sorted(step, tuning) && step.can_fuse_ingest && step.nnz <= tuning.small
     };
-    matches!(steps, [step] if fits(step))
+    let one_list = steps.iter().skip(1).all(|step| step.shares.is_some());
+    !steps.is_empty() && one_list && steps.iter().all(fits)
 }
 
 /// A promise of uniqueness saves GPUs the sort. CPU adapters sort all the same: rows in order are

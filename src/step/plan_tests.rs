@@ -37,6 +37,8 @@ pub(crate) fn step(rows: u32, dim: u32, nnz: u32) -> TableDemand {
         squares: false,
         normed: false,
         weighted: false,
+        shares: None,
+        tallied: false,
         can_fuse_ingest: false,
         segments: 1,
         windows: 1,

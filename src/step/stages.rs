@@ -18,6 +18,7 @@ pub enum Stage {
     SortParallelScatter,
     Heads,
     Repeats,
+    Tally,
     PartialSerial,
     PartialParallel,
     SquaresSerial,

@@ -84,6 +84,7 @@ impl Uniforms {
             Config::Squares(config) => self.slot(guard, config),
             Config::NormSum(config) => self.slot(guard, config),
             Config::NormFactor(config) => self.slot(guard, config),
+            Config::Tally(config) => self.slot(guard, config),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a step is asked for a table, and the bytes behind the names that its dispatches bind.
 
-use super::Table;
+use super::{Table, sharing};
 use crate::entries::{Entries, ValueSource};
 use crate::format::Formats;
 use crate::region::in_words;
@@ -13,7 +13,10 @@ use wgpu::CommandEncoder;
 
 impl Tables for Vec<Table> {
     fn ask(&self, demand: &mut Demand) {
-        (0..).zip(self).for_each(|(number, table)| table.ask(number, demand));
+        for (number, table) in self.iter().enumerate() {
+            let maker = sharing::maker(self, number).filter(|&maker| maker != number);
+            table.ask(number as u32, maker.map(|maker| maker as u32), demand);
+        }
     }
 
     fn bytes_of(&self, bind: Bind) -> Option<Region> {
@@ -25,14 +28,25 @@ impl Tables for Vec<Table> {
     }
 
     fn copy_inputs(&self, encoder: &mut CommandEncoder) {
-        self.iter().for_each(|table| table.copy_inputs(encoder));
+        for (number, table) in self.iter().enumerate() {
+            // Of a list that tables share, its first table's count is read.
+            if sharing::maker(self, number).is_none_or(|maker| maker == number) {
+                table.copy_inputs(encoder);
+            }
+        }
     }
 }
 
 impl Table {
-    /// Adds what a step does for it, as table `number`; nothing where it has no entries.
-    fn ask(&self, number: u32, demand: &mut Demand) {
+    /// Adds what a step does for it, as table `number`, with the pairs of table `maker` where there is one; nothing
+    /// where it has no entries.
+    fn ask(&self, number: u32, maker: Option<u32>, demand: &mut Demand) {
         let Some(first) = self.grads.first() else { return };
+        let shares =
+            maker.and_then(|maker| demand.tables.iter().position(|asked| asked.table == maker));
+        if let Some(maker) = shares {
+            demand.tables[maker].tallied = true;
+        }
         let promised = first.duplicates == Duplicates::None;
         demand.segments.extend(self.segments());
         demand.windows.extend(
@@ -56,6 +70,8 @@ impl Table {
             squares: false,
             normed: false,
             weighted: self.grads.iter().any(|grad| grad.weights.is_some()),
+            shares: shares.map(|maker| maker as u32),
+            tallied: false,
             can_fuse_ingest: self.grads.len() == 1 && first.non_finite == NonFinite::Applied,
             segments: self.grads.len(),
             windows: self.windows.len(),
@@ -114,6 +130,7 @@ impl Table {
                 Some(values.part(u64::from(first_row) * row, in_words(u64::from(rows) * row)))
             }
             Bind::Status { .. } => Some(Region::from(&self.status)),
+            Bind::Tally { .. } => self.extras.tally.as_ref().map(Region::from),
             Bind::Indices { segment, .. } => Some(grad(segment)?.indices.clone()),
             Bind::Map { segment, .. } => match &grad(segment)?.source {
                 ValueSource::Map { map, .. } => Some(map.clone()),

@@ -91,6 +91,7 @@ fn words_of(config: &Config) -> Vec<u32> {
         Config::Squares(config) => bytemuck::bytes_of(config),
         Config::NormSum(config) => bytemuck::bytes_of(config),
         Config::NormFactor(config) => bytemuck::bytes_of(config),
+        Config::Tally(config) => bytemuck::bytes_of(config),
     };
     bytemuck::pod_collect_to_vec(bytes)
 }

@@ -12,7 +12,7 @@ use crate::{Arithmetic, Form, Format, NormType, Tuning};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 
-const SIMPLE: [Stage; 12] = [
+const SIMPLE: [Stage; 13] = [
     Stage::Ingest,
     Stage::IngestSmallSerial,
     Stage::IngestSmallParallel,
@@ -25,6 +25,7 @@ const SIMPLE: [Stage; 12] = [
     Stage::SortParallelScatter,
     Stage::Heads,
     Stage::Repeats,
+    Stage::Tally,
 ];
 
 /// Of a family, the members with one or two flags, and all.

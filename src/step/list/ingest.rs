@@ -11,13 +11,15 @@ use crate::step::stages::Stage;
 use crate::step::turns;
 
 impl List<'_> {
-    /// The entries of all gradients of a table.
+    /// The entries of all gradients of a table. Of pairs that it shares it looks at its own values alone.
     pub(super) fn entries(&mut self, live: Live<'_>) {
         for (number, segment) in live.segments.iter().enumerate() {
             let config = entries_config(live, segment, self.plan);
             let at = Bind::at(live, number as u32, segment);
-            self.ingest(live, segment, config, at);
-            self.weigh(live, segment, config, at);
+            if live.asked.shares.is_none() {
+                self.ingest(live, segment, config, at);
+                self.weigh(live, segment, config, at);
+            }
             self.inspect(live, segment, config, at);
         }
     }
@@ -48,7 +50,7 @@ impl List<'_> {
             false => Second::Entries(segment.nnz),
         };
         let indices = Bind::Indices { table, segment: number };
-        let bound = [indices, at.map, self.unsorted(live), Bind::Status { table }];
+        let bound = [indices, at.map, self.unsorted(live), live.counts()];
         let uniforms = (Config::Entries(config), Some(second));
         self.dispatch_with(kernel, uniforms, bound.into_iter(), launch);
     }

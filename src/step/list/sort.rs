@@ -47,8 +47,8 @@ impl List<'_> {
     }
 
     pub(super) fn repeats(&mut self, live: Live<'_>) {
-        if live.asked.checked {
-            let status = Bind::Status { table: live.asked.table };
+        if live.asked.checked && live.asked.shares.is_none() {
+            let status = live.counts();
             let launch = Launch { grid: live.at.entries, turns: 0 };
             let (kernel, config) = (Kernel::of(Stage::Repeats), Config::Keys(live.at.keys));
             self.dispatch(kernel, config, [Bind::Sorted, status], launch);

@@ -29,7 +29,7 @@ const HISTOGRAM: &[Bound] = &[Uniform, Read, ReadWrite];
 const SCATTER: &[Bound] = &[Uniform, Read, ReadWrite, ReadWrite];
 const UPDATE: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, Read];
 
-pub(super) static STAGES: [Spec; 26] = [
+pub(super) static STAGES: [Spec; 27] = [
     Spec {
         fragments: &[GRID, ENTRIES, STATUS, Counts, TAKE_ENTRY],
         bound: INGEST,
@@ -137,6 +137,11 @@ pub(super) static STAGES: [Spec; 26] = [
         bound: &[Uniform, Read, ReadWrite],
         overrides: &[Workgroup],
         ..plain_spec(Stage::Repeats, "sparse_adam::repeats", file!("repeats"))
+    },
+    Spec {
+        fragments: &[STATUS],
+        bound: &[Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite],
+        ..plain_spec(Stage::Tally, "sparse_adam::tally", file!("tally"))
     },
     Spec {
         fragments: &[
