@@ -3,11 +3,14 @@
 //!     cargo bench --bench stages
 //!     cargo bench --bench stages -- record
 //!     cargo bench --bench stages -- format
+//!     cargo bench --bench stages -- list
 //!
 //! `examples/headless_bench` has the full table of cases, checked and put beside torch.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use sparse_adam::{AdamOptions, Error, Format, Param, ParamId, Rounding, SparseAdam, SparseGrad};
+use sparse_adam::{
+    AdamOptions, Error, Format, IndexList, Param, ParamId, Rounding, SparseAdam, SparseGrad,
+};
 use sparse_adam_testkit::headless::Gpu;
 use std::time::{Duration, Instant};
 use wgpu::CommandEncoderDescriptor;
@@ -18,6 +21,11 @@ const STEPS: [[u32; 3]; 4] =
 const TABLES: [u32; 3] = [1, 26, 200];
 /// The tables whose recording is timed.
 const SMALL: [u32; 3] = [1_000, 16, 64];
+
+/// Row lengths of the tables that have one index list: those of Gaussian splats, and of embeddings; their rows; entries.
+const LISTS: [[u32; 5]; 2] = [[3, 3, 4, 3, 1], [64; 5]];
+const LISTED_ROWS: u32 = 250_000;
+const LISTED: [u32; 2] = [4_096, 65_536];
 
 /// The step that each format is timed in.
 const STORED: [u32; 3] = [1_000_000, 64, 65_536];
@@ -85,6 +93,7 @@ fn main() -> Result<(), Error> {
     let mut criterion = Criterion::default().configure_from_args().sample_size(20);
     steps(&mut criterion, &gpu)?;
     formats(&mut criterion, &gpu)?;
+    lists(&mut criterion, &gpu)?;
     records(&mut criterion, &gpu)?;
     criterion.final_summary();
     Ok(())
@@ -130,6 +139,55 @@ fn formats(criterion: &mut Criterion, gpu: &Gpu) -> Result<(), Error> {
     }
     group.finish();
     Ok(())
+}
+
+/// A step of five tables by one index list that they share, and by one for each.
+fn lists(criterion: &mut Criterion, gpu: &Gpu) -> Result<(), Error> {
+    let mut group = criterion.benchmark_group("list");
+    for dims in LISTS {
+        for nnz in LISTED {
+            for shares in [true, false] {
+                let mut step = five_tables(gpu, dims, nnz, shares)?;
+                step()?;
+                let how = if shares { "shared" } else { "apart" };
+                group.bench_function(format!("{dims:?}, {nnz} entries, {how}"), |bencher| {
+                    bencher.iter(|| step().expect("the same step worked before"));
+                });
+            }
+        }
+    }
+    group.finish();
+    Ok(())
+}
+
+/// A step of tables of these row lengths, waited for.
+fn five_tables(
+    gpu: &Gpu,
+    dims: [u32; 5],
+    nnz: u32,
+    shares: bool,
+) -> Result<impl FnMut() -> Result<(), Error>, Error> {
+    let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, AdamOptions::default())?;
+    let ids = gpu.upload("ids", &scattered(LISTED_ROWS, nnz));
+    let mut values = Vec::new();
+    for (table, dim) in dims.into_iter().enumerate() {
+        let buffer = gpu.zeroed("table", 4 * u64::from(LISTED_ROWS) * u64::from(dim));
+        let param = Param::new(format!("table {table}"), &buffer, [LISTED_ROWS, dim]);
+        let held = gpu.upload("values", &vec![0.5f32; (nnz * dim) as usize]);
+        values.push((optimizer.add_param(param)?, held));
+    }
+    Ok(move || {
+        if shares {
+            let values = values.iter().map(|(param, held)| (*param, held));
+            optimizer.set_grads(IndexList::new(&ids, nnz), values)?;
+        } else {
+            for (param, held) in &values {
+                optimizer.set_grad(*param, SparseGrad::new(&ids, held, nnz))?;
+            }
+        }
+        gpu.submit(|encoder| optimizer.step(encoder))?;
+        gpu.wait()
+    })
 }
 
 /// Host time to set the gradients of all tables and record their step.
