@@ -7,6 +7,7 @@
 
 mod draw;
 mod hooked;
+mod lists;
 mod model;
 mod side;
 mod steps;
@@ -135,7 +136,8 @@ impl World {
             0..3 => side.add_param(&mut scene),
             3..5 => side.add_group(&mut scene),
             5..10 => side.replace_param(&mut scene),
-            10..28 => side.set_grad(&mut scene),
+            10..23 => side.set_grad(&mut scene),
+            23..28 => side.set_grads(&mut scene),
             28..32 => side.zero_grad(&mut scene),
             32..48 => side.step(&mut scene),
             48..53 => side.set_options(&mut scene),
@@ -168,7 +170,7 @@ fn campaign_calls() {
         turns += WORLD;
     }
     figures.report(turns);
-    for call in ["add_param", "set_grad", "step", "load_state_dict", "replace_param"] {
+    for call in ["add_param", "set_grad", "set_grads", "step", "load_state_dict", "replace_param"] {
         assert!(figures.good.get(call).is_some_and(|&count| count > 0), "no {call} was good");
     }
     assert!(figures.errors.len() >= 8, "few kinds of errors: {:?}", figures.errors);

@@ -1,7 +1,8 @@
 //! Arguments drawn at random: good ones, bad ones, and some at the edge.
 
 use sparse_adam::{
-    AdamOptions, Duplicates, IndexDtype, NonFinite, Param, ParamGroup, Region, SparseGrad,
+    AdamOptions, Duplicates, IndexDtype, IndexList, NonFinite, Param, ParamGroup, Region,
+    SparseGrad,
 };
 use sparse_adam_testkit::Rng;
 use std::ops::Range;
@@ -290,5 +291,36 @@ impl DrawnGrad {
             grad = grad.padding_idx(row);
         }
         grad.index_dtype(self.format).duplicates(self.duplicates).non_finite(self.non_finite)
+    }
+    /// The same list with other values, for a parameter of `rows` and `dim`.
+    pub fn with_values(&self, rng: &mut Rng, pools: &Pools, [rows, dim, _]: [u32; 3]) -> Self {
+        let value_rows = match self.source {
+            Values::Row => rows,
+            Values::Map(_, rows) => rows,
+            Values::Entry => self.nnz,
+        };
+        let bytes = u64::from(value_rows) * 4 * u64::from(dim);
+        Self { values: pools.spot(rng, &GRADS, bytes), ..self.clone() }
+    }
+
+    pub fn build_list(&self, pools: &Pools) -> IndexList {
+        let indices = pools.region(self.indices);
+        let mut list = match self.source {
+            Values::Row => IndexList::of_rows(indices, self.nnz),
+            Values::Entry => IndexList::new(indices, self.nnz),
+            Values::Map(map, rows) => {
+                IndexList::new(indices, self.nnz).value_map(pools.region(map), rows)
+            }
+        };
+        if let Some(weights) = self.weights {
+            list = list.weights(pools.region(weights));
+        }
+        if let Some(count) = self.count {
+            list = list.count(pools.region(count));
+        }
+        if let Some(row) = self.padding {
+            list = list.padding_idx(row);
+        }
+        list.index_dtype(self.format).duplicates(self.duplicates).non_finite(self.non_finite)
     }
 }

@@ -12,7 +12,7 @@ pub struct Side {
     pub model: Model,
     pub hooks: HookModel,
     pub book: Book,
-    ids: Vec<ParamId>,
+    pub ids: Vec<ParamId>,
     pub saved: Option<StateDict>,
 }
 
