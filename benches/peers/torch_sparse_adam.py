@@ -30,7 +30,7 @@ ZIPF_EXPONENT = 1.05
 # Untimed steps first: the first one creates the moments, and the table's pages are touched.
 WARM_UP = 3
 # Seconds that a GPU steps before it is timed: one that rests runs its cores at a fifth of their clock.
-CLOCK_RISES = 0.2
+CLOCK_RISES = 0.6
 # Timed steps where --steps is not given: STEPS, but after PATIENCE seconds at least LEAST.
 STEPS = 15
 LEAST = 5
