@@ -63,16 +63,41 @@ fn main() -> Result<(), Box<dyn Error>> {
     check(&gpu, &tuned)
 }
 
+/// Of each candidate, its time over the default's, a column a workload.
 fn print(tuned: &Tuned) {
-    let [field, candidate, workload] = ["field", "candidate", "workload"];
-    println!("{field:<13}{candidate:<10}{workload:<28}{:>10}{:>10}  bits", "us", "default");
-    let us = |us: Option<f64>| us.map_or("-".to_string(), |us| format!("{us:.1}"));
-    for Evidence { field, candidate, workload, us: own, default_us, bits, .. } in &tuned.evidence {
-        let (own, default) = (us(*own), us(*default_us));
-        println!("{field:<13}{candidate:<10}{workload:<28}{own:>10}{default:>10}  {bits:?}");
+    let mut workloads: Vec<&Evidence> = Vec::new();
+    for held in &tuned.evidence {
+        match workloads.iter_mut().find(|known| known.workload == held.workload) {
+            Some(known) if known.default_us.is_none() => *known = held,
+            Some(_) => {}
+            None => workloads.push(held),
+        }
+    }
+    for (number, Evidence { workload, default_us, .. }) in workloads.iter().enumerate() {
+        let us = default_us.map_or("-".into(), |us| format!("{us:.1} us"));
+        println!("{number}: {workload}, by default {us}");
+    }
+    let columns = (0..workloads.len()).map(|number| format!("{number:>7}")).collect::<String>();
+    println!("\n{:<13}{:<10}{columns}", "field", "candidate");
+    let same = |a: &Evidence, b: &Evidence| (&a.field, &a.candidate) == (&b.field, &b.candidate);
+    for of_candidate in tuned.evidence.chunk_by(same) {
+        let Evidence { field, candidate, .. } = &of_candidate[0];
+        let cell = |known: &&Evidence| {
+            let Some(held) = of_candidate.iter().find(|held| held.workload == known.workload)
+            else {
+                return String::new();
+            };
+            match (held.bits, held.us.zip(held.default_us)) {
+                (Bits::Same, Some((us, default_us))) => format!("{:.3}", us / default_us),
+                (Bits::Same, None) => "-".into(),
+                (bits, _) => format!("{bits:?}"),
+            }
+        };
+        let cells = workloads.iter().map(|known| format!("{:>7}", cell(known)));
+        println!("{field:<13}{candidate:<10}{}", cells.collect::<String>());
     }
     let dropped = tuned.evidence.iter().filter(|held| held.bits != Bits::Same).count();
-    println!("{:.1} s by {:?}, {dropped} dropped", tuned.spent_ms as f64 / 1e3, tuned.timing);
+    println!("\n{:.1} s by {:?}, {dropped} dropped", tuned.spent_ms as f64 / 1e3, tuned.timing);
     println!("{:?}", tuned.tuning());
 }
 

@@ -27,7 +27,7 @@ const BLINK: Duration = Duration::from_millis(30);
 const LONG: f64 = 5e-3;
 const MOST_STEPS: u32 = 512;
 /// How often the GPU's clock is looked at: the least counts, because others may have the machine busy.
-const LOOKS: u32 = 3;
+const LOOKS: u32 = 5;
 
 /// A device, with the buffers of all workloads.
 pub struct GpuBench<'a> {

@@ -105,19 +105,24 @@ impl<'a, B: Bench> Search<'a, B> {
     /// Finds out the default's bits, and how long it takes to time something. False where there is no time.
     async fn measure_default(&mut self) -> Result<bool, Error> {
         for workload in 0..self.workloads.len() {
-            if self.bench.spent() + self.making.longest >= self.budget {
+            let begun = self.bench.spent();
+            if begun + self.making.longest >= self.budget {
                 return Ok(false);
             }
-            let begun = self.bench.spent();
             self.bits.push(self.bench.bits(&self.default, workload).await?);
-            let made = self.bench.spent();
-            self.making.add(made.saturating_sub(begun));
-            // The first time is longer than the others: the bench looks at its clock and at the workload.
-            self.bench.seconds(&self.default, workload).await?;
-            let looked = self.bench.spent();
-            self.bench.seconds(&self.default, workload).await?;
+            self.making.add(self.bench.spent().saturating_sub(begun));
             let mut timing = Cost::default();
-            timing.add(self.bench.spent().saturating_sub(looked));
+            // The first time is longer than the others: the bench looks at its clock and at the workload.
+            for counts in [false, true] {
+                let begun = self.bench.spent();
+                if begun >= self.budget {
+                    return Ok(false);
+                }
+                self.bench.seconds(&self.default, workload).await?;
+                if counts {
+                    timing.add(self.bench.spent().saturating_sub(begun));
+                }
+            }
             self.timing.push(timing);
         }
         Ok(!self.workloads.is_empty())

@@ -4,19 +4,27 @@ use pollster::block_on;
 use sparse_adam::tune::{Bits, Clock, Tuned, Tuner};
 use sparse_adam::{AdamOptions, Error, SparseAdam, Tuning};
 use sparse_adam_testkit::campaign::fresh_seed;
+use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Rng, gpus};
 use std::time::Duration;
 
 /// What takes a software adapter a few milliseconds, on both sides of what is sorted at once.
 const SHAPES: [[u32; 3]; 2] = [[300, 8, 200], [2000, 5, 3000]];
 
+/// Tunes with a small budget, or with as much as it takes to compare something: compiling is slow on some.
+fn tuned(gpu: &Gpu) -> Tuned {
+    let tune = |seconds| {
+        let tuner = Tuner::new(&gpu.device, &gpu.queue, &gpu.info).shapes(&SHAPES);
+        block_on(tuner.budget(Duration::from_secs(seconds)).run()).unwrap()
+    };
+    let found = [2, 8, 32, 128].into_iter().map(tune).find(|tuned| !tuned.evidence.is_empty());
+    found.unwrap_or_else(|| panic!("{}: nothing was compared", gpu.describe()))
+}
+
 #[test]
 fn what_is_chosen_steps_as_the_twin_does() {
-    let mut compared = 0;
     for gpu in gpus() {
-        let tuner = Tuner::new(&gpu.device, &gpu.queue, &gpu.info);
-        let tuner = tuner.budget(Duration::from_secs(2)).shapes(&SHAPES);
-        let tuned = block_on(tuner.run()).unwrap();
+        let tuned = tuned(gpu);
         let default = Tuning::for_adapter(&gpu.info);
         let (chosen, who) = (tuned.tuning(), gpu.describe());
         assert_eq!((chosen.form, chosen.arithmetic), (default.form, default.arithmetic), "{who}");
@@ -25,7 +33,6 @@ fn what_is_chosen_steps_as_the_twin_does() {
             let other = tuned.evidence.iter().find(|held| held.bits != Bits::Same);
             assert_eq!(other, None, "{who}: no candidate may have other bits");
         }
-        compared += tuned.evidence.len();
         let known = gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         assert!(known || tuned.timing == Clock::Wall, "{who}");
         let again = Tuned::from_json(&tuned.to_json().unwrap()).unwrap();
@@ -46,7 +53,6 @@ fn what_is_chosen_steps_as_the_twin_does() {
             pair.assert_equal(&format!("{who}, seed {seed}, {chosen:?}"));
         }
     }
-    assert!(compared > 0, "no candidate was compared with a default");
 }
 
 #[test]
