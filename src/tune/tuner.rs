@@ -57,9 +57,9 @@ impl Tuner {
         }
     }
 
-    /// How long it may take; 10 seconds unless said. It stops between two measurements: it may overstep by one of
-    /// the default's, which come first and take as long as building its pipelines does. What has been found by then,
-    /// if there was time to confirm it, counts.
+    /// How long it may take; 10 seconds unless said. It begins no measurement that would, as long as the longest so
+    /// far, end later; so it oversteps only by one that takes longer than those before, as the default's first, which
+    /// builds its pipelines, or on a busy machine. What has been found by then counts, if it has won over all workloads.
     pub fn budget(self, budget: Duration) -> Self {
         Self { budget, ..self }
     }
