@@ -1,6 +1,7 @@
 // Where the README's links lead in this documentation: a reference's first definition counts.
 #![doc = "[embedding]: guide::embedding"]
 #![doc = "[errors]: guide::embedding#errors"]
+#![doc = "[tuning]: guide::embedding#tuning"]
 #![doc = "[backends]: guide::backends"]
 #![doc = "[drivers]: guide::backends#software-drivers"]
 #![doc = "[files]: guide::reliability#files"]
@@ -50,6 +51,8 @@ mod table;
 #[cfg(feature = "checkpoint")]
 mod tensor_file;
 mod timestamps;
+#[cfg(feature = "tune")]
+pub mod tune;
 mod tuning;
 mod upload;
 

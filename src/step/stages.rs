@@ -134,6 +134,12 @@ impl Stage {
         }
     }
 
+    /// All there are.
+    #[cfg(feature = "tune")]
+    pub fn all() -> impl Iterator<Item = Self> {
+        STAGES.iter().map(|spec| spec.stage)
+    }
+
     /// Histogram, scan, scatter.
     pub fn sort(form: Form) -> [Self; 3] {
         match form {
