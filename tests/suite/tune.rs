@@ -7,28 +7,36 @@ use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Rng, gpus};
 use std::time::Duration;
+use wgpu::{AdapterInfo, DeviceType};
 
 /// What takes a software adapter a few milliseconds, on both sides of what is sorted at once.
 const SHAPES: [[u32; 3]; 2] = [[300, 8, 200], [2000, 5, 3000]];
 
 /// Tunes with a small budget, or with as much as it takes to compare something: compiling is slow on some.
-fn tuned(gpu: &Gpu) -> Tuned {
+fn tuned(gpu: &Gpu, info: &AdapterInfo) -> Tuned {
     let tune = |seconds| {
-        let tuner = Tuner::new(&gpu.device, &gpu.queue, &gpu.info).shapes(&SHAPES);
+        let tuner = Tuner::new(&gpu.device, &gpu.queue, info).shapes(&SHAPES);
         block_on(tuner.budget(Duration::from_secs(seconds)).run()).unwrap()
     };
     let found = [2, 8, 32, 128].into_iter().map(tune).find(|tuned| !tuned.evidence.is_empty());
     found.unwrap_or_else(|| panic!("{}: nothing was compared", gpu.describe()))
 }
 
+/// As it is, and as if it were a GPU, which has another form of the stages.
+fn infos(gpu: &Gpu) -> [AdapterInfo; 2] {
+    let mut other = gpu.info.clone();
+    (other.device_type, other.name) = (DeviceType::DiscreteGpu, "as if it were a GPU".into());
+    [gpu.info.clone(), other]
+}
+
 #[test]
 fn what_is_chosen_steps_as_the_twin_does() {
-    for gpu in gpus() {
-        let tuned = tuned(gpu);
-        let default = Tuning::for_adapter(&gpu.info);
+    for (gpu, info) in gpus().iter().flat_map(|gpu| infos(gpu).map(|info| (gpu, info))) {
+        let tuned = tuned(gpu, &info);
+        let default = Tuning::for_adapter(&info);
         let (chosen, who) = (tuned.tuning(), gpu.describe());
         assert_eq!((chosen.form, chosen.arithmetic), (default.form, default.arithmetic), "{who}");
-        assert!(tuned.fits(&gpu.info), "{who}");
+        assert!(tuned.fits(&info), "{who}");
         if gpu.has_bits_of_twin(&default) {
             let other = tuned.evidence.iter().find(|held| held.bits != Bits::Same);
             assert_eq!(other, None, "{who}: no candidate may have other bits");
