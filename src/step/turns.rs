@@ -275,6 +275,11 @@ mod tests {
                 }
             }
         }
+        // A workgroup of update sums the chunks of a run of so many by itself.
+        let long = Runs { nnz: CHUNK * CHUNK, levels: 0, first_wins: false, counted: true };
+        assert!(
+            [1, 64, parallel].into_iter().all(|tile| update_parallel(tile, 1, long).of(1) <= TURNS)
+        );
         for (of_entries, at_once) in [(true, 1), (true, 8), (false, 1), (false, 8)] {
             assert!(partial(of_entries, Width::Vec8, 1, at_once).of(1) <= TURNS);
         }
