@@ -74,6 +74,8 @@ lints() {
     step "formatting and lints"
     cargo fmt --all --check
     cargo clippy --release --workspace --all-targets -- -D warnings
+    # The tests have every feature; users have these.
+    cargo clippy --release --lib -- -D warnings
 }
 
 quick=""
@@ -139,6 +141,10 @@ step "the program of one page"
 
 step "the measurement kit"
 "$target/release/examples/gpu_kit" --quick --out "$target/gpu-kit.json"
+
+step "tuning: a file written, then used"
+"$target/release/examples/tune" --budget 2 --shape 2000x8x3000 --out "$target/tuned.json" >/dev/null
+"$target/release/examples/tune" --file "$target/tuned.json"
 
 step "PyTorch, both ways"
 await fetch "$fetching"

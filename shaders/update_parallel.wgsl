@@ -2,9 +2,9 @@
 //
 // The form for GPUs. A workgroup owns TILE sorted positions and a slice of their
 // columns. It first lists the run heads among them whose row lies in the window, then deals them out
-// to groups of LANES invocations. The order of the list does not matter: a row is written by one
-// group alone, from its own entries. Runs of CHUNK entries or more whose chunks no stage has summed before are left
-// for the end, when all groups sum the chunks of one run.
+// to groups of LANES invocations, LANES columns at a time. The order of the lists does not matter: a row is written by one
+// group alone, from its own entries. Of a long run, of CHUNK entries or more whose chunks no stage has summed before,
+// all groups sum a chunk each; a tile has no more of these than there are groups.
 
 override WORKGROUP: u32 = 64u;
 /// Invocations that share one row; a power of two, at most WORKGROUP.
@@ -17,15 +17,14 @@ const MAX_WORKGROUP: u32 = 256u;
 
 var<workgroup> heads: array<u32, MAX_TILE>;
 var<workgroup> head_count: atomic<u32>;
-/// Heads of the runs that are left, no two of which are closer than CHUNK.
+/// Heads of long runs, no two of which are closer than CHUNK.
 var<workgroup> long_heads: array<u32, MAX_TILE / CHUNK>;
 var<workgroup> long_count: atomic<u32>;
-/// Chunks of one of them.
-var<workgroup> chunk_count: atomic<u32>;
 /// `[groups, LANES]` sums of chunks.
 var<workgroup> chunk_sums: array<Lane, MAX_WORKGROUP>;
-/// A number that all invocations are told.
-var<workgroup> told: u32;
+/// How many there are, and one of them with its chunks: what the first invocation tells all of them.
+var<workgroup> long_total: u32;
+var<workgroup> long_run: vec2<u32>;
 
 // Whether the tile at `start` may hold rows of the window: sorted keys tell by its ends.
 fn meets_window(start: u32) -> bool {
@@ -38,46 +37,20 @@ fn meets_window(start: u32) -> bool {
     return config.unique == 1u || (lowest < window_end && highest >= config.window_key);
 }
 
-// Updates a slice of the row of the run at `head`, whose first chunk has `entries` entries.
-fn update_run(head: u32, entries: u32, slice: Slice, lane: u32) {
-    begin_row();
-    let key = key_at(head);
-    let first = term_at(head, config.values);
-    var counted = entries;
-    if (MEAN && entries == CHUNK) {
-        counted = run_length(head, key);
-    }
-    let of_row = shared_of(head, counted);
-    for (var column = slice.first + lane; column < slice.end; column += LANES) {
-        var sum = sum_terms(first, head, entries, column, config.values);
-        if (entries == CHUNK) {
-            sum = add_partials(sum, head, key, column);
-        }
-        update_lane(key - config.window_key, column, sum, of_row);
-    }
-}
-
-// What the first invocation says, to all of them.
-fn tell(local: u32, number: u32) -> u32 {
-    if (local == 0u) {
-        told = number;
-    }
-    return workgroupUniformLoad(&told);
-}
-
-// Chunks of the run at `head`, at most CHUNK.
-fn count_chunks(head: u32, key: u32, local: u32) -> u32 {
-    if (local == 0u) {
-        atomicStore(&chunk_count, 1u);
-    }
-    workgroupBarrier();
-    for (var chunk = 1u + local; chunk < CHUNK; chunk += WORKGROUP) {
-        if (is_in_run(head + chunk * CHUNK, config.keys.end, key)) {
-            atomicAdd(&chunk_count, 1u);
+// Lists the heads of a tile.
+fn list_heads(start: u32, local: u32) {
+    let positions = select(0u, TILE, meets_window(start));
+    for (var i = local; i < positions; i += WORKGROUP) {
+        let head = start + i;
+        if (is_head(head)) {
+            let may_be_long = config.levels == 0u && config.first_wins == 0u;
+            if (may_be_long && is_in_run(head + CHUNK - 1u, config.keys.end, key_at(head))) {
+                long_heads[atomicAdd(&long_count, 1u)] = head;
+            } else {
+                heads[atomicAdd(&head_count, 1u)] = head;
+            }
         }
     }
-    workgroupBarrier();
-    return tell(local, atomicLoad(&chunk_count));
 }
 
 // The sum of a chunk in a column.
@@ -86,37 +59,64 @@ fn chunk_sum(start: u32, key: u32, column: u32) -> Lane {
     return sum_terms(term_at(start, config.values), start, entries, column, config.values);
 }
 
-// Updates a slice of the row of the run at `head`, of CHUNK to CHUNK^2 entries: each group of LANES invocations sums
-// a chunk, and the first group adds up the sums in their order.
-fn update_together(head: u32, slice: Slice, local: u32) {
+// The sum of a long run of `chunks` chunks in an invocation's column, where there is one, for those of group `owner`.
+fn long_sum(head: u32, chunks: u32, owner: u32, column: u32, is_column: bool, local: u32) -> Lane {
     let key = key_at(head);
-    let chunks = count_chunks(head, key, local);
     let groups = WORKGROUP / LANES;
-    for (var first = slice.first; first < slice.end; first += LANES) {
-        let column = first + local % LANES;
-        var sum: Lane;
-        for (var next = 0u; next < chunks; next += groups) {
-            let chunk = next + local / LANES;
-            if (chunk < chunks && column < slice.end) {
-                chunk_sums[local] = chunk_sum(head + chunk * CHUNK, key, column);
-            }
-            workgroupBarrier();
-            if (local < LANES) {
-                for (var i = 0u; i < min(groups, chunks - next); i++) {
-                    let held = chunk_sums[i * LANES + local];
-                    sum = either(add(sum, held), held, next + i == 0u);
-                }
-            }
-            workgroupBarrier();
+    let group = local / LANES;
+    var sum: Lane;
+    for (var next = 0u; next < chunks; next += groups) {
+        if (is_column && next + group < chunks) {
+            chunk_sums[local] = chunk_sum(head + (next + group) * CHUNK, key, column);
         }
-        if (local < LANES && column < slice.end) {
-            begin_row();
-            var entries = CHUNK;
-            if (MEAN) {
-                entries = run_length(head, key);
+        workgroupBarrier();
+        if (group == owner) {
+            for (var i = 0u; i < min(groups, chunks - next); i++) {
+                let held = chunk_sums[i * LANES + local % LANES];
+                sum = either(add(sum, held), held, next + i == 0u);
             }
-            update_lane(key - config.window_key, column, sum, shared_of(head, entries));
         }
+        workgroupBarrier();
+    }
+    return sum;
+}
+
+// The sum of any other run in a column. `entries` are those of its first chunk.
+fn short_sum(head: u32, key: u32, entries: u32, column: u32) -> Lane {
+    let first = term_at(head, config.values);
+    let sum = sum_terms(first, head, entries, column, config.values);
+    if (entries == CHUNK) {
+        return add_partials(sum, head, key, column);
+    }
+    return sum;
+}
+
+// Updates a group's rows in a column: that of its long run, whose sum is known, if it has one; and of each of its other
+// runs.
+fn update_column(has_long: bool, of_long: Lane, count: u32, column: u32, group: u32) {
+    let groups = WORKGROUP / LANES;
+    for (var turn = u32(!has_long); turn == 0u || group + (turn - 1u) * groups < count; turn++) {
+        var head: u32;
+        var entries = 1u;
+        if (turn == 0u) {
+            head = long_heads[group];
+            entries = CHUNK;
+        } else {
+            head = heads[group + (turn - 1u) * groups];
+            if (config.first_wins == 0u) {
+                entries = items_in_run(head, 1u, config.keys.end, key_at(head));
+            }
+        }
+        let key = key_at(head);
+        var sum = of_long;
+        if (turn > 0u) {
+            sum = short_sum(head, key, entries, column);
+        }
+        if (MEAN && entries == CHUNK) {
+            entries = run_length(head, key);
+        }
+        begin_row();
+        update_lane(key - config.window_key, column, sum, shared_of(head, entries));
     }
 }
 
@@ -134,30 +134,29 @@ fn main(
     let number = linear_workgroup(workgroup, grid);
     let columns = config.values.columns;
     let slice = slice_of(number, columns, config.values.slice);
-    let start = config.keys.first + number / slices_of(columns, config.values.slice) * TILE;
-    let positions = select(0u, TILE, meets_window(start));
-    for (var i = local; i < positions; i += WORKGROUP) {
-        if (is_head(start + i)) {
-            heads[atomicAdd(&head_count, 1u)] = start + i;
-        }
-    }
+    list_heads(config.keys.first + number / slices_of(columns, config.values.slice) * TILE, local);
     workgroupBarrier();
     let count = atomicLoad(&head_count);
-    for (var i = local / LANES; i < count; i += WORKGROUP / LANES) {
-        let head = heads[i];
-        var entries = 1u;
-        if (config.first_wins == 0u) {
-            entries = items_in_run(head, 1u, config.keys.end, key_at(head));
-        }
-        if (entries < CHUNK || config.levels > 0u) {
-            update_run(head, entries, slice, local % LANES);
-        } else if (local % LANES == 0u) {
-            long_heads[atomicAdd(&long_count, 1u)] = head;
-        }
+    if (local == 0u) {
+        long_total = atomicLoad(&long_count);
     }
-    workgroupBarrier();
-    let left = tell(local, atomicLoad(&long_count));
-    for (var i = 0u; i < left; i++) {
-        update_together(tell(local, long_heads[i]), slice, local);
+    let long = workgroupUniformLoad(&long_total);
+    let group = local / LANES;
+    for (var first = slice.first; first < slice.end; first += LANES) {
+        let column = first + local % LANES;
+        let is_column = column < slice.end;
+        var of_long: Lane;
+        for (var i = 0u; i < long; i++) {
+            if (local == 0u) {
+                let head = long_heads[i];
+                long_run = vec2<u32>(head, items_in_run(head, CHUNK, config.keys.end, key_at(head)));
+            }
+            let run = workgroupUniformLoad(&long_run);
+            let sum = long_sum(run.x, run.y, i, column, is_column, local);
+            of_long = either(of_long, sum, group == i);
+        }
+        if (is_column) {
+            update_column(group < long, of_long, count, column, group);
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 /// How a step computes with floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "tune", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "tune", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Arithmetic {
     /// With the bits of IEEE 754, which are those of the [CPU twin](crate::reference), on every device

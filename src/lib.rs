@@ -2,6 +2,7 @@
 #![doc = "[embedding]: guide::embedding"]
 #![doc = "[errors]: guide::embedding#errors"]
 #![doc = "[lists]: guide::embedding#one-index-list-for-several-parameters"]
+#![doc = "[tuning]: guide::embedding#tuning"]
 #![doc = "[backends]: guide::backends"]
 #![doc = "[drivers]: guide::backends#software-drivers"]
 #![doc = "[files]: guide::reliability#files"]
@@ -52,6 +53,8 @@ mod table;
 #[cfg(feature = "checkpoint")]
 mod tensor_file;
 mod timestamps;
+#[cfg(feature = "tune")]
+pub mod tune;
 mod tuning;
 mod upload;
 

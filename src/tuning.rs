@@ -6,6 +6,8 @@ use wgpu::{AdapterInfo, Backend, DeviceType};
 
 /// Which form of the stages runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "tune", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "tune", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Form {
     /// One invocation does a stretch of work by itself, one piece after another, and owns whole
@@ -18,6 +20,7 @@ pub enum Form {
 
 /// How work is cut up. [`Tuning::for_adapter`] chooses; everything else takes the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "tune", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Tuning {
     /// Form of the stages.

@@ -36,4 +36,5 @@ mod suite {
     mod status;
     mod steps;
     mod traces_in_16_bits;
+    mod tune;
 }

@@ -28,7 +28,7 @@ import charts
 COLUMNS = [
     "peer", "device", "version", "threads", "backend", "round", "case", "rows", "dim", "nnz", "unique",
     "tables", "distribution", "bag", "unique_promise", "steps", "step_ms_median", "step_ms_min",
-    "step_ms_queued", "gpu_ms_median", "ingest_ms", "sort_ms", "partial_ms", "update_ms",
+    "step_ms_queued", "step_ms_batched", "gpu_ms_median", "ingest_ms", "sort_ms", "partial_ms", "update_ms",
     "record_us_median", "record_allocations", "dispatches", "floor_bytes", "gbps",
     "copy_gbps", "fraction_of_copy", "checked",
 ]

@@ -9,8 +9,7 @@ use sparse_adam::{Form, TIMED_STAGES, Tuning};
 use sparse_adam_testkit::bench::{Bench, Case, GpuClock, STAGES, Stepped, check, is_exact};
 use std::time::Instant;
 
-/// Steps before those that are timed, and those.
-const WARM_UP: u32 = 2;
+/// Steps that are timed.
 const STEPS: usize = 5;
 /// Cases of so many values of all gradients are checked against the CPU twin too: others take it seconds.
 const CHECKED: u32 = 1 << 20;
@@ -28,6 +27,8 @@ pub struct Step {
     pub record_us: f64,
     /// Of a step of several that are not waited for.
     pub queued_us: f64,
+    /// Of a step of several in one submission.
+    pub batched_us: f64,
     /// What it must move at least, at the bandwidth of a copy, and its dispatches at what one takes.
     pub floor_us: Option<f64>,
     pub dispatches_us: Option<f64>,
@@ -58,9 +59,7 @@ pub fn run(lab: &Lab, case: &Case, constants: Option<&Constants>) -> Result<Step
         true => Some(checked(lab, tuning, case)?),
         false => None,
     };
-    for _ in 0..WARM_UP {
-        bench.step()?;
-    }
+    bench.warm_up()?;
     let steps = (0..STEPS).map(|_| bench.step()).collect::<Result<Vec<_>, _>>()?;
     let middle = |of: &dyn Fn(&_) -> f64| 1e6 * median(steps.iter().map(of).collect());
     let queued = bench.queued_steps(STEPS as u32)?;
@@ -81,6 +80,7 @@ pub fn run(lab: &Lab, case: &Case, constants: Option<&Constants>) -> Result<Step
         prepare_ms,
         step_us: middle(&|step: &Stepped| step.whole.as_secs_f64()),
         record_us: middle(&|step: &Stepped| step.record.as_secs_f64()),
+        batched_us: 1e6 * bench.batched_step(STEPS as u32)?.as_secs_f64(),
         queued_us: 1e6 * queued.as_secs_f64() / STEPS as f64,
         floor_us: constants.map(|constants| constants.streamed(floor_bytes)),
         dispatches_us: constants.map(|constants| f64::from(dispatches) * constants.dispatch),

@@ -31,6 +31,7 @@ pub struct Report {
     step_ms_min: f64,
     /// A step of many, submitted one after another without waiting.
     step_ms_queued: f64,
+    step_ms_batched: f64,
     /// By the GPU's timestamps: all stages, and each.
     #[serde(skip_serializing_if = "Option::is_none")]
     gpu_ms_median: Option<f64>,
@@ -55,7 +56,7 @@ pub struct Report {
 }
 
 /// The columns of the CSV.
-const COLUMNS: [&str; 28] = [
+const COLUMNS: [&str; 29] = [
     "case",
     "adapter",
     "backend",
@@ -71,6 +72,7 @@ const COLUMNS: [&str; 28] = [
     "step_ms_median",
     "step_ms_min",
     "step_ms_queued",
+    "step_ms_batched",
     "gpu_ms_median",
     "ingest_ms",
     "sort_ms",
@@ -109,6 +111,7 @@ impl Report {
             step_ms_median: rounded(measured.step_ms_median),
             step_ms_min: rounded(measured.step_ms_min),
             step_ms_queued: rounded(measured.queued_ms),
+            step_ms_batched: rounded(measured.batched_ms),
             gpu_ms_median: stages.map(|ms| rounded(ms.iter().sum())),
             ingest_ms: stage(0),
             sort_ms: stage(1),

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 const STEPS: u32 = 15;
 const LEAST: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(4);
-/// Untimed steps after the check, which reads everything back.
-const WARM_UP: u32 = 2;
+/// Steps of one submission, and twice as many: of steps as short as a submission, and of longer ones.
+const BATCHES: [u32; 2] = [10, 1];
+const SHORT: Duration = Duration::from_millis(5);
 /// Steps of the GPU's clock.
 const CLOCKED: u32 = 5;
 
@@ -36,6 +37,8 @@ pub struct Measured {
     pub step_ms_min: f64,
     /// A step among others, none of which is waited for.
     pub queued_ms: f64,
+    /// A step among others of one submission, which is not counted.
+    pub batched_ms: f64,
     pub record_us_median: f64,
     /// By the GPU's timestamps, of each stage.
     pub stages_ms_median: Option<[f64; STAGES]>,
@@ -60,13 +63,15 @@ pub fn run(
     plan.bar.set_message("timing");
     let times = time(&mut bench, plan.steps)?;
     let queued = bench.queued_steps(times.whole_ms.len() as u32)?;
+    let whole_ms = median(times.whole_ms.clone());
     Ok(Measured {
         unique: checked.iter().map(|Expected { rows, .. }| rows.len() as u64).sum(),
         steps: times.whole_ms.len(),
         step_ms_min: times.whole_ms.iter().copied().fold(f64::INFINITY, f64::min),
         queued_ms: millis(queued) / times.whole_ms.len() as f64,
+        batched_ms: millis(bench.batched_step(BATCHES[usize::from(whole_ms > millis(SHORT))])?),
         record_us_median: 1e3 * median(times.record_ms),
-        step_ms_median: median(times.whole_ms),
+        step_ms_median: whole_ms,
         stages_ms_median: stages_ms(&mut bench)?,
         record_allocations: record_allocations(&mut bench)?,
         dispatches: bench.optimizer.dispatches(),
@@ -80,9 +85,8 @@ struct Times {
 }
 
 fn time(bench: &mut Bench<'_>, steps: Option<u32>) -> Result<Times, Box<dyn Error>> {
-    for _ in 0..WARM_UP {
-        bench.step()?;
-    }
+    // The check read everything back.
+    bench.warm_up()?;
     let mut times = Times { whole_ms: Vec::new(), record_ms: Vec::new() };
     let start = Instant::now();
     for step in 0..steps.unwrap_or(STEPS) {

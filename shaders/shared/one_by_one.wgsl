@@ -1,4 +1,4 @@
-// Counting and adding up the items of a run one by one: for CPU adapters, whose memory answers soon and whose loops take as
+// Counting the items of a run one by one: for CPU adapters, whose memory answers soon and whose loops take as
 // many turns as the slowest lane needs.
 //
 // Those of `in_flight` give the same.

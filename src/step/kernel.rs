@@ -99,8 +99,8 @@ impl Kernel {
 
     /// Whether it binds scalars that the GPU knows.
     pub fn reads_scalars(self) -> bool {
-        let fragments = self.stage.spec().fragments;
-        let has = || fragments.iter().any(|held| matches!(held, Fragment::Scalars));
+        let mut fragments = self.stage.spec().all_fragments();
+        let has = || fragments.any(|held| matches!(held, Fragment::Scalars));
         self.rule.map_or_else(has, Rule::reads_scalars)
     }
 
@@ -148,7 +148,7 @@ impl Kernel {
     pub fn wgsl(self, tuning: &Tuning) -> String {
         let spec = self.stage.spec();
         let of_rule = |wgsl: fn(Rule) -> String| self.rule.map(wgsl).unwrap_or_default();
-        let texts = spec.fragments.iter().map(|&fragment| match fragment {
+        let texts = spec.all_fragments().map(|fragment| match fragment {
             Fragment::Rule => of_rule(Rule::wgsl).into(),
             Fragment::Measured => self.measured().into(),
             Fragment::RowRule => of_rule(Rule::row_wgsl).into(),

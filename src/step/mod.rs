@@ -4,6 +4,8 @@ pub(crate) mod access;
 pub(crate) mod bind;
 pub(crate) mod budget;
 pub(crate) mod demand;
+#[cfg(feature = "tune")]
+pub(crate) mod fingerprint;
 #[cfg(test)]
 mod hostile;
 pub(crate) mod kernel;

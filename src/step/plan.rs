@@ -254,8 +254,12 @@ fn levels(
     let mut levels = Vec::new();
     let inlined = match tuning.form {
         Form::Serial => SERIAL_INLINE,
-        // What measures a gradient leaves a run to one group.
-        Form::Parallel if step.squares => 0,
+        // What measures a gradient leaves a run to one group; and each group has room for one sum.
+        Form::Parallel
+            if step.squares || tuning.update_tile > CHUNK * (tuning.workgroup / lanes) =>
+        {
+            0
+        }
         Form::Parallel => PARALLEL_INLINE,
     };
     if step.nnz <= inlined {

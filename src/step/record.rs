@@ -339,8 +339,8 @@ impl Ready {
 }
 
 /// The dispatches of each pass. Within a pass wgpu waits before a dispatch for all others, where a buffer that one of them
-/// wrote, or might have, is bound again; so updates, which share none among themselves but bind the values that
-/// `partial` bound, have a pass of their own, before which it waits once for all of them.
+/// wrote, or might have, is bound again; so updates, which of different tables may share none among themselves but bind the
+/// values that `partial` bound, have a pass of their own, before which it waits once for all of them.
 fn passes<T>(dispatches: &[T], part: impl Fn(&T) -> Timed) -> impl Iterator<Item = &[T]> {
     let updates = dispatches.iter().filter(|of| part(of) == Timed::Update).count();
     dispatches.chunk_by(move |before, next| {

@@ -102,12 +102,21 @@ pub struct Spec {
     pub label: &'static str,
     /// Its own file, behind the fragments.
     pub wgsl: &'static str,
+    /// The fragments before it: those that it shares with stages of its kind, and its own.
+    pub begins: &'static [Fragment],
     pub fragments: &'static [Fragment],
     /// Its bindings from 0 on.
     pub bound: &'static [Bound],
     /// Whether it binds values too, from [`FIRST_VALUES`] on.
     pub reads_values: bool,
     pub overrides: &'static [Override],
+}
+
+impl Spec {
+    /// All fragments, in their order.
+    pub fn all_fragments(&self) -> impl Iterator<Item = Fragment> {
+        self.begins.iter().chain(self.fragments).copied()
+    }
 }
 
 /// The binding of the first window of values; the others follow it.
@@ -133,6 +142,12 @@ impl Stage {
             (true, Form::Serial) => Self::IngestSmallSerial,
             (true, Form::Parallel) => Self::IngestSmallParallel,
         }
+    }
+
+    /// All there are.
+    #[cfg(feature = "tune")]
+    pub fn all() -> impl Iterator<Item = Self> {
+        STAGES.iter().map(|spec| spec.stage)
     }
 
     /// Histogram, scan, scatter.
@@ -190,13 +205,40 @@ const WINDOW_HEADS: Fragment = shared!("window_heads");
 const COUNTED: Fragment = shared!("counted");
 const RUN_SUMS: Fragment = shared!("run_sums");
 const ONE_BY_ONE: Fragment = shared!("one_by_one");
-const ADD_ONE_BY_ONE: Fragment = shared!("add_one_by_one");
-const IN_FLIGHT: Fragment = shared!("in_flight");
-const ADD_IN_FLIGHT: Fragment = shared!("add_in_flight");
+
+/// What the stages that sum value rows begin with, in either form.
+const SUMMING_SERIAL: &[Fragment] = &[
+    Fragment::Lane,
+    Fragment::Operations,
+    Fragment::Arithmetic,
+    Fragment::Stored,
+    Fragment::PartialSum,
+    Fragment::Values,
+    GRID,
+    SLICES,
+    RUNS,
+    ONE_BY_ONE,
+    SUMS,
+    shared!("add_one_by_one"),
+];
+const SUMMING_PARALLEL: &[Fragment] = &[
+    Fragment::Lane,
+    Fragment::Operations,
+    Fragment::Arithmetic,
+    Fragment::Stored,
+    Fragment::PartialSum,
+    Fragment::Values,
+    GRID,
+    SLICES,
+    RUNS,
+    shared!("in_flight"),
+    SUMS,
+    shared!("add_in_flight"),
+];
 
 const fn plain_spec(stage: Stage, label: &'static str, wgsl: &'static str) -> Spec {
     let (fragments, bound, overrides): (&[Fragment], &[Bound], &[Override]) = (&[], &[], &[]);
-    Spec { stage, label, wgsl, fragments, bound, reads_values: false, overrides }
+    Spec { stage, label, wgsl, begins: &[], fragments, bound, reads_values: false, overrides }
 }
 
 /// Each stage is at its place, and binds no value where something else is.

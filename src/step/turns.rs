@@ -89,11 +89,9 @@ pub fn update_serial(block: u32, runs: Runs) -> Turns {
     Turns { fixed, each: full + last.iter().sum::<u32>(), unit: 1 }
 }
 
-/// `update_parallel` over a tile of sorted positions, `lanes` invocations a row.
-///
-/// A group takes the heads of its tile one after another at worst; their entries are those of
-/// the tile, but for the last run, which may go on behind it.
-pub fn update_parallel(tile: u32, lanes: u32, runs: Runs) -> Turns {
+/// What a group of a parallel stage takes at worst of a tile of sorted positions, `lanes` invocations a row: its heads
+/// one after another. Their entries are those of the tile, but for the last run, which may go on behind it.
+fn tile_of_runs(tile: u32, lanes: u32, runs: Runs) -> Turns {
     let positions = tile.min(runs.nnz);
     let entries = if runs.first_wins { positions } else { positions + CHUNK };
     // Of a run of chunks that ends in the tile, each level's few items are counted and summed.
@@ -103,6 +101,13 @@ pub fn update_parallel(tile: u32, lanes: u32, runs: Runs) -> Turns {
         each: positions + entries + chunks_inside + runs.tail() + MASKED,
         unit: lanes,
     }
+}
+
+/// `update_parallel` over a tile of sorted positions, `lanes` invocations a row. Its loop over columns is outside of that
+/// over heads.
+pub fn update_parallel(tile: u32, lanes: u32, runs: Runs) -> Turns {
+    let Turns { fixed, each, unit } = tile_of_runs(tile, lanes, runs);
+    Turns { fixed: tile.min(runs.nnz) + 4, each: 1 + fixed + each, unit }
 }
 
 /// Columns of a block, an f32 at a time; turns of the loops around them, beside the loop over blocks.
@@ -127,7 +132,7 @@ pub fn squares_serial(positions: u32, runs: Runs, width: Width) -> Turns {
 /// [`squares_serial`].
 pub fn squares_parallel(tile: u32, lanes: u32, runs: Runs, width: Width) -> Turns {
     let (columns, around) = block_of(width);
-    let update = update_parallel(tile, lanes, runs);
+    let update = tile_of_runs(tile, lanes, runs);
     Turns { each: columns * update.each + around * tile.min(runs.nnz), ..update }
 }
 
@@ -270,6 +275,11 @@ mod tests {
                 }
             }
         }
+        // A workgroup of update sums the chunks of a run of so many by itself.
+        let long = Runs { nnz: CHUNK * CHUNK, levels: 0, first_wins: false, counted: true };
+        assert!(
+            [1, 64, parallel].into_iter().all(|tile| update_parallel(tile, 1, long).of(1) <= TURNS)
+        );
         for (of_entries, at_once) in [(true, 1), (true, 8), (false, 1), (false, 8)] {
             assert!(partial(of_entries, Width::Vec8, 1, at_once).of(1) <= TURNS);
         }

@@ -14,10 +14,17 @@ pub use ids::Distribution;
 use crate::headless::Gpu;
 use elements::{initial, values};
 use sparse_adam::{
-    AdamOptions, Duplicates, Error, Param, ParamId, SparseAdam, SparseGrad, Timestamps, Tuning,
+    AdamOptions, Duplicates, Error, Form, Param, ParamId, SparseAdam, SparseGrad, Timestamps,
+    Tuning,
 };
 use std::time::{Duration, Instant};
 use wgpu::{Buffer, CommandEncoder, CommandEncoderDescriptor};
+
+/// Untimed steps before those that are timed.
+const WARM_UP: u32 = 2;
+/// How long a GPU steps before it is timed: one that rests runs its cores at a fifth of their clock, and an H200 that had
+/// waited for each of its steps for 200 ms did so still.
+const CLOCK_RISES: Duration = Duration::from_millis(600);
 
 /// A case, ready to step.
 pub struct Bench<'a> {
@@ -106,6 +113,47 @@ impl<'a> Bench<'a> {
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.wait()?;
         Ok(Stepped { record, whole: start.elapsed() })
+    }
+
+    /// Steps until the adapter is as fast as in a training that goes on.
+    ///
+    /// # Errors
+    /// As [`Bench::step`].
+    pub fn warm_up(&mut self) -> Result<(), Error> {
+        let start = Instant::now();
+        self.queued_steps(WARM_UP)?;
+        let is_gpu = self.optimizer.tuning().form == Form::Parallel;
+        while is_gpu && start.elapsed() < CLOCK_RISES {
+            // So many that it does not rest while the next are recorded.
+            self.queued_steps(8 * WARM_UP)?;
+        }
+        Ok(())
+    }
+
+    /// A step of several that are recorded into one encoder and submitted at once: the difference between `steps` and
+    /// twice as many, so that what a submission takes is not counted; the median of three.
+    ///
+    /// # Errors
+    /// As [`Bench::step`].
+    pub fn batched_step(&mut self, steps: u32) -> Result<Duration, Error> {
+        let mut differences = [Duration::ZERO; 3];
+        for difference in &mut differences {
+            let [once, twice] = [self.batch(steps)?, self.batch(2 * steps)?];
+            *difference = twice.saturating_sub(once) / steps;
+        }
+        differences.sort_unstable();
+        Ok(differences[1])
+    }
+
+    /// From the submission of `steps` steps to the GPU's completion.
+    fn batch(&mut self, steps: u32) -> Result<Duration, Error> {
+        let mut encoder = self.encoder();
+        (0..steps).try_for_each(|_| self.record(&mut encoder))?;
+        let commands = encoder.finish();
+        let start = Instant::now();
+        self.gpu.queue.submit([commands]);
+        self.gpu.wait()?;
+        Ok(start.elapsed())
     }
 
     /// `steps` steps, each submitted without waiting for the one before; all waited for.

@@ -120,3 +120,34 @@ fn tables_that_come_and_go_equal_their_twins() {
         pair.assert_inputs_whole("come and go");
     }
 }
+
+/// Runs of every length around those that kernels treat apart, wherever they begin in a tile or a workgroup's list; few
+/// entries, whose chunks update sums by itself, and more.
+#[test]
+fn runs_of_every_length_equal_their_twins() {
+    const LENGTHS: [usize; 25] = [
+        1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 31, 32, 33, 62, 63, 64, 65, 66, 127, 128, 129, 192,
+        193, 449,
+    ];
+    let seed = fresh_seed();
+    for on in variants() {
+        for (dim, nnz) in [(1, 4096), (12, 4096), (40, 4095), (64, 4097), (37, 6000)] {
+            let mut rng = Rng(seed ^ dim as u64);
+            let mut order: Vec<usize> = (0..LENGTHS.len()).collect();
+            for at in (1..order.len()).rev() {
+                order.swap(at, rng.below(at + 1));
+            }
+            let of_run = |(row, &run): (usize, &usize)| vec![row as i64; LENGTHS[run]];
+            let mut indices: Vec<i64> = order.iter().enumerate().flat_map(of_run).collect();
+            // One run has all that is left.
+            let hot = rng.below(LENGTHS.len()) as i64;
+            indices.resize(nnz, hot);
+            for at in (1..nnz).rev() {
+                indices.swap(at, rng.below(at + 1));
+            }
+            let mut pair = Pair::single(on, LENGTHS.len(), dim, &mut rng);
+            pair.step(&[Some(Gradient { indices, values: rng.floats(nnz * dim) })]);
+            pair.assert_equal(&format!("seed {seed}: {nnz} entries, dim {dim}"));
+        }
+    }
+}

@@ -110,6 +110,7 @@ fn only_stages_far_off_the_model_are_told() {
         step_us: 0.0,
         record_us: 0.0,
         queued_us: 0.0,
+        batched_us: 0.0,
         floor_us: None,
         dispatches_us: None,
         stages,

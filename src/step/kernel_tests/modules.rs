@@ -142,10 +142,9 @@ pub fn has_u64(kernel: Kernel) -> bool {
 
 /// Whether the kernel computes with floats.
 pub fn computes(kernel: Kernel) -> bool {
-    let fragments = kernel.stage.spec().fragments;
+    let mut fragments = kernel.stage.spec().all_fragments();
     // That stage has the words of a rule that computes, and takes a step's number from them.
-    kernel.stage != Stage::FlushRows
-        && fragments.iter().any(|held| matches!(held, Fragment::Arithmetic))
+    kernel.stage != Stage::FlushRows && fragments.any(|held| matches!(held, Fragment::Arithmetic))
 }
 
 pub fn validated(module: &Module, with_u64: bool, source: &str) -> ModuleInfo {

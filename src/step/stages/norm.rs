@@ -2,13 +2,12 @@
 
 use super::Bound::{Read, ReadWrite, Uniform};
 use super::Fragment::{
-    AddTotal, Arithmetic, Blocks, Lane, Measured, Operations, PartialSum, Scalars, Stored,
-    TakeTotal, Values,
+    AddTotal, Arithmetic, Blocks, Lane, Measured, Operations, Scalars, TakeTotal,
 };
 use super::Override::{Interleave, Lanes, Limited, Tile, Weighted, Workgroup};
 use super::{
-    ADD_IN_FLIGHT, ADD_ONE_BY_ONE, Bound, COUNTED, Fragment, GRID, HEADS, IN_FLIGHT, ONE_BY_ONE,
-    RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES, WINDOW_HEADS, plain_spec,
+    Bound, COUNTED, Fragment, GRID, HEADS, RUN_SUMS, RUNS, SUMMING_PARALLEL, SUMMING_SERIAL, Spec,
+    Stage, TILES, WINDOW_HEADS, plain_spec,
 };
 use crate::Form;
 
@@ -16,61 +15,23 @@ const ROWS_NAMED: Fragment = shared!("rows_named");
 const SQUARE_ROW: Fragment = shared!("square_row");
 const NORM_STATE: Fragment = shared!("norm_state");
 
-const SERIAL: &[Fragment] = &[
-    Lane,
-    Operations,
-    Arithmetic,
-    Stored,
-    PartialSum,
-    Values,
-    GRID,
-    TILES,
-    SLICES,
-    RUNS,
-    ONE_BY_ONE,
-    SUMS,
-    ADD_ONE_BY_ONE,
-    RUN_SUMS,
-    HEADS,
-    COUNTED,
-    Scalars,
-    Measured,
-    Blocks,
-    SQUARE_ROW,
-];
-const PARALLEL: &[Fragment] = &[
-    Lane,
-    Operations,
-    Arithmetic,
-    Stored,
-    PartialSum,
-    Values,
-    GRID,
-    SLICES,
-    RUNS,
-    IN_FLIGHT,
-    SUMS,
-    ADD_IN_FLIGHT,
-    RUN_SUMS,
-    HEADS,
-    WINDOW_HEADS,
-    COUNTED,
-    Scalars,
-    Measured,
-    Blocks,
-    SQUARE_ROW,
-];
+const SERIAL: &[Fragment] =
+    &[TILES, RUN_SUMS, HEADS, COUNTED, Scalars, Measured, Blocks, SQUARE_ROW];
+const PARALLEL: &[Fragment] =
+    &[RUN_SUMS, HEADS, WINDOW_HEADS, COUNTED, Scalars, Measured, Blocks, SQUARE_ROW];
 
 const fn serial(stage: Stage, label: &'static str, bound: &'static [Bound]) -> Spec {
     let overrides = &[Workgroup, Weighted, Limited, Interleave];
     let wgsl = file!("squares_serial");
-    Spec { stage, label, wgsl, fragments: SERIAL, bound, reads_values: true, overrides }
+    let begins = SUMMING_SERIAL;
+    Spec { stage, label, wgsl, begins, fragments: SERIAL, bound, reads_values: true, overrides }
 }
 
 const fn parallel(stage: Stage, label: &'static str, bound: &'static [Bound]) -> Spec {
     let overrides = &[Workgroup, Lanes, Weighted, Limited, Tile];
     let wgsl = file!("squares_parallel");
-    Spec { stage, label, wgsl, fragments: PARALLEL, bound, reads_values: true, overrides }
+    let begins = SUMMING_PARALLEL;
+    Spec { stage, label, wgsl, begins, fragments: PARALLEL, bound, reads_values: true, overrides }
 }
 
 /// Of a norm, and of a rule: with its words, and the parameter.

@@ -2,15 +2,14 @@
 
 use super::Bound::{Read, ReadWrite, Uniform};
 use super::Fragment::{
-    Arithmetic, CatchUp, Counts, Lane, Operations, PartialSum, RowRule, Rule, Scalars, Stored,
-    Touch, Values,
+    Arithmetic, CatchUp, Counts, Lane, Operations, RowRule, Rule, Scalars, Stored, Touch, Values,
 };
 use super::Override::{
     AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
 };
 use super::{
-    ADD_IN_FLIGHT, ADD_ONE_BY_ONE, Bound, COUNTED, Fragment, GRID, HEADS, IN_FLIGHT, ONE_BY_ONE,
-    RUN_SUMS, RUNS, SLICES, SUMS, Spec, Stage, TILES, WINDOW_HEADS, norm, plain_spec,
+    Bound, COUNTED, Fragment, GRID, HEADS, ONE_BY_ONE, RUN_SUMS, RUNS, SUMMING_PARALLEL,
+    SUMMING_SERIAL, Spec, Stage, TILES, WINDOW_HEADS, norm, plain_spec,
 };
 
 const SORT: Fragment = shared!("sort");
@@ -144,44 +143,16 @@ pub(super) static STAGES: [Spec; 27] = [
         ..plain_spec(Stage::Tally, "sparse_adam::tally", file!("tally"))
     },
     Spec {
-        fragments: &[
-            Lane,
-            Operations,
-            Arithmetic,
-            Stored,
-            PartialSum,
-            Values,
-            GRID,
-            TILES,
-            SLICES,
-            RUNS,
-            ONE_BY_ONE,
-            SUMS,
-            ADD_ONE_BY_ONE,
-            CHUNK,
-        ],
+        begins: SUMMING_SERIAL,
+        fragments: &[TILES, CHUNK],
         bound: &[Uniform, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup, Lanes, Weighted, Limited, OfEntries, AtOnce, Interleave],
         ..plain_spec(Stage::PartialSerial, "sparse_adam::partial_serial", file!("partial_serial"))
     },
     Spec {
-        fragments: &[
-            Lane,
-            Operations,
-            Arithmetic,
-            Stored,
-            PartialSum,
-            Values,
-            GRID,
-            TILES,
-            SLICES,
-            RUNS,
-            IN_FLIGHT,
-            SUMS,
-            ADD_IN_FLIGHT,
-            CHUNK,
-        ],
+        begins: SUMMING_PARALLEL,
+        fragments: &[TILES, CHUNK],
         bound: &[Uniform, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup, Lanes, Weighted, Limited, OfEntries, Interleave],
@@ -215,55 +186,16 @@ pub(super) static STAGES: [Spec; 27] = [
         ..plain_spec(Stage::Rows, "sparse_adam::rows", file!("rows"))
     },
     Spec {
-        fragments: &[
-            Lane,
-            Operations,
-            Arithmetic,
-            Stored,
-            PartialSum,
-            Values,
-            GRID,
-            TILES,
-            SLICES,
-            RUNS,
-            ONE_BY_ONE,
-            SUMS,
-            ADD_ONE_BY_ONE,
-            RUN_SUMS,
-            HEADS,
-            COUNTED,
-            Scalars,
-            Rule,
-            UPDATE_ROW,
-            Touch,
-        ],
+        begins: SUMMING_SERIAL,
+        fragments: &[TILES, RUN_SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW, Touch],
         bound: UPDATE,
         reads_values: true,
         overrides: &[Workgroup, Weighted, Limited, Interleave],
         ..plain_spec(Stage::UpdateSerial, "sparse_adam::update_serial", file!("update_serial"))
     },
     Spec {
-        fragments: &[
-            Lane,
-            Operations,
-            Arithmetic,
-            Stored,
-            PartialSum,
-            Values,
-            GRID,
-            SLICES,
-            RUNS,
-            IN_FLIGHT,
-            SUMS,
-            ADD_IN_FLIGHT,
-            RUN_SUMS,
-            HEADS,
-            WINDOW_HEADS,
-            COUNTED,
-            Scalars,
-            Rule,
-            UPDATE_ROW,
-        ],
+        begins: SUMMING_PARALLEL,
+        fragments: &[RUN_SUMS, HEADS, WINDOW_HEADS, COUNTED, Scalars, Rule, UPDATE_ROW],
         bound: UPDATE,
         reads_values: true,
         overrides: &[Workgroup, Lanes, Weighted, Limited, Tile],
