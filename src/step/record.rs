@@ -4,10 +4,12 @@
 //! anything is counted; writing the list down makes nothing.
 
 mod flush;
+mod passes;
 mod second;
 
 pub use second::StepOf;
 
+use self::passes::passes;
 use super::bind::{BindGroups, Bindings};
 use super::demand::Demand;
 use super::list::{Bind, Dispatch, list};
@@ -336,16 +338,6 @@ impl Ready {
         pass.set_bind_group(0, &self.group, &self.offsets[..self.uniforms]);
         pass.dispatch_workgroups(self.grid.x, self.grid.y, 1);
     }
-}
-
-/// The dispatches of each pass. Within a pass wgpu waits before a dispatch for all others, where a buffer that one of them
-/// wrote, or might have, is bound again; so updates, which of different tables may share none among themselves but bind the
-/// values that `partial` bound, have a pass of their own, before which it waits once for all of them.
-fn passes<T>(dispatches: &[T], part: impl Fn(&T) -> Timed) -> impl Iterator<Item = &[T]> {
-    let updates = dispatches.iter().filter(|of| part(of) == Timed::Update).count();
-    dispatches.chunk_by(move |before, next| {
-        updates < 2 || part(before) == Timed::Update || part(next) != Timed::Update
-    })
 }
 
 /// Bytes from one region of `placeholder` to the next.
