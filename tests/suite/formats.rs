@@ -14,7 +14,7 @@ use wgpu::Limits;
 const DIMS: [usize; 7] = [1, 3, 6, 8, 33, 64, 300];
 
 /// Any options for a table that is stored so.
-fn options(rng: &mut Rng, stored: Stored) -> AdamOptions {
+pub(super) fn options(rng: &mut Rng, stored: Stored) -> AdamOptions {
     let (param, moments) = (stored.param, stored.moments);
     let options = rng.rule_that(AdamOptions::default().lr(0.01), |options| {
         let in_f32 = param == Format::F32 && moments == Format::F32;

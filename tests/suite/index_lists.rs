@@ -5,6 +5,7 @@
 mod both;
 mod drawn;
 
+use super::formats;
 use both::{Both, Described};
 use drawn::{List, held};
 use sparse_adam::reference::Gradient;
@@ -66,10 +67,11 @@ fn tables_that_share_a_list_equal_tables_that_do_not_and_their_twins() {
     let seed = fresh_seed();
     for (number, on) in (0..).zip(variants()) {
         let mut rng = Rng(seed ^ number << 40);
+        let narrow = Stored::any(&mut rng);
         let kinds = [
             (rng.options(), Stored::default()),
             (rng.rule(AdamOptions::default().lr(0.01)), Stored::default()),
-            (rng.options().amsgrad(false), Stored::any(&mut rng)),
+            (formats::options(&mut rng, narrow), narrow),
         ];
         for case in 0..3 {
             let most = [40, 3000][rng.below(2)];
