@@ -2,11 +2,12 @@
 //!
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one, `SPARSE_ADAM_CAMPAIGN_SECONDS` goes on for longer.
 
+use super::formats;
 use super::traces_in_16_bits::{EXACT, assert_within, tolerance};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
 use serde_json::json;
-use sparse_adam::{AdamOptions, CatchUp, Format, SecondMoment, Tuning};
+use sparse_adam::Tuning;
 use sparse_adam_testkit::campaign::Budget;
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::{GroupRecipe, Outcomes, Recipe, SetRecipe, StepRecipe, Trace};
@@ -27,16 +28,6 @@ fn written(recipe: &Recipe, tensors: &BTreeMap<String, Tensor>) -> Vec<u8> {
 
 fn floats(values: &[f32], shape: &[usize]) -> Tensor {
     (bytemuck::cast_slice(values).to_vec(), Dtype::F32, shape.to_vec())
-}
-
-/// Any rule for a table that is stored so.
-fn options(rng: &mut Rng, stored: Stored) -> AdamOptions {
-    let is_narrow = stored.param != Format::F32 || stored.moments != Format::F32;
-    rng.rule_that(AdamOptions::default().lr(0.02), |options| {
-        let by_value = !options.amsgrad && options.second_moment == SecondMoment::Element;
-        (stored.moments == Format::F32 || by_value)
-            && (!is_narrow || options.catch_up == CatchUp::Never)
-    })
 }
 
 /// A trace under way: what it does, and its tensors.
@@ -72,7 +63,7 @@ impl Drawn {
         let initial = rounded(stored.param, &rng.floats(shape.iter().product()));
         self.tensors.insert(format!("initial/{name}"), floats(&initial, shape));
         recipe.params.insert(name.clone(), shape.iter().map(|&axis| axis as u32).collect());
-        recipe.groups.push(GroupRecipe { options: options(rng, stored), params: vec![name] });
+        recipe.groups.push(GroupRecipe { options: formats::rule(rng, stored), params: vec![name] });
     }
 
     /// A step that is compared, perhaps at another learning rate; four of five parameters have a gradient.

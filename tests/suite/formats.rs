@@ -13,14 +13,19 @@ use wgpu::Limits;
 /// Values per row: every width, and rows that share words.
 const DIMS: [usize; 7] = [1, 3, 6, 8, 33, 64, 300];
 
-/// Any options for a table that is stored so.
-pub(super) fn options(rng: &mut Rng, stored: Stored) -> AdamOptions {
+/// Any rule for a table that is stored so, which clips no entries.
+pub(super) fn rule(rng: &mut Rng, stored: Stored) -> AdamOptions {
     let (param, moments) = (stored.param, stored.moments);
-    let options = rng.rule_that(AdamOptions::default().lr(0.01), |options| {
+    rng.rule_that(AdamOptions::default().lr(0.01), |options| {
         let in_f32 = param == Format::F32 && moments == Format::F32;
         let by_value = !options.amsgrad && options.second_moment == SecondMoment::Element;
         (moments == Format::F32 || by_value) && (in_f32 || options.catch_up == CatchUp::Never)
-    });
+    })
+}
+
+/// Any options for a table that is stored so.
+fn options(rng: &mut Rng, stored: Stored) -> AdamOptions {
+    let options = rule(rng, stored);
     if rng.below(4) == 0 { options.clip(Clip::Entries(0.4)) } else { options }
 }
 
