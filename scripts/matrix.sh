@@ -24,7 +24,8 @@ list_adapters="$target/release/examples/conformance"
 # are, so the same adapter may appear with several; the first counts.
 adapters() {
     local drivers
-    for drivers in $("$repo/scripts/drivers.sh" --list); do
+    # The machine's own last: they may be one of the others.
+    for drivers in $("$repo/scripts/drivers.sh" --list | grep -vx machine) machine; do
         use_drivers "$drivers"
         "$list_adapters" --list | sed "s/^/$drivers	/" || say "no adapter with the drivers '$drivers'"
     done | awk -F '\t' '!seen[$2 FS $3 FS $4]++'
@@ -34,9 +35,13 @@ run_row() { # DRIVERS BACKEND NAME
     use_drivers "$1"
     # wgpu gives up on GL's one context after some seconds of waiting for it: no two tests at once there.
     if [ "$2" = gl ]; then export RUST_TEST_THREADS=1; fi
-    # What LLVM's passes do to llvmpipe's code is seen in the row of the newest one on Vulkan; in the others, which take the
-    # same passes, they would take half of the time.
-    if [ "$2" = gl ] || [ "$1" = distribution ]; then export GALLIVM_PERF=nopt; fi
+    # Nearly all of a software adapter's time is compiling. The newest llvmpipe takes LLVM's passes, on Vulkan, and each test in
+    # both forms, as GPUs do; the other rows take neither: a test has one of the forms there, by turns, another each run.
+    case "$1 $2 $3" in
+        newest\ gl\ * | *\ gl\ llvmpipe*) export GALLIVM_PERF=nopt ;;
+        newest\ *) ;;
+        *\ llvmpipe* | *\ SwiftShader*) export GALLIVM_PERF=nopt SPARSE_ADAM_FORMS=turns ;;
+    esac
     WGPU_BACKEND="$2" WGPU_ADAPTER_NAME="$3" "$suite" "${skip[@]}" || echo "exit status $?"
 }
 

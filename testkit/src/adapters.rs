@@ -24,8 +24,8 @@ pub fn gpus() -> &'static [Gpu] {
 
 /// Every adapter in both forms, each with an arithmetic that has the twin's bits there, if there is one: the
 /// serial form with the adapter's own operations, where they will do, the parallel one with
-/// [`Arithmetic::Exact`]. Through GL, whose kernels take longest to compile and which takes one test at a time, in one
-/// form per call: by turns, and which comes first is another each run.
+/// [`Arithmetic::Exact`]. In one form per call, by turns, where `SPARSE_ADAM_FORMS=turns` asks for it, and through GL, whose
+/// kernels take longest to compile and which takes one test at a time; which form comes first is another each run.
 ///
 /// # Panics
 /// Where there is no adapter.
@@ -37,8 +37,10 @@ pub fn variants() -> Vec<(&'static Gpu, Tuning)> {
         };
         [(gpu, serial), (gpu, Tuning::GPU)]
     };
+    let by_turns = std::env::var("SPARSE_ADAM_FORMS").is_ok_and(|forms| forms == "turns");
     let admitted = |gpu: &'static Gpu| match gpu.info.backend {
         wgpu::Backend::Gl => both(gpu)[turn()..][..1].to_vec(),
+        _ if by_turns => both(gpu)[turn()..][..1].to_vec(),
         _ => both(gpu).to_vec(),
     };
     gpus().iter().flat_map(admitted).collect()
