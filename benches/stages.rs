@@ -9,11 +9,11 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use sparse_adam::{
-    AdamOptions, Error, Format, IndexList, Param, ParamId, Rounding, SparseAdam, SparseGrad,
+    AdamOptions, Error, Format, IndexList, Param, ParamId, Rounding, SparseAdam, SparseGrad, Tuning,
 };
 use sparse_adam_testkit::headless::Gpu;
 use std::time::{Duration, Instant};
-use wgpu::CommandEncoderDescriptor;
+use wgpu::{CommandEncoderDescriptor, Limits};
 
 /// Rows, values a row, entries.
 const STEPS: [[u32; 3]; 4] =
@@ -44,13 +44,18 @@ impl<'a> Bench<'a> {
         Self::stored(gpu, tables, sizes, Default::default())
     }
 
-    fn stored(
+    fn stored(gpu: &'a Gpu, tables: u32, sizes: [u32; 3], stored: Stored) -> Result<Self, Error> {
+        Self::tuned(gpu, Tuning::for_adapter(&gpu.info), tables, sizes, stored)
+    }
+
+    fn tuned(
         gpu: &'a Gpu,
+        tuning: Tuning,
         tables: u32,
         [rows, dim, nnz]: [u32; 3],
         (format, moments, of_values, rounding): Stored,
     ) -> Result<Self, Error> {
-        let mut optimizer = SparseAdam::new(&gpu.device, &gpu.queue, AdamOptions::default())?;
+        let mut optimizer = gpu.optimizer(AdamOptions::default(), tuning)?;
         let ids = gpu.upload("ids", &scattered(rows, nnz));
         let values = of_values.pack(&vec![0.5; (nnz * dim) as usize]);
         let values = gpu.upload("values", &values);
@@ -190,18 +195,30 @@ fn five_tables(
     })
 }
 
-/// Host time to set the gradients of all tables and record their step.
+/// Host time to set the gradients of all tables and record their step, in either form, where a dispatch may bind so many storage
+/// buffers: of four, none takes several tables.
 fn records(criterion: &mut Criterion, gpu: &Gpu) -> Result<(), Error> {
     let mut group = criterion.benchmark_group("record");
-    for tables in TABLES {
-        let mut bench = Bench::new(gpu, tables, SMALL)?;
-        bench.step()?;
-        group.bench_function(BenchmarkId::new("tables", tables), |bencher| {
-            bencher.iter_custom(|steps| {
-                let step = |_| bench.step().expect("the same step worked before");
-                (0..steps).map(step).sum()
-            });
-        });
+    for buffers in [4, 8, 16] {
+        let limits = gpu.device.limits();
+        if limits.max_storage_buffers_per_shader_stage < buffers {
+            continue;
+        }
+        let limits = Limits { max_storage_buffers_per_shader_stage: buffers, ..limits };
+        let gpu = &pollster::block_on(Gpu::open_with_limits(limits))?;
+        for (form, tuning) in [("serial", Tuning::CPU), ("parallel", Tuning::GPU)] {
+            for tables in TABLES {
+                let mut bench = Bench::tuned(gpu, tuning, tables, SMALL, Default::default())?;
+                bench.step()?;
+                let name = format!("{form}, {buffers} buffers, tables");
+                group.bench_function(BenchmarkId::new(name, tables), |bencher| {
+                    bencher.iter_custom(|steps| {
+                        let step = |_| bench.step().expect("the same step worked before");
+                        (0..steps).map(step).sum()
+                    });
+                });
+            }
+        }
     }
     group.finish();
     Ok(())

@@ -5,12 +5,7 @@ override WORKGROUP: u32 = 64u;
 /// workgroup costs more than an entry.
 override STRIP: u32 = 1u;
 
-@group(0) @binding(0) var<uniform> config: EntriesConfig;
-@group(0) @binding(1) var<uniform> count: EntryCount;
-@group(0) @binding(2) var<storage, read_write> indices: array<u32>;
-@group(0) @binding(3) var<storage, read_write> value_map: array<u32>;
 @group(0) @binding(4) var<storage, read_write> pairs: array<vec2<u32>>;
-@group(0) @binding(5) var<storage, read_write> status: Status;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -18,8 +13,11 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let number = linear_workgroup(workgroup, grid);
+    let item = item_of(number);
+    begin_item(item);
     begin_counting(local);
-    let start = (linear_workgroup(workgroup, grid) * WORKGROUP + local) * STRIP;
+    let start = ((number - first_workgroup(item)) * WORKGROUP + local) * STRIP;
     let end = min(start + STRIP, config.capacity);
     for (var entry = start; entry < end; entry++) {
         pairs[config.first + entry] = take_entry(entry);

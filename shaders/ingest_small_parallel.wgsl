@@ -7,12 +7,7 @@ override WORKGROUP: u32 = 256u;
 
 const SMALL: u32 = 1024u;
 
-@group(0) @binding(0) var<uniform> config: EntriesConfig;
-@group(0) @binding(1) var<uniform> count: EntryCount;
-@group(0) @binding(2) var<storage, read_write> indices: array<u32>;
-@group(0) @binding(3) var<storage, read_write> value_map: array<u32>;
 @group(0) @binding(4) var<storage, read_write> pairs: array<vec2<u32>>;
-@group(0) @binding(5) var<storage, read_write> status: Status;
 
 /// Key and entry of each place. What else a pair holds is found once more when the order is known: what
 /// one invocation writes to storage, another of its dispatch need not see.

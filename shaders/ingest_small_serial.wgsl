@@ -8,12 +8,7 @@ const LANES: u32 = 8u;
 const DIGIT_BITS: u32 = 7u;
 const RADIX: u32 = 128u;
 
-@group(0) @binding(0) var<uniform> config: EntriesConfig;
-@group(0) @binding(1) var<uniform> count: EntryCount;
-@group(0) @binding(2) var<storage, read_write> indices: array<u32>;
-@group(0) @binding(3) var<storage, read_write> value_map: array<u32>;
 @group(0) @binding(4) var<storage, read_write> scratch: array<u32>;
-@group(0) @binding(5) var<storage, read_write> status: Status;
 
 /// `[RADIX, LANES]`: how many pairs of a lane have a digit, then where its next one goes.
 var<workgroup> places: array<u32, 1024>;

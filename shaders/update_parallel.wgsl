@@ -131,10 +131,15 @@ fn main(
         atomicStore(&long_count, 0u);
     }
     workgroupBarrier();
-    let number = linear_workgroup(workgroup, grid);
-    let columns = config.values.columns;
-    let slice = slice_of(number, columns, config.values.slice);
-    list_heads(config.keys.first + number / slices_of(columns, config.values.slice) * TILE, local);
+    let in_all = linear_workgroup(workgroup, grid);
+    let item = item_of(in_all);
+    begin_item(item);
+    // Of the item, and not from `config`: what a loop around a barrier depends on must be seen to be the workgroup's.
+    let number = in_all - first_workgroup(item);
+    let of_item = config_of(item);
+    let columns = of_item.values.columns;
+    let slice = slice_of(number, columns, of_item.values.slice);
+    list_heads(of_item.keys.first + number / slices_of(columns, of_item.values.slice) * TILE, local);
     workgroupBarrier();
     let count = atomicLoad(&head_count);
     if (local == 0u) {

@@ -20,6 +20,7 @@ mod suite {
     mod laws;
     mod limits;
     mod links;
+    mod many_tables;
     mod norms;
     mod not_finite;
     mod orders;

@@ -14,17 +14,17 @@ fn state_at(row: u32, field: u32, column: u32) -> u32 {
 }
 
 fn load_state(row: u32, field: u32, column: u32) -> Lane {
-    let words = lane_words(state[state_at(row, field, column)]);
+    let words = lane_words(state_word(state_at(row, field, column)));
     return joined(bitcast<Part>(words.low), bitcast<Part>(words.high));
 }
 
 fn store_state(row: u32, field: u32, column: u32, lane: Lane) {
     let words = LaneBits(bitcast<Bits>(low_of(lane)), bitcast<Bits>(high_of(lane)));
-    state[state_at(row, field, column)] = words_from(words);
+    set_state_word(state_at(row, field, column), words_from(words));
 }
 
 fn load_moments(row: u32, column: u32) -> Moments {
-    let words = lane_words(state[state_at(row, 1u, column)]);
+    let words = lane_words(state_word(state_at(row, 1u, column)));
     let half = Bits(0xffffu);
     let first = joined(bf16_value(words.low & half), bf16_value(words.high & half));
     let second = joined(bf16_value(words.low >> Bits(16u)), bf16_value(words.high >> Bits(16u)));
@@ -41,5 +41,5 @@ fn store_moments(row: u32, column: u32, moments: Moments) {
     let low = moments_word(low_of(moments.exp_avg), low_of(moments.exp_avg_sq), random_at(row, columns));
     let others = random_at(row, columns + Bits(4u));
     let high = moments_word(high_of(moments.exp_avg), high_of(moments.exp_avg_sq), others);
-    state[state_at(row, 1u, column)] = words_from(LaneBits(low, high));
+    set_state_word(state_at(row, 1u, column), words_from(LaneBits(low, high)));
 }

@@ -13,11 +13,11 @@ fn state_at(row: u32, field: u32, column: u32) -> u32 {
 }
 
 fn load_state(row: u32, field: u32, column: u32) -> Lane {
-    return unpack(state[state_at(row, field, column)]);
+    return unpack(state_word(state_at(row, field, column)));
 }
 
 fn store_state(row: u32, field: u32, column: u32, lane: Lane) {
-    state[state_at(row, field, column)] = pack(lane);
+    set_state_word(state_at(row, field, column), pack(lane));
 }
 
 fn load_moments(row: u32, column: u32) -> Moments {

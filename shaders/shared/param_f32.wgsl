@@ -3,9 +3,9 @@
 alias ParamStored = Stored;
 
 fn load_param(row: u32, column: u32) -> Lane {
-    return unpack(param[row * config.values.columns + column]);
+    return unpack(param_word(row * config.values.columns + column));
 }
 
 fn store_param(row: u32, column: u32, lane: Lane) {
-    param[row * config.values.columns + column] = pack(lane);
+    set_param_word(row * config.values.columns + column, pack(lane));
 }

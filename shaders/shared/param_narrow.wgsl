@@ -4,9 +4,9 @@ alias ParamStored = Halves;
 
 fn load_param(row: u32, column: u32) -> Lane {
     let at = row * config.values.columns + column;
-    return param_lane(halves_at(param[at], at));
+    return param_lane(halves_at(param_word(at), at));
 }
 
 fn store_param(row: u32, column: u32, lane: Lane) {
-    param[row * config.values.columns + column] = halves_from(param_bits(row, column, lane));
+    set_param_word(row * config.values.columns + column, halves_from(param_bits(row, column, lane)));
 }

@@ -1,6 +1,6 @@
 // What the GPU refused of one parameter's gradients, or remarked on.
 //
-// A stage that uses this declares `status: Status`.
+// A stage that uses this declares `status: Status` and has the fragment `status_of_one`, or what takes its place.
 
 struct Status {
     counts: array<atomic<u32>, 8>,
@@ -19,7 +19,7 @@ const OVER_CAPACITY: u32 = 5u;
 const FULL: u32 = 0xc0000000u;
 
 fn add_to_status(counter: u32, count: u32) {
-    if (atomicLoad(&status.counts[counter]) < FULL) {
-        atomicAdd(&status.counts[counter], count);
+    if (counter_of(counter) < FULL) {
+        add_to_counter(counter, count);
     }
 }

@@ -1,7 +1,6 @@
 // Turning an entry into a (key, value row) pair.
 //
-// A stage that uses this declares `config: EntriesConfig`, `count: EntryCount`, `indices` and
-// `value_map`, and has the fragment `status`. An entry that lies beyond the entry count, that
+// A stage that uses this has the fragments `status` and `entries_of_one`. An entry that lies beyond the entry count, that
 // names no row of the table, that is padding, or whose value row does not exist, gets the table's
 // sentinel key: it sorts behind the table's rows and no later stage writes for it. All but the
 // first kind are counted in the status, and a count that the gradient has no room for.
@@ -23,11 +22,11 @@ const NO_ROW: u32 = 0xffffffffu;
 // The index at `at`, or NO_ROW where it does not fit in 32 bits or is negative.
 fn load_index(at: u32) -> u32 {
     if (config.index_format == 2u) {
-        let low = indices[2u * at];
-        let high = indices[2u * at + 1u];
+        let low = index_word(2u * at);
+        let high = index_word(2u * at + 1u);
         return select(NO_ROW, low, high == 0u);
     }
-    let index = indices[at];
+    let index = index_word(at);
     let negative = config.index_format == 1u && (index >> 31u) == 1u;
     return select(index, NO_ROW, negative);
 }
@@ -42,7 +41,7 @@ fn axis_size(axis: u32) -> u32 {
 // The row that an entry names: its sparse axes flattened, first axis slowest.
 fn row_of(entry: u32) -> u32 {
     if (PLAIN) {
-        let index = indices[entry];
+        let index = index_word(entry);
         return select(NO_ROW, index, index < config.axis_size_0);
     }
     var row = 0u;
@@ -61,7 +60,7 @@ fn value_row_of(entry: u32, row: u32) -> u32 {
         return entry;
     }
     if (config.value_origin == VALUES_BY_MAP) {
-        return value_map[entry];
+        return map_word(entry);
     }
     return select(entry, row, config.value_origin == VALUES_BY_ROW);
 }

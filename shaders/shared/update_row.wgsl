@@ -29,11 +29,6 @@ struct UpdateConfig {
     numbers: u32,
 }
 
-@group(0) @binding(0) var<uniform> config: UpdateConfig;
-/// `[rows, columns]` of the window; binding 1 has the rule's words.
-@group(0) @binding(2) var<storage, read_write> param: array<ParamStored>;
-/// The state of the window's rows.
-@group(0) @binding(3) var<storage, read_write> state: array<StateStored>;
 @group(0) @binding(4) var<storage, read> scratch: array<u32>;
 
 // One of the numbers that the columns of the row of the run at `head` share.

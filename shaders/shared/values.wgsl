@@ -5,7 +5,6 @@
 
 @group(0) @binding(5) var<storage, read_write> values: array<ValueStored>;
 
-fn load_value(row: u32, column: u32, columns: u32, rows_per_window: u32) -> Lane {
-    let at = row * columns + column;
-    return unpack_value(values[value_place(at)], at);
+fn value_word(at: u32) -> ValueStored {
+    return values[at];
 }

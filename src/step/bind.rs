@@ -6,8 +6,8 @@ use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Device,
 };
 
-/// Most bindings of a stage.
-const MOST: usize = super::stages::MOST_BINDINGS;
+/// Most bindings of a dispatch.
+const MOST: usize = super::stages::MOST_BOUND;
 /// Steps for which a bind group is kept after its last use, and with it its buffers: an engine that
 /// takes turns among so many buffers makes no bind groups.
 const KEPT_STEPS: u64 = 4;

@@ -33,7 +33,10 @@ fn texts() -> impl Iterator<Item = String> {
             norms.into_iter().flat_map(move |norm| {
                 let rule = Some(Rule::of(&ADAM, &AdamOptions::default(), norm.is_none()));
                 let kernel = Kernel { access, rule, norm, ..Kernel::of(stage) };
-                [Tuning::CPU, Tuning::GPU].map(|tuning| kernel.wgsl(&tuning))
+                let kernels = [kernel, kernel.with_items(2)];
+                kernels.into_iter().flat_map(|kernel| {
+                    [Tuning::CPU, Tuning::GPU].map(|tuning| kernel.wgsl(&tuning))
+                })
             })
         })
     })

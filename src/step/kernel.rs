@@ -1,5 +1,6 @@
 //! A stage with all that it is specialised for, its WGSL, and the numbers in it.
 
+pub(crate) mod items;
 mod norm;
 
 use super::access::{RowAccess, Values};
@@ -25,6 +26,8 @@ pub struct Kernel {
     pub rule: Option<Rule>,
     /// For the stages that find a norm: of which type.
     pub norm: Option<NormType>,
+    /// Tables, or segments or windows of them, that a dispatch takes, each with bindings of its own.
+    pub items: u32,
 }
 
 /// Of a kernel that reads no rows.
@@ -43,7 +46,8 @@ const F32: Formats =
 impl Kernel {
     /// Of a stage that reads no rows.
     pub fn of(stage: Stage) -> Self {
-        Self { stage, access: NO_ROWS, plain: false, of_entries: true, rule: None, norm: None }
+        let access = NO_ROWS;
+        Self { stage, access, plain: false, of_entries: true, rule: None, norm: None, items: 1 }
     }
 
     pub fn ingest(stage: Stage, plain: bool) -> Self {
@@ -153,7 +157,8 @@ impl Kernel {
             Fragment::Measured => self.measured().into(),
             Fragment::RowRule => of_rule(Rule::row_wgsl).into(),
             Fragment::CatchUp => of_rule(Rule::catch_up_wgsl).into(),
-            Fragment::Stored => stored::wgsl(self.access, self.uses()).into(),
+            Fragment::Stored => stored::wgsl(self.access, self.uses(), self.items).into(),
+            Fragment::Item if self.items > 1 => self.items_wgsl().into(),
             fragment => Cow::from(self.text(fragment, tuning)),
         });
         texts.chain([spec.wgsl.into()]).collect()
@@ -181,7 +186,13 @@ impl Kernel {
             Fragment::Arithmetic => arithmetic(tuning.arithmetic),
             Fragment::PartialSum => partial_sum(self.access.width),
             Fragment::Values => match self.access.values {
-                Values::One => include_str!("../../shaders/shared/values.wgsl"),
+                Values::One if self.items > 1 => {
+                    include_str!("../../shaders/shared/load_value.wgsl")
+                }
+                Values::One => concat!(
+                    include_str!("../../shaders/shared/values.wgsl"),
+                    include_str!("../../shaders/shared/load_value.wgsl")
+                ),
                 Values::Windows => include_str!("../../shaders/shared/value_windows.wgsl"),
             },
             Fragment::Touch => match self.reads_ahead() {
@@ -197,6 +208,10 @@ impl Kernel {
                 false => include_str!("../../shaders/shared/no_scalars.wgsl"),
             },
             Fragment::Blocks => blocks(self.access.width),
+            // Written for them.
+            Fragment::OfOne(_) if self.items > 1 => "",
+            Fragment::OfOne(text) => text,
+            Fragment::Item => include_str!("../../shaders/shared/item_of_one.wgsl"),
             Fragment::AddTotal => self.norm.map_or("", |norm| norm::added(norm, tuning.form)),
             Fragment::TakeTotal => self.norm.map_or("", norm::taken),
             // Theirs depend on more than that.

@@ -16,9 +16,10 @@ use self::modules::{kernels, parse, specialised};
 use super::*;
 use crate::rule::ROW_NUMBERS;
 use crate::rule::adam::ADAM;
+use crate::step::kernel::items::MOST_BUFFERS;
 use crate::step::layout;
 use crate::step::plan::tests::ADAM_RULE;
-use crate::step::stages::VALUE_WINDOWS;
+use crate::step::stages::{Bound, VALUE_WINDOWS};
 use crate::{
     AdamOptions, BiasCorrection, CHUNK, CatchUp, NormType, SecondMoment, Tuning, WeightDecay,
 };
@@ -40,7 +41,12 @@ fn every_kernel_fits_the_smallest_device() {
         let storage = |space| matches!(space, AddressSpace::Storage { .. });
         let bound = module.global_variables.iter().filter(|(_, held)| storage(held.space)).count();
         let windows = kernel.access.values == Values::Windows;
-        assert!(bound <= if windows { 3 + VALUE_WINDOWS } else { 4 }, "{kernel:?}: {bound}");
+        let most = match kernel.items {
+            1 if windows => 3 + VALUE_WINDOWS,
+            1 => 4,
+            _ => kernel.items_bound().iter().filter(|(_, bound)| *bound != Bound::Uniform).count(),
+        };
+        assert!(bound <= most.min(MOST_BUFFERS), "{kernel:?}: {bound}");
         let workgroup = module.entry_points[0].workgroup_size;
         let invocations: u32 = workgroup.iter().product();
         assert!(invocations <= limits.max_compute_invocations_per_workgroup);
@@ -112,6 +118,14 @@ fn host_structs_lie_as_the_shaders_read_them() {
         }
     );
     assert_layout!(ingest, EntryCount { entries, pad0, pad1, pad2 });
+    assert_layout!(
+        Kernel::ingest(Stage::Ingest, true).with_items(2),
+        EntriesItem { config, first_workgroup, entries, pad0, pad1 }
+    );
+    assert_layout!(
+        simplest(Stage::UpdateParallel).with_items(2),
+        UpdateItem { config, first_workgroup, pad0, pad1, pad2 }
+    );
     assert_layout!(
         simplest(Stage::Inspect),
         InspectConfig { entries, columns, rows_per_window, skip, pad0 }

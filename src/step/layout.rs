@@ -212,6 +212,28 @@ pub struct Drawn {
     pub pad1: u32,
 }
 
+/// One of the tables whose entries a dispatch takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct EntriesItem {
+    pub config: EntriesConfig,
+    pub first_workgroup: u32,
+    pub entries: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+}
+
+/// One of the windows that a dispatch updates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct UpdateItem {
+    pub config: UpdateConfig,
+    pub first_workgroup: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+    pub pad2: u32,
+}
+
 /// What a dispatch has at uniform binding 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Config {

@@ -3,12 +3,14 @@
 
 mod flush;
 mod ingest;
+mod items;
 mod norm;
 mod sort;
 mod tally;
 mod update;
 
 pub(crate) use flush::{Behind, flush};
+pub(crate) use items::{Item, Items, merge};
 
 use super::budget::TURNS;
 use super::demand::{Demand, NormDemand, Segment, TableDemand};
@@ -16,7 +18,7 @@ use super::kernel::Kernel;
 use super::layout::Config;
 use super::plan::{Plan, TablePlan};
 use super::shape::{DeviceShape, Launch, Window};
-use super::stages::{MOST_BINDINGS, VALUE_WINDOWS};
+use super::stages::{MOST_BOUND, VALUE_WINDOWS};
 use crate::Tuning;
 use crate::timestamps::Timed;
 
@@ -30,7 +32,9 @@ pub(crate) struct Dispatch {
     /// Uniform binding 1, where there is one.
     pub second: Option<Second>,
     /// The storage bindings, in their order.
-    pub bound: [Option<Bind>; MOST_BINDINGS],
+    pub bound: [Option<Bind>; MOST_BOUND],
+    /// What it takes in place of `config` and `second`, where it takes several items.
+    pub items: Option<Items>,
     pub launch: Launch,
 }
 
@@ -194,7 +198,8 @@ impl List<'_> {
     ) {
         debug_assert!(launch.turns <= TURNS, "{kernel:?} takes {} turns", launch.turns);
         let bound = std::array::from_fn(|_| bound.next());
-        self.out.push(Dispatch { part: self.part, kernel, config, second, bound, launch });
+        let part = self.part;
+        self.out.push(Dispatch { part, kernel, config, second, bound, items: None, launch });
     }
 }
 
@@ -217,4 +222,4 @@ impl Live<'_> {
 
 #[cfg(test)]
 #[path = "list_tests.rs"]
-mod tests;
+pub(in crate::step) mod tests;

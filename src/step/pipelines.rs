@@ -95,20 +95,20 @@ struct Layouts {
     numbers: usize,
 }
 
-/// A layout, what it binds, how many bindings of values follow, and whether scalars do.
+/// A layout, what it binds, of how many items, how many bindings of values follow, and whether scalars do.
 #[derive(Debug)]
 struct Held {
     binds: Binds,
     layout: Layout,
 }
 
-type Binds = (&'static [Bound], usize, bool);
+type Binds = (&'static [Bound], u32, usize, bool);
 
 impl Layouts {
     /// The place of a kernel's layout, which stages that bind alike share.
     fn place_of(&mut self, guard: &Guard, kernel: Kernel) -> Result<usize, Error> {
         let values = kernel.value_bindings();
-        let binds = (kernel.stage.spec().bound, values, kernel.reads_scalars());
+        let binds = (kernel.stage.spec().bound, kernel.items, values, kernel.reads_scalars());
         let known = self.held.iter().position(|held| held.binds == binds);
         if let Some(place) = known {
             return Ok(place);
@@ -122,8 +122,8 @@ impl Layouts {
 
 fn create_layout(guard: &Guard, kernel: Kernel, number: usize) -> Result<Layout, Error> {
     let spec = kernel.stage.spec();
-    let values = std::iter::repeat_n(&Bound::ReadWrite, kernel.value_bindings());
-    let entry = |(binding, bound): (u32, &Bound)| BindGroupLayoutEntry {
+    let values = std::iter::repeat_n(Bound::ReadWrite, kernel.value_bindings());
+    let entry = |(binding, bound): (u32, Bound)| BindGroupLayoutEntry {
         binding,
         visibility: ShaderStages::COMPUTE,
         ty: BindingType::Buffer {
@@ -137,10 +137,16 @@ fn create_layout(guard: &Guard, kernel: Kernel, number: usize) -> Result<Layout,
         },
         count: None,
     };
-    let numbered = (0..).zip(spec.bound).chain((FIRST_VALUES..).zip(values));
-    let mut entries: Vec<_> = numbered.map(entry).collect();
+    let mut entries: Vec<_> = match kernel.items {
+        1 => (0..)
+            .zip(spec.bound.iter().copied())
+            .chain((FIRST_VALUES..).zip(values))
+            .map(entry)
+            .collect(),
+        _ => kernel.items_bound().into_iter().map(entry).collect(),
+    };
     if kernel.reads_scalars() {
-        let mut scalars = entry((SCALARS, &Bound::Uniform));
+        let mut scalars = entry((SCALARS, Bound::Uniform));
         if let BindingType::Buffer { has_dynamic_offset, .. } = &mut scalars.ty {
             *has_dynamic_offset = false;
         }

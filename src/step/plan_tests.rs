@@ -10,6 +10,7 @@ pub(crate) const DEVICE: DeviceShape = DeviceShape {
     max_binding: 128 << 20,
     alignment: 256,
     max_workgroups: 65_535,
+    storage_buffers: 4,
     value_windows: 1,
     u64_rows: true,
 };

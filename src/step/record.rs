@@ -4,20 +4,23 @@
 //! anything is counted; writing the list down makes nothing.
 
 mod flush;
+mod items;
 mod passes;
+mod ready;
 mod second;
 
 pub use second::StepOf;
 
 use self::passes::passes;
+use self::ready::Ready;
 use super::bind::{BindGroups, Bindings};
 use super::demand::Demand;
-use super::list::{Bind, Dispatch, list};
+use super::list::{Bind, Dispatch, Item, list, merge};
 use super::pipelines::Pipelines;
 use super::plan::plan;
 use super::scratch::{Scratch, ScratchBytes};
-use super::shape::{DeviceShape, Grid};
-use super::stages::VALUE_WINDOWS;
+use super::shape::DeviceShape;
+use super::stages::MOST_BOUND;
 use super::uniforms::Uniforms;
 use super::witness::{self, Witness};
 use crate::entries::Entries;
@@ -27,12 +30,12 @@ use crate::rule::Family;
 use crate::timestamps::{Timed, Timestamps};
 use crate::{Error, Kit, Region, device_limits};
 use std::sync::Arc;
-use wgpu::{
-    BindGroup, Buffer, CommandEncoder, ComputePass, ComputePassDescriptor, ComputePipeline,
-};
+use wgpu::{Buffer, CommandEncoder, ComputePassDescriptor};
 
 /// Bytes per region of `placeholder`.
 const PLACEHOLDER_BYTES: u64 = 256;
+/// Regions of `placeholder`: a dispatch of several items binds no more, nor one that reads values in windows.
+const PLACEHOLDERS: u64 = MOST_BOUND as u64;
 
 /// What a step is recorded of: who has the bytes that its dispatches name.
 pub trait Tables {
@@ -70,23 +73,13 @@ pub struct Recorder {
     demand: Demand,
     listed: Option<ScratchBytes>,
     list: Vec<Dispatch>,
+    /// What dispatches take that take several items.
+    items: Vec<Item>,
     /// The demand of the step that is about to be recorded.
     next: Demand,
     /// The list, with all that it binds.
     ready: Vec<Ready>,
     pub dispatches: u32,
-}
-
-/// A dispatch that has only to be written down.
-#[derive(Debug)]
-struct Ready {
-    part: Timed,
-    pipeline: ComputePipeline,
-    group: BindGroup,
-    offsets: [u32; 2],
-    /// How many of the offsets there are.
-    uniforms: usize,
-    grid: Grid,
 }
 
 impl Recorder {
@@ -96,7 +89,7 @@ impl Recorder {
         let limits = device_limits::usable(guard.device.limits());
         let shape = DeviceShape::of(&limits, guard.device.features());
         let smallest = Scratch::new(&guard)?;
-        let bytes = placeholder_stride(shape) * VALUE_WINDOWS as u64;
+        let bytes = placeholder_stride(shape) * PLACEHOLDERS;
         let placeholder = guard.storage("sparse_adam::placeholder", bytes)?;
         Ok(Self {
             shape,
@@ -113,6 +106,7 @@ impl Recorder {
             demand: Demand::default(),
             listed: None,
             list: Vec::new(),
+            items: Vec::new(),
             next: Demand::default(),
             ready: Vec::new(),
             dispatches: 0,
@@ -155,6 +149,7 @@ impl Recorder {
         let plan = plan(&self.demand.tables, self.shape, self.kit.tuning())?;
         let on = (self.shape, self.kit.tuning());
         list(&self.demand, &plan, on, &mut self.list);
+        merge(&mut self.list, &mut self.items, self.shape);
         let need = ScratchBytes {
             // Pairs that are sorted as they come in, or not at all, are never elsewhere.
             pairs: if plan.sort.passes.is_empty() { 0 } else { 8 * u64::from(plan.pairs) },
@@ -223,14 +218,15 @@ impl Recorder {
         step: &impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         let guard = &Arc::clone(&self.guard);
-        let (config, offset) = self.uniforms.config(guard, &dispatch.config)?;
-        let (second, second_offset) = match dispatch.second {
-            None => (None, 0),
-            Some(second) => {
-                let (region, offset) = self.second(second, tables, step)?;
-                (Some(region), offset)
+        let (config, second) = match dispatch.items {
+            Some(items) => self.items(items, dispatch.kernel.items, step)?,
+            None => {
+                let config = self.uniforms.config(guard, &dispatch.config)?;
+                let second = dispatch.second.map(|second| self.second(second, tables, step));
+                (config, second.transpose()?)
             }
         };
+        let ((config, offset), (second, second_offset)) = (config, second.unzip());
         let uniforms = 1 + usize::from(second.is_some());
         let mut bound = Bindings::default();
         let storage = dispatch.bound.iter().map_while(|&bind| bind);
@@ -245,7 +241,7 @@ impl Recorder {
             part: dispatch.part,
             pipeline: pipeline.clone(),
             group: group.clone(),
-            offsets: [offset, second_offset],
+            offsets: [offset, second_offset.unwrap_or_default()],
             uniforms,
             grid: dispatch.launch.grid,
         });
@@ -329,14 +325,6 @@ impl Recorder {
         }
         // What is ready would hold the caller's buffers.
         self.ready.clear();
-    }
-}
-
-impl Ready {
-    fn write(&self, pass: &mut ComputePass<'_>) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.group, &self.offsets[..self.uniforms]);
-        pass.dispatch_workgroups(self.grid.x, self.grid.y, 1);
     }
 }
 

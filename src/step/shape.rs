@@ -15,6 +15,8 @@ pub(crate) struct DeviceShape {
     pub alignment: u64,
     /// Most workgroups on one axis of a dispatch.
     pub max_workgroups: u32,
+    /// Storage buffers that a dispatch of several items may bind.
+    pub storage_buffers: usize,
     /// Bindings that a gradient's values may span.
     pub value_windows: usize,
     /// Whether shaders may use 64-bit integers.
@@ -28,6 +30,11 @@ impl DeviceShape {
         Self {
             max_binding: max_binding.min(limits.max_buffer_size),
             alignment: u64::from(limits.min_storage_buffer_offset_alignment),
+            // A browser lets no two bindings of a dispatch overlap, as those of tables with one index list might.
+            storage_buffers: match cfg!(target_arch = "wasm32") {
+                true => 1,
+                false => limits.max_storage_buffers_per_shader_stage as usize,
+            },
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             // Three others are bound beside the values.
             value_windows: match limits.max_storage_buffers_per_shader_stage as usize {

@@ -47,6 +47,10 @@ pub enum Bound {
 #[derive(Clone, Copy, Debug)]
 pub enum Fragment {
     Text(&'static str),
+    /// What there is in place of [`items`](super::kernel::items) where a dispatch takes one table.
+    OfOne(&'static str),
+    /// Which item a workgroup belongs to, and what is bound of each.
+    Item,
     /// How a row is read, by its width.
     Lane,
     /// How it is computed with, by its width.
@@ -127,6 +131,8 @@ pub const VALUE_WINDOWS: usize = 5;
 pub const SCALARS: u32 = FIRST_VALUES + VALUE_WINDOWS as u32;
 /// One more than the highest binding of any stage.
 pub const MOST_BINDINGS: usize = SCALARS as usize + 1;
+/// Most that a dispatch binds, of one item or of several: two uniforms, its storage buffers, and scalars.
+pub const MOST_BOUND: usize = 2 + super::kernel::items::MOST_BUFFERS + 1;
 /// Most uniform buffers of a stage with a dynamic offset, and in all.
 pub const MOST_DYNAMIC: usize = 2;
 pub const MOST_UNIFORMS: usize = 3;
@@ -186,6 +192,12 @@ macro_rules! file {
 macro_rules! shared {
     ($name:literal) => {
         Fragment::Text(file!("shared/", $name))
+    };
+}
+
+macro_rules! of_one {
+    ($name:literal) => {
+        Fragment::OfOne(file!("shared/", $name))
     };
 }
 

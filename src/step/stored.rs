@@ -21,8 +21,8 @@ pub enum Uses {
     All,
 }
 
-/// Of a kernel's formats.
-pub fn wgsl(access: RowAccess, uses: Uses) -> String {
+/// Of a kernel's formats. One that takes several items has bindings of each, and rules in an array, written for it.
+pub fn wgsl(access: RowAccess, uses: Uses, items: u32) -> String {
     let formats = match uses {
         Uses::Values => access.formats.of_values(),
         Uses::Param | Uses::All => access.formats,
@@ -42,8 +42,9 @@ pub fn wgsl(access: RowAccess, uses: Uses) -> String {
         });
     }
     if uses != Uses::Values {
-        texts.extend(param(access));
+        texts.extend(param(access, items));
         texts.push(match formats.is_stochastic {
+            _ if items > 1 => "",
             true => shared!("drawn_words"),
             false => shared!("rule_words"),
         });
@@ -57,19 +58,24 @@ pub fn wgsl(access: RowAccess, uses: Uses) -> String {
     if narrow { constants.concat() + &texts.concat() } else { texts.concat() }
 }
 
-fn param(access: RowAccess) -> Vec<&'static str> {
+fn param(access: RowAccess, items: u32) -> Vec<&'static str> {
+    let of_one = if items > 1 { "" } else { shared!("param_of_one") };
     if !access.formats.param.is_narrow() {
-        return vec![shared!("param_f32")];
+        return vec![of_one, shared!("param_f32")];
     }
-    let stored = match access.width {
-        Width::Scalar => shared!("param_shared"),
-        Width::Vec4 | Width::Vec8 => shared!("param_narrow"),
+    let mut texts = match shares_words(access) {
+        true => vec![shared!("param_bits"), shared!("param_shared")],
+        false => vec![of_one, shared!("param_bits"), shared!("param_narrow")],
     };
-    let mut texts = vec![shared!("param_bits"), stored];
     if !access.formats.is_stochastic {
         texts.push(shared!("no_random"));
     }
     texts
+}
+
+/// Whether two invocations may share a word of the parameter.
+pub fn shares_words(access: RowAccess) -> bool {
+    access.formats.param.is_narrow() && access.width == Width::Scalar
 }
 
 fn halves(width: Width) -> &'static str {

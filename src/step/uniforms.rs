@@ -10,6 +10,9 @@ use crate::{Error, Region};
 use foldhash::HashMap;
 use wgpu::{Buffer, BufferSize, BufferUsages, Limits};
 
+/// A slot: its buffer's region, which is what a binding has at dynamic offset 0, and its dynamic offset.
+pub type Slot = (Region, u32);
+
 /// Slots per chunk; a full chunk is let go and a new one begun.
 const SLOTS: u64 = 1024;
 
@@ -50,18 +53,17 @@ impl Uniforms {
         })
     }
 
-    /// A slot that holds `value`: its buffer's region (the binding at dynamic offset 0) and its
-    /// dynamic offset.
+    /// A slot that holds `value`.
     ///
     /// # Errors
     /// As [`Guard::buffer`], once the chunk is full.
-    pub fn slot<T: bytemuck::Pod>(
-        &mut self,
-        guard: &Guard,
-        value: &T,
-    ) -> Result<(Region, u32), Error> {
+    pub fn slot<T: bytemuck::Pod>(&mut self, guard: &Guard, value: &T) -> Result<Slot, Error> {
         const { assert!(size_of::<T>() <= LARGEST, "name the struct in LARGEST") };
-        let bytes = bytemuck::bytes_of(value);
+        self.slots(guard, bytemuck::bytes_of(value))
+    }
+
+    /// As [`Uniforms::slot`], of bytes that may take several slots.
+    pub fn slots(&mut self, guard: &Guard, bytes: &[u8]) -> Result<Slot, Error> {
         let offset = match self.slots.get(bytes) {
             Some(&offset) => offset,
             None => self.take(guard, bytes)?,
@@ -70,7 +72,7 @@ impl Uniforms {
     }
 
     /// As [`Uniforms::slot`], of a dispatch's first uniform.
-    pub fn config(&mut self, guard: &Guard, config: &Config) -> Result<(Region, u32), Error> {
+    pub fn config(&mut self, guard: &Guard, config: &Config) -> Result<Slot, Error> {
         match config {
             Config::Entries(config) => self.slot(guard, config),
             Config::Inspect(config) => self.slot(guard, config),
@@ -89,13 +91,14 @@ impl Uniforms {
     }
 
     /// As [`Uniforms::slot`], of a number of entries.
-    pub fn count(&mut self, guard: &Guard, entries: u32) -> Result<(Region, u32), Error> {
+    pub fn count(&mut self, guard: &Guard, entries: u32) -> Result<Slot, Error> {
         self.slot(guard, &EntryCount { entries, ..Default::default() })
     }
 
     fn take(&mut self, guard: &Guard, bytes: &[u8]) -> Result<u32, Error> {
+        let taken = (bytes.len() as u64).next_multiple_of(self.slot_bytes);
         let mut offset = self.next();
-        if offset == SLOTS * self.slot_bytes {
+        if offset + taken > SLOTS * self.slot_bytes {
             // Made before the full one is let go, so that a refusal changes nothing.
             let chunk = create(guard, self.slot_bytes)?;
             // Whether it was taken, the scopes around the step tell.
@@ -107,7 +110,7 @@ impl Uniforms {
             offset = 0;
         }
         self.unwritten.extend_from_slice(bytes);
-        self.unwritten.resize((offset - self.unwritten_from + self.slot_bytes) as usize, 0);
+        self.unwritten.resize((offset - self.unwritten_from + taken) as usize, 0);
         self.slots.insert(bytes.into(), offset as u32);
         Ok(offset as u32)
     }

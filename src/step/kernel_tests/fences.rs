@@ -6,8 +6,8 @@ use crate::step::stages::Stage;
 use crate::{Arithmetic, NormType};
 use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{
-    BinaryOperator, Block, Expression, Function, Handle, MathFunction, Module, ScalarKind,
-    Statement, UnaryOperator,
+    BinaryOperator, Block, Expression, Function, GlobalVariable, Handle, MathFunction, Module,
+    ScalarKind, Statement, UnaryOperator,
 };
 
 /// The functions that approximate, and set right by integers what they find.
@@ -134,13 +134,47 @@ impl Floats<'_> {
         let at = |handle: Handle<Expression>| &self.function.expressions[handle];
         let Expression::Load { pointer } = *at(handle) else { return false };
         let Expression::AccessIndex { base, index } = *at(pointer) else { return false };
-        let Expression::GlobalVariable(global) = *at(base) else { return false };
-        let global = &self.module.global_variables[global];
+        let Expression::GlobalVariable(config) = *at(base) else { return false };
+        let global = &self.module.global_variables[config];
         let naga::TypeInner::Struct { ref members, .. } = self.module.types[global.ty].inner else {
             return false;
         };
-        global.space == naga::AddressSpace::Uniform
-            && members[index as usize].name.as_deref() == Some("zero")
+        let is_uniform = match global.space {
+            naga::AddressSpace::Uniform => true,
+            naga::AddressSpace::Private => self.is_copy_of_uniform(config),
+            _ => false,
+        };
+        is_uniform && members[index as usize].name.as_deref() == Some("zero")
+    }
+
+    /// Whether all that is ever stored to a variable is what a uniform holds.
+    fn is_copy_of_uniform(&self, variable: Handle<GlobalVariable>) -> bool {
+        let mut stored = Vec::new();
+        for (_, function) in self.module.functions.iter() {
+            let at = |handle: Handle<Expression>| &function.expressions[handle];
+            walk(&function.body, &mut |statement| {
+                let Statement::Store { pointer, value } = *statement else { return };
+                if matches!(*at(pointer), Expression::GlobalVariable(to) if to == variable) {
+                    stored.push(self.is_of_uniform(function, value));
+                }
+            });
+        }
+        !stored.is_empty() && stored.into_iter().all(|is_of_uniform| is_of_uniform)
+    }
+
+    /// Whether a value is loaded from a uniform, or a part of one.
+    fn is_of_uniform(&self, function: &Function, value: Handle<Expression>) -> bool {
+        let Expression::Load { mut pointer } = function.expressions[value] else { return false };
+        loop {
+            pointer = match function.expressions[pointer] {
+                Expression::AccessIndex { base, .. } | Expression::Access { base, .. } => base,
+                Expression::GlobalVariable(from) => {
+                    let space = self.module.global_variables[from].space;
+                    return space == naga::AddressSpace::Uniform;
+                }
+                _ => return false,
+            };
+        }
     }
 }
 

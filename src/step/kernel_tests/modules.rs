@@ -94,6 +94,7 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
     for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallParallel] {
         kernels.push(Kernel::ingest(stage, true));
     }
+    kernels.extend(of_items());
     let tunings = [Tuning::CPU, Tuning::GPU].into_iter().flat_map(|tuning| {
         [Arithmetic::Exact, Arithmetic::Fast].map(|arithmetic| Tuning { arithmetic, ..tuning })
     });
@@ -103,6 +104,25 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
         tunings.clone().filter(fits).map(move |tuning| (kernel, tuning))
     };
     kernels.into_iter().flat_map(each).collect()
+}
+
+/// Those that take several items, with the bindings of common devices.
+fn of_items() -> Vec<Kernel> {
+    let mut kernels = Vec::new();
+    for items in [2, 3, 4] {
+        kernels.push(Kernel::ingest(Stage::Ingest, true).with_items(items + 1));
+        for (width, lanes, weighted) in [(Width::Scalar, 1, true), (Width::Vec4, 8, false)] {
+            let access = RowAccess { width, lanes, weighted, limited: weighted, ..NO_ROWS };
+            let of = |variant| Rule { family: &ADAM, variant };
+            for rule in [ADAM_RULE, of(SCALARS), of(SCALARS | ALL_FLAGS)] {
+                kernels.push(Kernel::update(Stage::UpdateParallel, access, rule).with_items(items));
+            }
+        }
+        let formats = Formats { param: Format::F16, values: Format::Bf16, ..NO_ROWS.formats };
+        let access = RowAccess { width: Width::Vec4, formats, ..NO_ROWS };
+        kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE).with_items(items));
+    }
+    kernels
 }
 
 /// Of numbers in 16 bits: each format in each place, with both ways of rounding, in rows of each width.

@@ -4,7 +4,8 @@ use super::{Recorder, Tables};
 use crate::rule::Rule;
 use crate::step::layout::Drawn;
 use crate::step::list::Second;
-use crate::{AdamOptions, Error, Region};
+use crate::step::uniforms::Slot;
+use crate::{AdamOptions, Error};
 
 /// What is done to a table: by which rule and options, as which step (from 1), and what random bits are drawn
 /// from.
@@ -17,13 +18,13 @@ pub struct StepOf {
 }
 
 impl Recorder {
-    /// The region of a second uniform, and its dynamic offset.
+    /// A second uniform.
     pub(super) fn second(
         &mut self,
         second: Second,
         tables: &impl Tables,
         step: &impl Fn(u32) -> StepOf,
-    ) -> Result<(Region, u32), Error> {
+    ) -> Result<Slot, Error> {
         let guard = &self.guard;
         Ok(match second {
             Second::Entries(entries) => self.uniforms.count(guard, entries)?,

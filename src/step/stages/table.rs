@@ -2,7 +2,8 @@
 
 use super::Bound::{Read, ReadWrite, Uniform};
 use super::Fragment::{
-    Arithmetic, CatchUp, Counts, Lane, Operations, RowRule, Rule, Scalars, Stored, Touch, Values,
+    Arithmetic, CatchUp, Counts, Item, Lane, Operations, RowRule, Rule, Scalars, Stored, Touch,
+    Values,
 };
 use super::Override::{
     AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
@@ -22,6 +23,9 @@ const UPDATE_ROW: Fragment = shared!("update_row");
 const ENTRIES: Fragment = shared!("entries");
 const TAKE_ENTRY: Fragment = shared!("take_entry");
 const STATUS: Fragment = shared!("status");
+const COUNTERS: Fragment = of_one!("status_of_one");
+const ENTRIES_OF_ONE: Fragment = of_one!("entries_of_one");
+const ROWS_OF_ONE: Fragment = of_one!("rows_of_one");
 
 const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
 const HISTOGRAM: &[Bound] = &[Uniform, Read, ReadWrite];
@@ -30,13 +34,24 @@ const UPDATE: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, Read];
 
 pub(super) static STAGES: [Spec; 27] = [
     Spec {
-        fragments: &[GRID, ENTRIES, STATUS, Counts, TAKE_ENTRY],
+        fragments: &[GRID, ENTRIES, STATUS, COUNTERS, Counts, TAKE_ENTRY, ENTRIES_OF_ONE, Item],
         bound: INGEST,
         overrides: &[Workgroup, Plain, Strip],
         ..plain_spec(Stage::Ingest, "sparse_adam::ingest", file!("ingest"))
     },
     Spec {
-        fragments: &[ENTRIES, STATUS, Counts, TAKE_ENTRY, RUNS, ONE_BY_ONE, HEADS, LIST_HEADS],
+        fragments: &[
+            ENTRIES,
+            STATUS,
+            COUNTERS,
+            Counts,
+            TAKE_ENTRY,
+            ENTRIES_OF_ONE,
+            RUNS,
+            ONE_BY_ONE,
+            HEADS,
+            LIST_HEADS,
+        ],
         bound: INGEST,
         overrides: &[Plain],
         ..plain_spec(
@@ -46,7 +61,7 @@ pub(super) static STAGES: [Spec; 27] = [
         )
     },
     Spec {
-        fragments: &[ENTRIES, STATUS, Counts, TAKE_ENTRY],
+        fragments: &[ENTRIES, STATUS, COUNTERS, Counts, TAKE_ENTRY, ENTRIES_OF_ONE],
         bound: INGEST,
         overrides: &[Plain],
         ..plain_spec(
@@ -62,7 +77,7 @@ pub(super) static STAGES: [Spec; 27] = [
         ..plain_spec(Stage::Weigh, "sparse_adam::weigh", file!("weigh"))
     },
     Spec {
-        fragments: &[Lane, Stored, Values, GRID, ENTRIES, STATUS, Counts],
+        fragments: &[Lane, Stored, Values, GRID, ENTRIES, STATUS, COUNTERS, Counts],
         bound: &[Uniform, ReadWrite, ReadWrite, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup],
@@ -132,13 +147,13 @@ pub(super) static STAGES: [Spec; 27] = [
         ..plain_spec(Stage::Heads, "sparse_adam::heads", file!("heads"))
     },
     Spec {
-        fragments: &[GRID, STATUS, Counts, RUNS],
+        fragments: &[GRID, STATUS, COUNTERS, Counts, RUNS],
         bound: &[Uniform, Read, ReadWrite],
         overrides: &[Workgroup],
         ..plain_spec(Stage::Repeats, "sparse_adam::repeats", file!("repeats"))
     },
     Spec {
-        fragments: &[STATUS],
+        fragments: &[STATUS, COUNTERS],
         bound: &[Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite],
         ..plain_spec(Stage::Tally, "sparse_adam::tally", file!("tally"))
     },
@@ -187,7 +202,17 @@ pub(super) static STAGES: [Spec; 27] = [
     },
     Spec {
         begins: SUMMING_SERIAL,
-        fragments: &[TILES, RUN_SUMS, HEADS, COUNTED, Scalars, Rule, UPDATE_ROW, Touch],
+        fragments: &[
+            TILES,
+            RUN_SUMS,
+            HEADS,
+            COUNTED,
+            Scalars,
+            Rule,
+            UPDATE_ROW,
+            ROWS_OF_ONE,
+            Touch,
+        ],
         bound: UPDATE,
         reads_values: true,
         overrides: &[Workgroup, Weighted, Limited, Interleave],
@@ -195,7 +220,17 @@ pub(super) static STAGES: [Spec; 27] = [
     },
     Spec {
         begins: SUMMING_PARALLEL,
-        fragments: &[RUN_SUMS, HEADS, WINDOW_HEADS, COUNTED, Scalars, Rule, UPDATE_ROW],
+        fragments: &[
+            RUN_SUMS,
+            HEADS,
+            WINDOW_HEADS,
+            COUNTED,
+            Scalars,
+            Rule,
+            UPDATE_ROW,
+            ROWS_OF_ONE,
+            Item,
+        ],
         bound: UPDATE,
         reads_values: true,
         overrides: &[Workgroup, Lanes, Weighted, Limited, Tile],

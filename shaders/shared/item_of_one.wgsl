@@ -1,0 +1,11 @@
+// Which of a dispatch's items a workgroup belongs to, where there is one: a table, or a segment or window of it.
+
+fn item_of(workgroup: u32) -> u32 {
+    return 0u;
+}
+
+fn first_workgroup(item: u32) -> u32 {
+    return 0u;
+}
+
+fn begin_item(item: u32) {}
