@@ -15,7 +15,7 @@ use sparse_adam::{
 };
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
-use sparse_adam_testkit::{Pair, Rng, Stored, variants};
+use sparse_adam_testkit::{Pair, Rng, Stored, drawn_variants, variants};
 
 /// Row lengths of Gaussian splats, of embeddings, and others.
 const DIMS: [usize; 8] = [3, 4, 1, 64, 8, 37, 2, 300];
@@ -30,7 +30,12 @@ fn tables(rng: &mut Rng, rows: usize, kinds: &[(AdamOptions, Stored)]) -> Vec<De
 }
 
 /// Tables in one or two lists, of which one may be given something else before the step.
-fn step(both: &mut Both, rng: &mut Rng, clip: Option<ClipGradNorm>, said: &mut String) {
+fn step(
+    both: &mut Both,
+    rng: &mut Rng,
+    (clip, most): (Option<ClipGradNorm>, [usize; 4]),
+    said: &mut String,
+) {
     let (count, rows) = (both.tables.len(), both.tables[0].0.0);
     let mut grads: Vec<Option<Gradient<f32>>> = vec![None; count];
     for pair in [&mut both.shared, &mut both.apart] {
@@ -39,7 +44,7 @@ fn step(both: &mut Both, rng: &mut Rng, clip: Option<ClipGradNorm>, said: &mut S
     let (mut lists, of) = (Vec::new(), 1 + rng.below(2));
     let dealt: Vec<usize> = (0..count).map(|_| rng.below(of)).collect();
     for number in 0..of {
-        let most = [0, 1, 700, 5000][rng.below(4)];
+        let most = most[rng.below(4)];
         let nnz = rng.below(most + 1);
         let list = List::any(rng, rows, nnz);
         let mut taking: Vec<usize> = (0..count).filter(|&table| dealt[table] == number).collect();
@@ -80,19 +85,47 @@ fn tables_that_share_a_list_equal_tables_that_do_not_and_their_twins() {
             let tables = tables(&mut rng, rows, &kinds);
             let first = rng.next();
             let [shared, apart] = [(); 2].map(|()| Pair::stored(on, &tables, &mut Rng(first)));
-            let mut said = format!("SPARSE_ADAM_SEED={seed}, {number}/{case}, {tables:?}");
-            let clip = (rng.below(3) == 0).then(|| ClipGradNorm::new(0.1 + rng.fraction()));
-            let mut both = Both { shared, apart, tables };
-            for pair in [&mut both.shared, &mut both.apart] {
-                pair.optimizer.set_clip_grad_norm(clip).unwrap();
-            }
-            for _ in 0..3 {
-                step(&mut both, &mut rng, clip, &mut said);
-                both.assert_same(&said);
-            }
-            both.shared.assert_equal(&said);
-            both.shared.assert_inputs_whole(&said);
+            let said = format!("SPARSE_ADAM_SEED={seed}, {number}/{case}, {tables:?}");
+            let both = Both { shared, apart, tables };
+            steps(both, &mut rng, [0, 1, 700, 5000], said);
         }
+    }
+}
+
+/// Three steps, perhaps clipped by the norm.
+fn steps(mut both: Both, rng: &mut Rng, most: [usize; 4], mut said: String) {
+    let clip = (rng.below(3) == 0).then(|| ClipGradNorm::new(0.1 + rng.fraction()));
+    for pair in [&mut both.shared, &mut both.apart] {
+        pair.optimizer.set_clip_grad_norm(clip).unwrap();
+    }
+    for _ in 0..3 {
+        step(&mut both, rng, (clip, most), &mut said);
+        both.assert_same(&said);
+    }
+    both.shared.assert_equal(&said);
+    both.shared.assert_inputs_whole(&said);
+}
+
+#[test]
+fn tables_of_several_windows_share_a_list() {
+    let gpu = formats::small();
+    let mut rng = Rng(fresh_seed());
+    for (_, tuning) in drawn_variants(&mut rng) {
+        let kinds = [(rng.options(), Stored::default())];
+        // Of bindings of 32 KiB, a table of rows of 16 is several, and so may its values be. Each kind of row takes kernels of its
+        // own, which take longest.
+        let dims = [16, 16, 3];
+        let tables: Vec<_> = dims[..1 + rng.below(3)]
+            .iter()
+            .map(|&dim| ((3000, dim), kinds[0].0, kinds[0].1))
+            .collect();
+        let first = rng.next();
+        let [shared, apart] =
+            [(); 2].map(|()| Pair::stored((&gpu, tuning), &tables, &mut Rng(first)));
+        let id = shared.ids[0];
+        assert!(shared.optimizer.regions(id).unwrap().len() > 1);
+        let said = format!("{tables:?}");
+        steps(Both { shared, apart, tables }, &mut rng, [1, 90, 600, 600], said);
     }
 }
 
