@@ -44,6 +44,7 @@ mod probe;
 mod readback;
 pub mod reference;
 mod region;
+mod row_map;
 mod rule;
 mod serde_with;
 mod state_dict;
@@ -74,9 +75,10 @@ pub use options::{
     AdamOptions, BiasCorrection, CatchUp, Clip, Epsilon, ParamGroup, Reduction, SecondMoment,
     WeightDecay,
 };
-pub use param::Param;
+pub use param::{Param, ParamPlace};
 pub use probe::{Findings, Probe};
 pub use region::Region;
+pub use row_map::{ParamRows, RowList, RowMap};
 pub use state_dict::{GroupState, ParamState, RowState, StateDict, StateStorage};
 pub use status::Status;
 pub use timestamps::{TIMED_STAGES, Timestamps};

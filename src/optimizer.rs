@@ -8,6 +8,8 @@ mod inspect;
 pub(crate) mod norm;
 mod placing;
 mod recording;
+mod remapping;
+mod resetting;
 mod resources;
 mod scalars;
 mod settle;
@@ -317,9 +319,16 @@ impl SparseAdam {
     }
 
     pub(crate) fn table(&self, param: ParamId) -> Result<&Table, Error> {
+        Ok(&self.tables[self.number_of(param)?])
+    }
+
+    /// Which of the tables a parameter is.
+    pub(crate) fn number_of(&self, param: ParamId) -> Result<usize, Error> {
         let (expected, found) = (self.tables.len(), param.index);
-        let table = self.tables.get(found).filter(|_| param.optimizer == self.number);
-        table.ok_or(Error::UnknownParam { expected, found })
+        if found < expected && param.optimizer == self.number {
+            return Ok(found);
+        }
+        Err(Error::UnknownParam { expected, found })
     }
 }
 

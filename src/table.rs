@@ -6,9 +6,11 @@ mod sharing;
 use crate::entries::{Entries, check_value_bytes};
 use crate::format::{RowBytes, Storage};
 use crate::guard::Guard;
-use crate::param::Geometry;
+use crate::options::Group;
+use crate::param::{Geometry, ParamPlace};
 use crate::region::in_words;
 use crate::rule::{Family, Rule};
+use crate::step::record::StepOf;
 use crate::step::shape::{DeviceShape, windows};
 use crate::step::witness::Given;
 use crate::{AdamOptions, Clip, Error, Format, Param, Region, Rounding, Status};
@@ -28,13 +30,25 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A zeroed state for each window, at step 0.
+    /// A zeroed state of a table as it lies, at step 0.
     ///
     /// # Errors
     /// As [`Guard::buffer`].
     pub fn new(guard: &Guard, table: &Table) -> Result<Self, Error> {
+        Self::of_windows(guard, table, &table.windows)
+    }
+
+    /// A zeroed state of a table that has these windows, at step 0.
+    ///
+    /// # Errors
+    /// As [`Guard::buffer`].
+    pub fn of_windows(
+        guard: &Guard,
+        table: &Table,
+        windows: &[TableWindow],
+    ) -> Result<Self, Error> {
         let made = |label, row_bytes| {
-            let windows = table.windows.iter();
+            let windows = windows.iter();
             windows.map(move |window| guard.storage(label, u64::from(window.rows) * row_bytes))
         };
         let RowBytes { state, rows, .. } = table.row_bytes;
@@ -59,6 +73,22 @@ pub(crate) struct TableWindow {
     pub rows: u32,
     /// The parameter's bytes.
     pub region: Region,
+}
+
+/// How many rows a table has, and where they lie.
+#[derive(Clone, Debug)]
+pub(crate) struct Lain {
+    pub shape: Vec<u32>,
+    pub geometry: Geometry,
+    pub in_parts: bool,
+    pub windows: Vec<TableWindow>,
+}
+
+impl Lain {
+    /// The regions that hold the parameter.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> + Clone {
+        self.windows.iter().map(|window| &window.region)
+    }
 }
 
 /// What a table's steps need beside its state; made when a gradient first needs it.
@@ -155,6 +185,55 @@ impl Table {
         }
         let whole = Param::new(&*self.name, region, [self.geometry.rows, self.geometry.dim]);
         cut_windows(&whole, self.geometry, self.row_bytes, device)
+    }
+
+    /// How it would lie in `place` with `rows` rows.
+    ///
+    /// # Errors
+    /// Those of [`SparseAdam::add_param`](crate::SparseAdam::add_param) for a shape and a region; [`Error::Unsupported`]
+    /// where several axes make its rows.
+    pub fn lain_in(
+        &self,
+        place: ParamPlace,
+        rows: u32,
+        device: DeviceShape,
+    ) -> Result<Lain, Error> {
+        if self.geometry.sparse_dim != 1 {
+            return Err(Error::Unsupported {
+                what: "remapping a parameter of several sparse axes, whose rows have no one number",
+                remedy: "add it with its sparse axes flattened into one",
+            });
+        }
+        let shape: Vec<u32> = [rows].into_iter().chain(self.shape[1..].iter().copied()).collect();
+        let param = Param::at(self.name.clone(), place, &shape);
+        let geometry = param.geometry()?;
+        let windows = cut_windows(&param, geometry, self.row_bytes, device)?;
+        let in_parts = param.parts(geometry)?.len() > 1;
+        Ok(Lain { shape, geometry, in_parts, windows })
+    }
+
+    /// How it lies.
+    pub fn lain(&self) -> Lain {
+        let (shape, windows) = (self.shape.clone(), self.windows.clone());
+        Lain { shape, geometry: self.geometry, in_parts: self.in_parts, windows }
+    }
+
+    /// Lies elsewhere from now on. Returns how it lay.
+    pub fn exchange(&mut self, lain: Lain) -> Lain {
+        let Lain { shape, geometry, in_parts, windows } = lain;
+        Lain {
+            shape: std::mem::replace(&mut self.shape, shape),
+            geometry: std::mem::replace(&mut self.geometry, geometry),
+            in_parts: std::mem::replace(&mut self.in_parts, in_parts),
+            windows: std::mem::replace(&mut self.windows, windows),
+        }
+    }
+
+    /// What its step number `number` does, by the options of its group.
+    pub fn step_of(&self, groups: &[Group], number: u64) -> StepOf {
+        let seed = self.state.as_ref().and_then(|state| state.rounding.drawn_from());
+        let (rule, options) = (self.rule, groups[self.group].options);
+        StepOf { rule, options, number, seed: seed.unwrap_or_default() }
     }
 
     /// The regions that hold the parameter.

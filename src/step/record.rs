@@ -5,6 +5,7 @@
 
 mod flush;
 mod passes;
+mod remap;
 mod second;
 
 pub use second::StepOf;
@@ -34,14 +35,18 @@ use wgpu::{
 /// Bytes per region of `placeholder`.
 const PLACEHOLDER_BYTES: u64 = 256;
 
-/// What a step is recorded of: who has the bytes that its dispatches name.
-pub trait Tables {
-    /// Adds what a step of them does.
-    fn ask(&self, demand: &mut Demand);
-    /// The bytes of a table that a dispatch binds; None where it has none of that name.
+/// Who has the bytes that dispatches name.
+pub trait Binds {
+    /// The bytes that a dispatch binds; None where there are none of that name.
     fn bytes_of(&self, bind: Bind) -> Option<Region>;
     /// The uniform buffer that a segment's number of entries is copied to.
     fn count(&self, table: u32, segment: u32) -> Region;
+}
+
+/// What a step is recorded of.
+pub trait Tables: Binds {
+    /// Adds what a step of them does.
+    fn ask(&self, demand: &mut Demand);
     /// Copies what must be copied before the pass.
     fn copy_inputs(&self, encoder: &mut CommandEncoder);
 }
@@ -181,7 +186,7 @@ impl Recorder {
     /// As [`Guard::make`]; then there is nothing to record.
     pub fn make_ready(
         &mut self,
-        tables: &impl Tables,
+        tables: &impl Binds,
         step: impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         self.ready.clear();
@@ -201,7 +206,7 @@ impl Recorder {
     fn bind_all(
         &mut self,
         list: &[Dispatch],
-        tables: &impl Tables,
+        tables: &impl Binds,
         step: impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         let (guard, kit) = (Arc::clone(&self.guard), self.kit.clone());
@@ -219,7 +224,7 @@ impl Recorder {
         &mut self,
         dispatch: &Dispatch,
         pipelines: &mut Pipelines,
-        tables: &impl Tables,
+        tables: &impl Binds,
         step: &impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         let guard = &Arc::clone(&self.guard);
@@ -254,7 +259,7 @@ impl Recorder {
 
     /// The bytes that are bound. A list that names what no table has would be a mistake of ours, and
     /// must not write anything.
-    fn resolve(&self, bind: Bind, tables: &impl Tables) -> Result<Region, Error> {
+    fn resolve(&self, bind: Bind, tables: &impl Binds) -> Result<Region, Error> {
         Ok(match bind {
             Bind::Pairs => Region::from(&self.scratch.pairs),
             Bind::Sorted => Region::from(&self.scratch.sorted),

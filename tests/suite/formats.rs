@@ -30,7 +30,7 @@ fn options(rng: &mut Rng, stored: Stored) -> AdamOptions {
 }
 
 /// An adapter whose bindings are small.
-fn small() -> Gpu {
+pub(super) fn small() -> Gpu {
     let limits = Limits {
         max_storage_buffer_binding_size: 32 << 10,
         max_storage_buffers_per_shader_stage: 8,

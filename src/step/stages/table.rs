@@ -2,7 +2,8 @@
 
 use super::Bound::{Read, ReadWrite, Uniform};
 use super::Fragment::{
-    Arithmetic, CatchUp, Counts, Lane, Operations, RowRule, Rule, Scalars, Stored, Touch, Values,
+    Arithmetic, CatchUp, Counts, Lane, Operations, Piece, RowRule, Rule, Scalars, Stored, Touch,
+    Values,
 };
 use super::Override::{
     AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
@@ -20,23 +21,37 @@ const ROW_STATE: Fragment = shared!("row_state");
 const FLUSH_CONFIG: Fragment = shared!("flush_config");
 const UPDATE_ROW: Fragment = shared!("update_row");
 const ENTRIES: Fragment = shared!("entries");
+const ENTRY_COUNT: Fragment = shared!("entry_count");
 const TAKE_ENTRY: Fragment = shared!("take_entry");
+const REMAP_CONFIG: Fragment = shared!("remap_config");
 const STATUS: Fragment = shared!("status");
 
 const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
 const HISTOGRAM: &[Bound] = &[Uniform, Read, ReadWrite];
 const SCATTER: &[Bound] = &[Uniform, Read, ReadWrite, ReadWrite];
+const REMAP: &[Bound] = &[Uniform, ReadWrite, ReadWrite, ReadWrite];
+const LISTED: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite];
 const UPDATE: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, Read];
 
-pub(super) static STAGES: [Spec; 27] = [
+pub(super) static STAGES: [Spec; 31] = [
     Spec {
-        fragments: &[GRID, ENTRIES, STATUS, Counts, TAKE_ENTRY],
+        fragments: &[GRID, ENTRIES, STATUS, Counts, ENTRY_COUNT, TAKE_ENTRY],
         bound: INGEST,
         overrides: &[Workgroup, Plain, Strip],
         ..plain_spec(Stage::Ingest, "sparse_adam::ingest", file!("ingest"))
     },
     Spec {
-        fragments: &[ENTRIES, STATUS, Counts, TAKE_ENTRY, RUNS, ONE_BY_ONE, HEADS, LIST_HEADS],
+        fragments: &[
+            ENTRIES,
+            STATUS,
+            Counts,
+            ENTRY_COUNT,
+            TAKE_ENTRY,
+            RUNS,
+            ONE_BY_ONE,
+            HEADS,
+            LIST_HEADS,
+        ],
         bound: INGEST,
         overrides: &[Plain],
         ..plain_spec(
@@ -46,7 +61,7 @@ pub(super) static STAGES: [Spec; 27] = [
         )
     },
     Spec {
-        fragments: &[ENTRIES, STATUS, Counts, TAKE_ENTRY],
+        fragments: &[ENTRIES, STATUS, Counts, ENTRY_COUNT, TAKE_ENTRY],
         bound: INGEST,
         overrides: &[Plain],
         ..plain_spec(
@@ -226,5 +241,29 @@ pub(super) static STAGES: [Spec; 27] = [
         bound: &[Uniform, Uniform, ReadWrite],
         overrides: &[Workgroup],
         ..plain_spec(Stage::FlushRows, "sparse_adam::flush_rows", file!("flush_rows"))
+    },
+    Spec {
+        fragments: &[Piece, GRID, REMAP_CONFIG],
+        bound: REMAP,
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Remap, "sparse_adam::remap", file!("remap"))
+    },
+    Spec {
+        fragments: &[GRID, REMAP_CONFIG],
+        bound: REMAP,
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::RemapHalves, "sparse_adam::remap_halves", file!("remap_halves"))
+    },
+    Spec {
+        fragments: &[GRID, STATUS, Counts, ENTRY_COUNT],
+        bound: LISTED,
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::CheckRows, "sparse_adam::check_rows", file!("check_rows"))
+    },
+    Spec {
+        fragments: &[Piece, GRID, ENTRY_COUNT],
+        bound: LISTED,
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::ResetRows, "sparse_adam::reset_rows", file!("reset_rows"))
     },
 ];
