@@ -3,6 +3,7 @@
 #![doc = "[errors]: guide::embedding#errors"]
 #![doc = "[lists]: guide::embedding#one-index-list-for-several-parameters"]
 #![doc = "[tuning]: guide::embedding#tuning"]
+#![doc = "[growing]: guide::growing"]
 #![doc = "[backends]: guide::backends"]
 #![doc = "[drivers]: guide::backends#software-drivers"]
 #![doc = "[files]: guide::reliability#files"]
@@ -44,6 +45,7 @@ mod probe;
 mod readback;
 pub mod reference;
 mod region;
+mod row_map;
 mod rule;
 mod serde_with;
 mod state_dict;
@@ -74,9 +76,10 @@ pub use options::{
     AdamOptions, BiasCorrection, CatchUp, Clip, Epsilon, ParamGroup, Reduction, SecondMoment,
     WeightDecay,
 };
-pub use param::Param;
+pub use param::{Param, ParamPlace};
 pub use probe::{Findings, Probe};
 pub use region::Region;
+pub use row_map::{ParamRows, RowList, RowMap};
 pub use state_dict::{GroupState, ParamState, RowState, StateDict, StateStorage};
 pub use status::Status;
 pub use timestamps::{TIMED_STAGES, Timestamps};

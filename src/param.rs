@@ -14,8 +14,7 @@ use crate::{Error, Format, Region, Rounding};
 #[must_use = "a parameter does nothing before it is added to an optimizer"]
 pub struct Param {
     pub(crate) name: String,
-    /// Consecutive rows: a region each, and its rows, where they are known.
-    regions: Vec<(Region, Option<u32>)>,
+    place: ParamPlace,
     pub(crate) shape: Vec<u32>,
     pub(crate) sparse_dim: usize,
     pub(crate) storage: Storage,
@@ -30,7 +29,7 @@ impl Param {
         region: impl Into<Region>,
         shape: impl AsRef<[u32]>,
     ) -> Self {
-        Self::of_regions(name.into(), vec![(region.into(), None)], shape.as_ref())
+        Self::at(name.into(), ParamPlace::new(region), shape.as_ref())
     }
 
     /// A parameter whose rows lie in several regions, in order: each with its number of rows.
@@ -39,12 +38,12 @@ impl Param {
         parts: impl IntoIterator<Item = (Region, u32)>,
         shape: impl AsRef<[u32]>,
     ) -> Self {
-        let regions = parts.into_iter().map(|(region, rows)| (region, Some(rows))).collect();
-        Self::of_regions(name.into(), regions, shape.as_ref())
+        Self::at(name.into(), ParamPlace::in_parts(parts), shape.as_ref())
     }
 
-    fn of_regions(name: String, regions: Vec<(Region, Option<u32>)>, shape: &[u32]) -> Self {
-        Self { name, regions, shape: shape.to_vec(), sparse_dim: 1, storage: Storage::default() }
+    /// A parameter in `place`, with one sparse axis.
+    pub(crate) fn at(name: String, place: ParamPlace, shape: &[u32]) -> Self {
+        Self { name, place, shape: shape.to_vec(), sparse_dim: 1, storage: Storage::default() }
     }
 
     /// How the parameter is stored (default [`Format::F32`]). Of 16 bits, two lie in a word without padding between
@@ -78,13 +77,15 @@ impl Param {
     /// The regions and their rows, which must be those of the table.
     pub(crate) fn parts(&self, table: Geometry) -> Result<Vec<(&Region, u32)>, Error> {
         let rows_of = |rows: Option<u32>| rows.unwrap_or(table.rows);
-        let parts = self.regions.iter().map(|(region, rows)| (region, rows_of(*rows)));
-        let rows: u64 = self.regions.iter().map(|(_, rows)| u64::from(rows_of(*rows))).sum();
-        if rows != u64::from(table.rows) || self.regions.iter().any(|(_, rows)| *rows == Some(0)) {
+        let parts = self.place.regions.iter().map(|(region, rows)| (region, rows_of(*rows)));
+        let rows: u64 = self.place.regions.iter().map(|(_, rows)| u64::from(rows_of(*rows))).sum();
+        if rows != u64::from(table.rows)
+            || self.place.regions.iter().any(|(_, rows)| *rows == Some(0))
+        {
             return Err(Error::InvalidShape {
                 what: format!("parts of parameter {:?}", self.name),
                 expected: "parts of at least one row that add up to the rows of the shape",
-                found: self.regions.iter().map(|(_, rows)| rows_of(*rows)).collect(),
+                found: self.place.regions.iter().map(|(_, rows)| rows_of(*rows)).collect(),
             });
         }
         Ok(parts.collect())
@@ -92,6 +93,34 @@ impl Param {
 
     pub(crate) fn geometry(&self) -> Result<Geometry, Error> {
         Geometry::new(&self.name, &self.shape, self.sparse_dim)
+    }
+}
+
+/// Where a parameter is: in one region, or in several.
+///
+/// Made from whatever a [`Region`] is made from; for several with [`ParamPlace::in_parts`].
+#[derive(Clone, Debug)]
+#[must_use = "a place does nothing before a parameter is put there"]
+pub struct ParamPlace {
+    /// Consecutive rows: a region each, and its rows, where they are known.
+    regions: Vec<(Region, Option<u32>)>,
+}
+
+impl ParamPlace {
+    /// One region for all rows.
+    pub fn new(region: impl Into<Region>) -> Self {
+        Self { regions: vec![(region.into(), None)] }
+    }
+
+    /// Several regions with rows in order, each with its number of rows.
+    pub fn in_parts(parts: impl IntoIterator<Item = (Region, u32)>) -> Self {
+        Self { regions: parts.into_iter().map(|(region, rows)| (region, Some(rows))).collect() }
+    }
+}
+
+impl<R: Into<Region>> From<R> for ParamPlace {
+    fn from(region: R) -> Self {
+        Self::new(region)
     }
 }
 

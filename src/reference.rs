@@ -5,11 +5,13 @@
 //! formula in f64, the truth that both are measured against.
 
 mod double;
+mod growing;
 mod norm;
 mod rows;
 mod table;
 
 pub use double::step_f64;
+pub use growing::{remap, reset_rows};
 pub use norm::{Asked, clip_factor, grad_norm, grad_norm_f64, step_clipped};
 pub use rows::{flush, flush_with_scalars};
 pub use table::Table;

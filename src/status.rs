@@ -33,7 +33,10 @@ pub struct Status {
     /// Gradients whose count on the GPU ([`SparseGrad::count`](crate::SparseGrad)) was above their
     /// capacity when a step ran, once a step and gradient. What fits was applied, the rest lost.
     pub over_capacity: u32,
-    pub(crate) reserved: [u32; 2],
+    /// New rows of a [`SparseAdam::remap_rows`](crate::SparseAdam::remap_rows) whose old row was no row of the table, and not
+    /// [`RowMap::NONE`](crate::RowMap::NONE). They are as if it had been.
+    pub bad_map_row: u32,
+    pub(crate) reserved: u32,
 }
 
 impl Status {

@@ -1,15 +1,19 @@
 //! A parameter of an optimizer, with its state and its gradient.
 
 mod demand;
+mod place;
 mod sharing;
+
+pub(crate) use place::Lain;
 
 use crate::entries::{Entries, check_value_bytes};
 use crate::format::{RowBytes, Storage};
 use crate::guard::Guard;
+use crate::options::Group;
 use crate::param::Geometry;
-use crate::region::in_words;
 use crate::rule::{Family, Rule};
-use crate::step::shape::{DeviceShape, windows};
+use crate::step::record::StepOf;
+use crate::step::shape::DeviceShape;
 use crate::step::witness::Given;
 use crate::{AdamOptions, Clip, Error, Format, Param, Region, Rounding, Status};
 use wgpu::{Buffer, BufferUsages};
@@ -28,13 +32,25 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A zeroed state for each window, at step 0.
+    /// A zeroed state of a table as it lies, at step 0.
     ///
     /// # Errors
     /// As [`Guard::buffer`].
     pub fn new(guard: &Guard, table: &Table) -> Result<Self, Error> {
+        Self::of_windows(guard, table, &table.windows)
+    }
+
+    /// A zeroed state of a table that has these windows, at step 0.
+    ///
+    /// # Errors
+    /// As [`Guard::buffer`].
+    pub fn of_windows(
+        guard: &Guard,
+        table: &Table,
+        windows: &[TableWindow],
+    ) -> Result<Self, Error> {
         let made = |label, row_bytes| {
-            let windows = table.windows.iter();
+            let windows = windows.iter();
             windows.map(move |window| guard.storage(label, u64::from(window.rows) * row_bytes))
         };
         let RowBytes { state, rows, .. } = table.row_bytes;
@@ -76,6 +92,8 @@ pub(crate) struct Extras {
 /// A parameter of an optimizer.
 #[derive(Debug)]
 pub(crate) struct Table {
+    /// What its parameter's id has: another number for each that an optimizer ever had, in ascending order.
+    pub id: usize,
     pub name: String,
     pub shape: Vec<u32>,
     pub geometry: Geometry,
@@ -109,16 +127,18 @@ impl Table {
         (shape, family): (DeviceShape, &'static Family),
         param: Param,
         (options, scalars, group): (&AdamOptions, bool, usize),
+        id: usize,
     ) -> Result<Self, Error> {
         let geometry = param.geometry()?;
         let rule = Rule::of(family, options, scalars);
         let storage = param.storage;
         storage.check(options)?;
         let row_bytes = RowBytes::of(geometry.dim, storage, rule);
-        let windows = cut_windows(&param, geometry, row_bytes, shape)?;
+        let windows = place::cut_windows(&param, geometry, row_bytes, shape)?;
         let in_parts = param.parts(geometry)?.len() > 1;
         let status_bytes = size_of::<Status>() as u64;
         Ok(Self {
+            id,
             name: param.name,
             shape: param.shape,
             geometry,
@@ -145,16 +165,11 @@ impl Table {
         self.grad_scale = (options.grad_scale as f32).to_bits();
     }
 
-    /// Its windows if it lay in `region`.
-    pub fn moved_to(&self, region: Region, device: DeviceShape) -> Result<Vec<TableWindow>, Error> {
-        if self.in_parts {
-            return Err(Error::Unsupported {
-                what: "replacing a parameter of several parts by one region",
-                remedy: "save the state, add the parameter anew and load the state",
-            });
-        }
-        let whole = Param::new(&*self.name, region, [self.geometry.rows, self.geometry.dim]);
-        cut_windows(&whole, self.geometry, self.row_bytes, device)
+    /// What its step number `number` does, by the options of its group.
+    pub fn step_of(&self, groups: &[Group], number: u64) -> StepOf {
+        let seed = self.state.as_ref().and_then(|state| state.rounding.drawn_from());
+        let (rule, options) = (self.rule, groups[self.group].options);
+        StepOf { rule, options, number, seed: seed.unwrap_or_default() }
     }
 
     /// The regions that hold the parameter.
@@ -296,35 +311,4 @@ fn limit_of(options: &AdamOptions) -> Option<u32> {
         Clip::Entries(limit) => Some(((limit / options.grad_scale) as f32).to_bits()),
         Clip::None | Clip::Value(_) => None,
     }
-}
-
-/// Checks a parameter's parts and cuts each into windows.
-fn cut_windows(
-    param: &Param,
-    geometry: Geometry,
-    row_bytes: RowBytes,
-    device: DeviceShape,
-) -> Result<Vec<TableWindow>, Error> {
-    let mut cut: Vec<TableWindow> = Vec::new();
-    let mut part_start = 0;
-    for (region, rows) in param.parts(geometry)? {
-        let what = format!("parameter {:?}", param.name);
-        let bytes = in_words(u64::from(rows) * row_bytes.param);
-        let region = region.storage(&what, bytes, device.alignment)?;
-        if cut.iter().any(|earlier| earlier.region.overlaps(&region)) {
-            let [first, second] =
-                ["a part", "another part"].map(|part| format!("{part} of {what}"));
-            return Err(Error::Overlap { first, second });
-        }
-        for window in windows(rows, row_bytes, device)? {
-            let offset = u64::from(window.first_row) * row_bytes.param;
-            cut.push(TableWindow {
-                first_row: part_start + window.first_row,
-                rows: window.rows,
-                region: region.part(offset, in_words(u64::from(window.rows) * row_bytes.param)),
-            });
-        }
-        part_start += rows;
-    }
-    Ok(cut)
 }

@@ -27,6 +27,7 @@ mod suite {
     mod peers;
     mod places;
     mod rates;
+    mod remap;
     mod rows;
     mod rules;
     mod rules_in_use;

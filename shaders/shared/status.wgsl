@@ -12,6 +12,7 @@ const NON_FINITE: u32 = 2u;
 const REPEATED: u32 = 3u;
 const PADDING: u32 = 4u;
 const OVER_CAPACITY: u32 = 5u;
+const BAD_MAP_ROW: u32 = 6u;
 
 /// A counter that has come so far stops. What is added by those that looked before is no more than
 /// the entries of a dispatch that are under way at once, far from the 2^30 that are left, so none wraps

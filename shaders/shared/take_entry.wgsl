@@ -5,14 +5,6 @@
 // sentinel key: it sorts behind the table's rows and no later stage writes for it. All but the
 // first kind are counted in the status, and a count that the gradient has no room for.
 
-struct EntryCount {
-    /// Entries of the gradient; those beyond it are ignored.
-    entries: u32,
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
-}
-
 /// Whether the index list is the common one: 32 bits, one axis, a value row per entry. Where it is
 /// signed, the table has at most 2^31 rows.
 override PLAIN: bool = false;

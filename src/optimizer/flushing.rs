@@ -1,7 +1,6 @@
 //! Rows that are behind, brought up to date.
 
 use crate::step::list::Behind;
-use crate::step::record::StepOf;
 use crate::step::shape::Window;
 use crate::table::Table;
 use crate::{Error, Scalars, SparseAdam};
@@ -37,14 +36,12 @@ impl SparseAdam {
         self.recorder.make_ready(tables, |number| {
             let table = &tables[number as usize];
             let step = table.state.as_ref().map_or(0, |state| state.step);
-            let (rule, options) = (table.rule, groups[table.group].options);
-            // Nothing is drawn: no parameter that may be behind has 16 bits.
-            StepOf { rule, options, number: rule.behind(step).unwrap_or(step), seed: 0 }
+            table.step_of(groups, table.rule.behind(step).unwrap_or(step))
         })?;
         if let (Some(scalars), Some(held)) = (&self.scalars, &self.recorder.scalars) {
             scalars.copy(encoder, held);
         }
-        self.recorder.record_ready(encoder);
+        self.recorder.record_ready(encoder, "sparse_adam::flush");
         Ok(())
     }
 }

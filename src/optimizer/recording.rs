@@ -1,6 +1,5 @@
 //! One step of all parameters: made, then counted, then recorded.
 
-use crate::step::record::StepOf;
 use crate::step::scratch::Scratch;
 use crate::table::{Extras, State};
 use crate::{Error, Scalars, SparseAdam, Timestamps};
@@ -71,10 +70,8 @@ impl SparseAdam {
         self.recorder.make_ready(tables, |number| {
             let table = &tables[number as usize];
             // The step is counted once it is known that it can be recorded.
-            let state = table.state.as_ref();
-            let number = state.map_or(0, |state| state.step) + 1;
-            let seed = state.and_then(|state| state.rounding.drawn_from()).unwrap_or_default();
-            StepOf { rule: table.rule, options: groups[table.group].options, number, seed }
+            let counted = table.state.as_ref().map_or(0, |state| state.step);
+            table.step_of(groups, counted + 1)
         })
     }
 

@@ -11,6 +11,7 @@ use crate::before::Before;
 use crate::step::record::Recorder;
 use crate::table::Extras;
 use crate::{Error, SparseAdam, Status};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl SparseAdam {
@@ -48,7 +49,7 @@ impl SparseAdam {
                 table.state.clone().filter(|_| !made.contains(&number))
             };
             let states = self.tables.iter().enumerate().map(state).collect();
-            self.before = Some(Before { states, groups: None });
+            self.before = Some(Before { states, lain: BTreeMap::new(), groups: None });
         }
     }
 
@@ -78,10 +79,13 @@ impl SparseAdam {
         for table in &mut self.tables {
             table.extras = Extras::default();
         }
-        let Some(Before { states, groups }) = self.before.take() else { return };
+        let Some(Before { states, lain, groups }) = self.before.take() else { return };
         let known = states.len();
         for (table, state) in self.tables.iter_mut().zip(states) {
             table.state = state;
+        }
+        for (number, lain) in lain {
+            self.remap_back(number, lain);
         }
         for table in &mut self.tables[known..] {
             table.state = None;

@@ -73,6 +73,11 @@ impl Kernel {
         Self { rule: Some(rule), ..Self::of(stage) }
     }
 
+    /// Of a stage that moves rows, or clears them, a piece of so many words at a time.
+    pub fn moving(stage: Stage, width: Width) -> Self {
+        Self { access: RowAccess { width, ..NO_ROWS }, ..Self::of(stage) }
+    }
+
     /// `lanes` invocations share a row.
     pub fn squares(stage: Stage, access: RowAccess, lanes: u32, norm: NormType) -> Self {
         let access = RowAccess { formats: access.formats.of_values(), ..access };
@@ -182,6 +187,7 @@ impl Kernel {
         match fragment {
             Fragment::Text(text) => text,
             Fragment::Lane => lane(self.access.width),
+            Fragment::Piece => piece(self.access.width),
             Fragment::Operations => operations(self.access.width),
             Fragment::Arithmetic => arithmetic(tuning.arithmetic),
             Fragment::PartialSum => partial_sum(self.access.width),
@@ -235,6 +241,14 @@ fn lane(width: Width) -> &'static str {
             include_str!("../../shaders/shared/flat.wgsl")
         ),
         Width::Vec8 => include_str!("../../shaders/shared/vec8.wgsl"),
+    }
+}
+
+fn piece(width: Width) -> &'static str {
+    match width {
+        Width::Scalar => include_str!("../../shaders/shared/piece_scalar.wgsl"),
+        Width::Vec4 => include_str!("../../shaders/shared/piece_vec4.wgsl"),
+        Width::Vec8 => include_str!("../../shaders/shared/piece_vec8.wgsl"),
     }
 }
 

@@ -138,6 +138,18 @@ fn host_structs_lie_as_the_shaders_read_them() {
     assert_layout!(Kernel::of(Stage::Repeats), Keys { first, end, base, sentinel });
     assert_layout!(Kernel::of(Stage::Tally), TallyConfig { tables, is_last, pad0, pad1 });
     assert_layout!(
+        Kernel::moving(Stage::Remap, Width::Scalar),
+        RemapConfig { rows, map_first, columns, strip, old_first, old_rows, pad0, pad1 }
+    );
+    assert_layout!(
+        Kernel::of(Stage::CheckRows),
+        CheckConfig { capacity, first, rows, counter, none, pad0, pad1, pad2 }
+    );
+    assert_layout!(
+        Kernel::moving(Stage::ResetRows, Width::Scalar),
+        ResetConfig { capacity, columns, strip, first_row, rows, pad0, pad1, pad2 }
+    );
+    assert_layout!(
         simplest(Stage::PartialSerial),
         PartialConfig { keys, values, blocks, stride, sums, sums_below, zero, limit, pad0, pad1 }
     );
@@ -262,6 +274,7 @@ fn status_lies_as_the_shaders_count_it() {
         ("REPEATED", offset_of!(crate::Status, repeated)),
         ("PADDING", offset_of!(crate::Status, padding)),
         ("OVER_CAPACITY", offset_of!(crate::Status, over_capacity)),
+        ("BAD_MAP_ROW", offset_of!(crate::Status, bad_map_row)),
     ];
     for (name, offset) in counters {
         assert_eq!(4 * constant(Kernel::of(Stage::Ingest), name), offset as u32, "{name}");

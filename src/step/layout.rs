@@ -201,6 +201,45 @@ pub struct TallyConfig {
     pub pad1: u32,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct RemapConfig {
+    pub rows: u32,
+    pub map_first: u32,
+    pub columns: u32,
+    pub strip: u32,
+    pub old_first: u32,
+    pub old_rows: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct CheckConfig {
+    pub capacity: u32,
+    pub first: u32,
+    pub rows: u32,
+    pub counter: u32,
+    pub none: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+    pub pad2: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ResetConfig {
+    pub capacity: u32,
+    pub columns: u32,
+    pub strip: u32,
+    pub first_row: u32,
+    pub rows: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+    pub pad2: u32,
+}
+
 /// A rule's words, and what random bits are drawn from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -250,6 +289,9 @@ pub enum Config {
     NormSum(NormSumConfig),
     NormFactor(NormFactorConfig),
     Tally(TallyConfig),
+    Remap(RemapConfig),
+    Check(CheckConfig),
+    Reset(ResetConfig),
 }
 
 /// The largest of them.
@@ -267,6 +309,9 @@ pub const LARGEST: usize = {
         size_of::<NormSumConfig>(),
         size_of::<NormFactorConfig>(),
         size_of::<TallyConfig>(),
+        size_of::<RemapConfig>(),
+        size_of::<CheckConfig>(),
+        size_of::<ResetConfig>(),
         size_of::<Words>(),
         size_of::<Drawn>(),
         size_of::<RowsConfig>(),

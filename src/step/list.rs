@@ -5,12 +5,14 @@ mod flush;
 mod ingest;
 mod items;
 mod norm;
+mod remap;
 mod sort;
 mod tally;
 mod update;
 
 pub(crate) use flush::{Behind, flush};
 pub(crate) use items::{Item, Items, merge};
+pub(crate) use remap::{Moving, Resetting, remap, reset};
 
 use super::budget::TURNS;
 use super::demand::{Demand, NormDemand, Segment, TableDemand};
@@ -93,6 +95,24 @@ pub(crate) enum Bind {
         table: u32,
         segment: u32,
     },
+    /// What a table is about to become.
+    NewParam {
+        table: u32,
+        window: u32,
+    },
+    NewState {
+        table: u32,
+        window: u32,
+    },
+    NewRowState {
+        table: u32,
+        window: u32,
+    },
+    /// Row numbers that the caller lists for several tables.
+    Rows {
+        first: u32,
+        entries: u32,
+    },
     Pairs,
     Sorted,
     Histogram,
@@ -106,7 +126,7 @@ pub(crate) enum Bind {
 }
 
 impl Bind {
-    /// The table whose bytes they are; None for the scratch.
+    /// The table whose bytes they are; None for the scratch, and for lists of rows.
     pub fn table(self) -> Option<u32> {
         match self {
             Self::Param { table, .. }
@@ -117,8 +137,12 @@ impl Bind {
             | Self::Tally { table }
             | Self::Indices { table, .. }
             | Self::Map { table, .. }
-            | Self::Weights { table, .. } => Some(table),
-            Self::Pairs
+            | Self::Weights { table, .. }
+            | Self::NewParam { table, .. }
+            | Self::NewState { table, .. }
+            | Self::NewRowState { table, .. } => Some(table),
+            Self::Rows { .. }
+            | Self::Pairs
             | Self::Sorted
             | Self::Histogram
             | Self::Scalars

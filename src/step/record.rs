@@ -7,9 +7,12 @@ mod flush;
 mod items;
 mod passes;
 mod ready;
+mod remap;
 mod second;
+mod tables;
 
 pub use second::StepOf;
+pub use tables::{Binds, Tables};
 
 use self::passes::passes;
 use self::ready::Ready;
@@ -36,18 +39,6 @@ use wgpu::{Buffer, CommandEncoder, ComputePassDescriptor};
 const PLACEHOLDER_BYTES: u64 = 256;
 /// Regions of `placeholder`: a dispatch of several items binds no more, nor one that reads values in windows.
 const PLACEHOLDERS: u64 = MOST_BOUND as u64;
-
-/// What a step is recorded of: who has the bytes that its dispatches name.
-pub trait Tables {
-    /// Adds what a step of them does.
-    fn ask(&self, demand: &mut Demand);
-    /// The bytes of a table that a dispatch binds; None where it has none of that name.
-    fn bytes_of(&self, bind: Bind) -> Option<Region>;
-    /// The uniform buffer that a segment's number of entries is copied to.
-    fn count(&self, table: u32, segment: u32) -> Region;
-    /// Copies what must be copied before the pass.
-    fn copy_inputs(&self, encoder: &mut CommandEncoder);
-}
 
 /// Everything that steps are recorded with.
 #[derive(Debug)]
@@ -176,7 +167,7 @@ impl Recorder {
     /// As [`Guard::make`]; then there is nothing to record.
     pub fn make_ready(
         &mut self,
-        tables: &impl Tables,
+        tables: &impl Binds,
         step: impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         self.ready.clear();
@@ -196,7 +187,7 @@ impl Recorder {
     fn bind_all(
         &mut self,
         list: &[Dispatch],
-        tables: &impl Tables,
+        tables: &impl Binds,
         step: impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         let (guard, kit) = (Arc::clone(&self.guard), self.kit.clone());
@@ -214,7 +205,7 @@ impl Recorder {
         &mut self,
         dispatch: &Dispatch,
         pipelines: &mut Pipelines,
-        tables: &impl Tables,
+        tables: &impl Binds,
         step: &impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         let guard = &Arc::clone(&self.guard);
@@ -250,7 +241,7 @@ impl Recorder {
 
     /// The bytes that are bound. A list that names what no table has would be a mistake of ours, and
     /// must not write anything.
-    fn resolve(&self, bind: Bind, tables: &impl Tables) -> Result<Region, Error> {
+    fn resolve(&self, bind: Bind, tables: &impl Binds) -> Result<Region, Error> {
         Ok(match bind {
             Bind::Pairs => Region::from(&self.scratch.pairs),
             Bind::Sorted => Region::from(&self.scratch.sorted),

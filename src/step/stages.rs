@@ -32,6 +32,10 @@ pub enum Stage {
     UpdateParallel,
     Flush,
     FlushRows,
+    Remap,
+    RemapHalves,
+    CheckRows,
+    ResetRows,
 }
 
 /// What a stage binds. Buffers of the caller's are always `ReadWrite`: an engine may hand out
@@ -53,6 +57,8 @@ pub enum Fragment {
     Item,
     /// How a row is read, by its width.
     Lane,
+    /// What rows are moved by, by their width.
+    Piece,
     /// How it is computed with, by its width.
     Operations,
     /// What those operations are made of, by the tuning's arithmetic.

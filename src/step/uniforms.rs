@@ -87,6 +87,9 @@ impl Uniforms {
             Config::NormSum(config) => self.slot(guard, config),
             Config::NormFactor(config) => self.slot(guard, config),
             Config::Tally(config) => self.slot(guard, config),
+            Config::Remap(config) => self.slot(guard, config),
+            Config::Check(config) => self.slot(guard, config),
+            Config::Reset(config) => self.slot(guard, config),
         }
     }
 

@@ -6,10 +6,20 @@ use crate::format::Formats;
 use crate::region::in_words;
 use crate::step::demand::{Demand, Inspect, Segment, TableDemand, ValueOrigin};
 use crate::step::list::Bind;
-use crate::step::record::Tables;
+use crate::step::record::{Binds, Tables};
 use crate::step::shape::Window;
 use crate::{Duplicates, NonFinite, Region};
 use wgpu::CommandEncoder;
+
+impl Binds for Vec<Table> {
+    fn bytes_of(&self, bind: Bind) -> Option<Region> {
+        self.get(bind.table()? as usize)?.bytes_of(bind)
+    }
+
+    fn count(&self, table: u32, segment: u32) -> Region {
+        Region::from(&self[table as usize].extras.counts[segment as usize])
+    }
+}
 
 impl Tables for Vec<Table> {
     fn ask(&self, demand: &mut Demand) {
@@ -17,14 +27,6 @@ impl Tables for Vec<Table> {
             let maker = sharing::maker(self, number).filter(|&maker| maker != number);
             table.ask(number as u32, maker.map(|maker| maker as u32), demand);
         }
-    }
-
-    fn bytes_of(&self, bind: Bind) -> Option<Region> {
-        self.get(bind.table()? as usize)?.bytes_of(bind)
-    }
-
-    fn count(&self, table: u32, segment: u32) -> Region {
-        Region::from(&self[table as usize].extras.counts[segment as usize])
     }
 
     fn copy_inputs(&self, encoder: &mut CommandEncoder) {
@@ -137,7 +139,11 @@ impl Table {
                 ValueSource::Entry | ValueSource::Row => None,
             },
             Bind::Weights { segment, .. } => grad(segment)?.weights.clone(),
-            Bind::Pairs
+            Bind::NewParam { .. }
+            | Bind::NewState { .. }
+            | Bind::NewRowState { .. }
+            | Bind::Rows { .. }
+            | Bind::Pairs
             | Bind::Sorted
             | Bind::Histogram
             | Bind::Scalars

@@ -3,6 +3,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
+mod growing;
 
 use crate::conformance::Finding;
 use crate::headless::Gpu;

@@ -92,6 +92,9 @@ fn words_of(config: &Config) -> Vec<u32> {
         Config::NormSum(config) => bytemuck::bytes_of(config),
         Config::NormFactor(config) => bytemuck::bytes_of(config),
         Config::Tally(config) => bytemuck::bytes_of(config),
+        Config::Remap(config) => bytemuck::bytes_of(config),
+        Config::Check(config) => bytemuck::bytes_of(config),
+        Config::Reset(config) => bytemuck::bytes_of(config),
     };
     bytemuck::pod_collect_to_vec(bytes)
 }

@@ -90,6 +90,11 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
         kernels.extend([1, 32].map(|lanes| Kernel::norm_sum(lanes, norm)));
         kernels.push(Kernel::norm_factor(norm));
     }
+    for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
+        let moving = [Stage::Remap, Stage::ResetRows];
+        kernels.extend(moving.map(|stage| Kernel::moving(stage, width)));
+    }
+    kernels.extend([Stage::RemapHalves, Stage::CheckRows].map(Kernel::of));
     kernels.extend(narrow());
     for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallParallel] {
         kernels.push(Kernel::ingest(stage, true));

@@ -11,10 +11,10 @@ impl Recorder {
         flush(windows, (self.shape, self.kit.tuning()), &mut self.list);
     }
 
-    /// Records what is ready, which needs no inputs copied.
-    pub fn record_ready(&mut self, encoder: &mut CommandEncoder) {
+    /// Records what is ready as a pass of its own, which needs no inputs copied.
+    pub fn record_ready(&mut self, encoder: &mut CommandEncoder, label: &'static str) {
         if !self.ready.is_empty() {
-            let label = Some("sparse_adam::flush");
+            let label = Some(label);
             let descriptor = ComputePassDescriptor { label, timestamp_writes: None };
             let mut pass = encoder.begin_compute_pass(&descriptor);
             self.ready.iter().for_each(|ready| ready.write(&mut pass));

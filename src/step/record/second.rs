@@ -1,6 +1,6 @@
 //! The second uniforms of dispatches.
 
-use super::{Recorder, Tables};
+use super::{Binds, Recorder};
 use crate::rule::Rule;
 use crate::step::layout::Drawn;
 use crate::step::list::Second;
@@ -22,7 +22,7 @@ impl Recorder {
     pub(super) fn second(
         &mut self,
         second: Second,
-        tables: &impl Tables,
+        tables: &impl Binds,
         step: &impl Fn(u32) -> StepOf,
     ) -> Result<Slot, Error> {
         let guard = &self.guard;

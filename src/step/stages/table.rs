@@ -2,8 +2,8 @@
 
 use super::Bound::{Read, ReadWrite, Uniform};
 use super::Fragment::{
-    Arithmetic, CatchUp, Counts, Item, Lane, Operations, RowRule, Rule, Scalars, Stored, Touch,
-    Values,
+    Arithmetic, CatchUp, Counts, Item, Lane, Operations, Piece, RowRule, Rule, Scalars, Stored,
+    Touch, Values,
 };
 use super::Override::{
     AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
@@ -21,7 +21,9 @@ const ROW_STATE: Fragment = shared!("row_state");
 const FLUSH_CONFIG: Fragment = shared!("flush_config");
 const UPDATE_ROW: Fragment = shared!("update_row");
 const ENTRIES: Fragment = shared!("entries");
+const ENTRY_COUNT: Fragment = shared!("entry_count");
 const TAKE_ENTRY: Fragment = shared!("take_entry");
+const REMAP_CONFIG: Fragment = shared!("remap_config");
 const STATUS: Fragment = shared!("status");
 const COUNTERS: Fragment = of_one!("status_of_one");
 const ENTRIES_OF_ONE: Fragment = of_one!("entries_of_one");
@@ -30,11 +32,23 @@ const ROWS_OF_ONE: Fragment = of_one!("rows_of_one");
 const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
 const HISTOGRAM: &[Bound] = &[Uniform, Read, ReadWrite];
 const SCATTER: &[Bound] = &[Uniform, Read, ReadWrite, ReadWrite];
+const REMAP: &[Bound] = &[Uniform, ReadWrite, ReadWrite, ReadWrite];
+const LISTED: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite];
 const UPDATE: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, Read];
 
-pub(super) static STAGES: [Spec; 27] = [
+pub(super) static STAGES: [Spec; 31] = [
     Spec {
-        fragments: &[GRID, ENTRIES, STATUS, COUNTERS, Counts, TAKE_ENTRY, ENTRIES_OF_ONE, Item],
+        fragments: &[
+            GRID,
+            ENTRIES,
+            STATUS,
+            COUNTERS,
+            Counts,
+            ENTRY_COUNT,
+            TAKE_ENTRY,
+            ENTRIES_OF_ONE,
+            Item,
+        ],
         bound: INGEST,
         overrides: &[Workgroup, Plain, Strip],
         ..plain_spec(Stage::Ingest, "sparse_adam::ingest", file!("ingest"))
@@ -45,6 +59,7 @@ pub(super) static STAGES: [Spec; 27] = [
             STATUS,
             COUNTERS,
             Counts,
+            ENTRY_COUNT,
             TAKE_ENTRY,
             ENTRIES_OF_ONE,
             RUNS,
@@ -61,7 +76,7 @@ pub(super) static STAGES: [Spec; 27] = [
         )
     },
     Spec {
-        fragments: &[ENTRIES, STATUS, COUNTERS, Counts, TAKE_ENTRY, ENTRIES_OF_ONE],
+        fragments: &[ENTRIES, STATUS, COUNTERS, Counts, ENTRY_COUNT, TAKE_ENTRY, ENTRIES_OF_ONE],
         bound: INGEST,
         overrides: &[Plain],
         ..plain_spec(
@@ -261,5 +276,29 @@ pub(super) static STAGES: [Spec; 27] = [
         bound: &[Uniform, Uniform, ReadWrite],
         overrides: &[Workgroup],
         ..plain_spec(Stage::FlushRows, "sparse_adam::flush_rows", file!("flush_rows"))
+    },
+    Spec {
+        fragments: &[Piece, GRID, REMAP_CONFIG],
+        bound: REMAP,
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::Remap, "sparse_adam::remap", file!("remap"))
+    },
+    Spec {
+        fragments: &[GRID, REMAP_CONFIG],
+        bound: REMAP,
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::RemapHalves, "sparse_adam::remap_halves", file!("remap_halves"))
+    },
+    Spec {
+        fragments: &[GRID, STATUS, Counts, ENTRY_COUNT],
+        bound: LISTED,
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::CheckRows, "sparse_adam::check_rows", file!("check_rows"))
+    },
+    Spec {
+        fragments: &[Piece, GRID, ENTRY_COUNT],
+        bound: LISTED,
+        overrides: &[Workgroup],
+        ..plain_spec(Stage::ResetRows, "sparse_adam::reset_rows", file!("reset_rows"))
     },
 ];
