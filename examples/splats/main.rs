@@ -104,7 +104,7 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
     println!("adapter    {}", gpu.describe());
     let target = match &arguments.image {
-        Some(path) => files::load(path)?,
+        Some(path) => files::load(path).map_err(|error| format!("{}: {error}", path.display()))?,
         None => Picture::dusk(arguments.size),
     };
     let options = arguments.options();
