@@ -14,3 +14,15 @@ pub(crate) struct Before {
     /// The groups' options, where a state dict has been loaded since.
     pub groups: Option<Vec<Group>>,
 }
+
+impl Before {
+    /// Forgets a table, whose place those behind it move up to.
+    pub fn remove(&mut self, table: usize) {
+        if table < self.states.len() {
+            self.states.remove(table);
+        }
+        let moved = |(number, lain): (usize, Lain)| (number - usize::from(number > table), lain);
+        self.lain.remove(&table);
+        self.lain = std::mem::take(&mut self.lain).into_iter().map(moved).collect();
+    }
+}

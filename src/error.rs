@@ -36,6 +36,12 @@ pub enum Error {
         /// The handle's index in its own.
         found: usize,
     },
+    /// A parameter handle of a parameter that the optimizer has let go of.
+    #[error("parameter {found} was removed from this optimizer; forget its id")]
+    RemovedParam {
+        /// The handle's index.
+        found: usize,
+    },
     /// A group handle that another optimizer gave out.
     #[error(
         "this is the id of group {found} of another optimizer; this one has {expected} groups: use the id that its own add_param_group returned"

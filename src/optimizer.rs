@@ -9,6 +9,7 @@ pub(crate) mod norm;
 mod placing;
 mod recording;
 mod remapping;
+mod removing;
 mod resetting;
 mod resources;
 mod scalars;
@@ -50,7 +51,10 @@ pub struct SparseAdam {
     pub(crate) groups: Vec<Group>,
     /// Number of the group that `add_param` adds to, once it has.
     default_group: Option<usize>,
+    /// By their ids, in ascending order.
     pub(crate) tables: Vec<Table>,
+    /// Ids of parameters that have been given out.
+    ids: usize,
     /// The bytes of all tables.
     pub(crate) places: Places,
     /// What to go back to, where a device has not yet said that all it was asked for is there.
@@ -122,6 +126,7 @@ impl SparseAdam {
             groups: Vec::new(),
             default_group: None,
             tables: Vec::new(),
+            ids: 0,
             places: Places::default(),
             pre_hooks: Hooks::default(),
             post_hooks: Hooks::default(),
@@ -176,7 +181,8 @@ impl SparseAdam {
         let mut added: Vec<Table> = Vec::with_capacity(params.len());
         for param in params {
             let on = (self.recorder.shape, self.recorder.family);
-            let table = Table::new(&guard, on, param, (options, self.reads_scalars(), group))?;
+            let of = (options, self.reads_scalars(), group);
+            let table = Table::new(&guard, on, param, of, self.ids + added.len())?;
             for other in self.tables.iter().chain(&added) {
                 if other.name == table.name {
                     return Err(Error::DuplicateName { name: table.name });
@@ -194,6 +200,7 @@ impl SparseAdam {
             table.regions().for_each(|region| self.places.take(region, owner));
         }
         self.trust(&[]);
+        self.ids += added.len();
         self.tables.append(&mut added);
         Ok(())
     }
@@ -209,7 +216,7 @@ impl SparseAdam {
     /// [`Error::DeviceLost`], [`Error::OutOfMemory`], [`Error::Refused`].
     pub fn set_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
         let entries = self.checked_grad(param, grad)?;
-        self.set_entries(param, entries);
+        self.set_entries(self.number_of(param)?, entries);
         Ok(())
     }
 
@@ -224,14 +231,15 @@ impl SparseAdam {
     /// made by [`SparseGrad::of_rows`] or promises uniqueness, or where their values differ in format.
     pub fn accumulate_grad(&mut self, param: ParamId, grad: SparseGrad) -> Result<(), Error> {
         let entries = self.checked_grad(param, grad)?;
-        let table = &self.tables[param.index];
+        let number = self.number_of(param)?;
+        let table = &self.tables[number];
         if let Some(entries) = &entries {
             table.check_added(entries, self.recorder.shape)?;
         }
         let mut grads = std::mem::take(&mut self.spare_grads);
         grads.extend(table.grads.iter().cloned());
         grads.extend(entries);
-        self.exchange_grads(param, grads);
+        self.exchange_grads(number, grads);
         Ok(())
     }
 
@@ -304,8 +312,9 @@ impl SparseAdam {
         index.map(|index| self.param_id(index))
     }
 
+    /// The id of a table.
     pub(crate) fn param_id(&self, index: usize) -> ParamId {
-        ParamId { optimizer: self.number, index }
+        ParamId { optimizer: self.number, index: self.tables[index].id }
     }
 
     /// Compute dispatches that the last step recorded.
@@ -325,10 +334,11 @@ impl SparseAdam {
     /// Which of the tables a parameter is.
     pub(crate) fn number_of(&self, param: ParamId) -> Result<usize, Error> {
         let (expected, found) = (self.tables.len(), param.index);
-        if found < expected && param.optimizer == self.number {
-            return Ok(found);
+        if param.optimizer != self.number {
+            return Err(Error::UnknownParam { expected, found });
         }
-        Err(Error::UnknownParam { expected, found })
+        let number = self.tables.binary_search_by_key(&found, |table| table.id);
+        number.map_err(|_| Error::RemovedParam { found })
     }
 }
 

@@ -34,6 +34,16 @@ impl Places {
         taken.insert(at, (range(region), owner));
     }
 
+    /// Gives back all that an owner has, and has those above it move up.
+    pub fn remove(&mut self, owner: usize) {
+        for taken in self.taken.values_mut() {
+            taken.retain(|&(_, other)| other != owner);
+            let above = taken.iter_mut().filter(|(_, other)| *other > owner);
+            above.for_each(|(_, other)| *other -= 1);
+        }
+        self.taken.retain(|_, taken| !taken.is_empty());
+    }
+
     /// Gives back all that an owner has of a buffer.
     pub fn give_back(&mut self, buffer: &Buffer, owner: usize) {
         if let Some(taken) = self.taken.get_mut(buffer) {
@@ -92,8 +102,9 @@ mod tests {
         assert!(owners(&places, &Region::from(&other)).is_empty());
         places.give_back(&pool, 2);
         assert_eq!(owners(&places, &region(0..100)), [0, 1]);
+        places.remove(0);
+        assert_eq!(owners(&places, &region(0..100)), [0], "1 has moved up");
         places.give_back(&pool, 0);
-        places.give_back(&pool, 1);
         assert!(places.taken.is_empty());
     }
 }

@@ -124,7 +124,8 @@ impl SparseAdam {
     /// [`Error::DeviceLost`].
     pub fn set_step_count(&mut self, param: ParamId, steps: u64) -> Result<(), Error> {
         self.begin()?;
-        let table = self.table(param)?;
+        let number = self.number_of(param)?;
+        let table = &self.tables[number];
         let limit = table.rule.most_steps();
         if steps > limit {
             let what = format!("steps of {:?}", table.name);
@@ -137,9 +138,9 @@ impl SparseAdam {
         }
         self.trust(&[]);
         if made.is_some() {
-            self.tables[param.index].state = made;
+            self.tables[number].state = made;
         }
-        if let Some(state) = &mut self.tables[param.index].state {
+        if let Some(state) = &mut self.tables[number].state {
             state.step = steps;
         }
         Ok(())
@@ -165,21 +166,13 @@ impl SparseAdam {
         let mut loaded: Vec<Option<State>> = vec![None; self.tables.len()];
         for (&table, number) in tables.iter().zip(&numbers) {
             if let Some(state) = dict.state.get(number) {
-                let held = &self.tables[table];
-                state.check(held)?;
                 let storage = dict.storage.get(number).copied().unwrap_or_default();
-                state.check_format(&held.name, held.storage.moments, storage.moments)?;
-                let made = State::new(&self.recorder.guard, held)?;
-                let rounding = made.rounding.or_as(storage.rounding);
-                loaded[table] = Some(State { step: state.step, rounding, ..made });
+                loaded[table] = Some(self.new_state(table, state, storage)?);
             }
         }
         for (&table, number) in tables.iter().zip(&numbers) {
             if let (Some(state), Some(made)) = (dict.state.get(number), &loaded[table]) {
-                self.upload_rows(&self.tables[table], made, state)?;
-                let of_values = self.tables[table].rule.state();
-                let fields: Vec<_> = state.floats(of_values).collect();
-                self.upload_fields(&self.tables[table], made, &fields)?;
+                self.upload_state(table, made, state)?;
             }
         }
         self.trust_groups();
@@ -192,6 +185,51 @@ impl SparseAdam {
         }
         self.follow_groups();
         Ok(())
+    }
+
+    /// Gives one parameter a state, of another optimizer ([`SparseAdam::state_of`]), from a file, or of other making: so a
+    /// parameter that is added in the middle of a training goes on where it was. Its steps are counted from the state's. All
+    /// other parameters and all groups stay as they are. What is rounded by random bits is so by the parameter's own seed.
+    ///
+    /// Steps recorded from now on start from it; natively the copies that upload it are submitted here.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`], [`Error::RemovedParam`]; [`Error::StateMismatch`] where shape, tensors, counts or the format
+    /// of moments are not the parameter's ([`ParamState::rounded`]); [`Error::OutOfMemory`], [`Error::DeviceLost`]. Nothing is
+    /// loaded then; in a browser as for [`SparseAdam::load_state_dict`].
+    pub fn load_state_of(&mut self, param: ParamId, state: &ParamState) -> Result<(), Error> {
+        self.begin()?;
+        let number = self.number_of(param)?;
+        let storage = self.tables[number].storage;
+        let storage = StateStorage::new(storage.moments, storage.rounding);
+        let made = self.new_state(number, state, storage)?;
+        self.upload_state(number, &made, state)?;
+        self.trust(&[]);
+        self.tables[number].state = Some(made);
+        Ok(())
+    }
+
+    /// Checks a state against a table, and makes it, zeroed.
+    fn new_state(
+        &self,
+        table: usize,
+        state: &ParamState,
+        storage: StateStorage,
+    ) -> Result<State, Error> {
+        let held = &self.tables[table];
+        state.check(held)?;
+        state.check_format(&held.name, held.storage.moments, storage.moments)?;
+        let made = State::new(&self.recorder.guard, held)?;
+        let rounding = made.rounding.or_as(storage.rounding);
+        Ok(State { step: state.step, rounding, ..made })
+    }
+
+    /// Fills a new state of a table.
+    fn upload_state(&self, table: usize, made: &State, state: &ParamState) -> Result<(), Error> {
+        let table = &self.tables[table];
+        self.upload_rows(table, made, state)?;
+        let fields: Vec<_> = state.floats(table.rule.state()).collect();
+        self.upload_fields(table, made, &fields)
     }
 
     /// Table numbers in torch's order: through the groups, then as added.

@@ -1,17 +1,19 @@
 //! A parameter of an optimizer, with its state and its gradient.
 
 mod demand;
+mod place;
 mod sharing;
+
+pub(crate) use place::Lain;
 
 use crate::entries::{Entries, check_value_bytes};
 use crate::format::{RowBytes, Storage};
 use crate::guard::Guard;
 use crate::options::Group;
-use crate::param::{Geometry, ParamPlace};
-use crate::region::in_words;
+use crate::param::Geometry;
 use crate::rule::{Family, Rule};
 use crate::step::record::StepOf;
-use crate::step::shape::{DeviceShape, windows};
+use crate::step::shape::DeviceShape;
 use crate::step::witness::Given;
 use crate::{AdamOptions, Clip, Error, Format, Param, Region, Rounding, Status};
 use wgpu::{Buffer, BufferUsages};
@@ -75,22 +77,6 @@ pub(crate) struct TableWindow {
     pub region: Region,
 }
 
-/// How many rows a table has, and where they lie.
-#[derive(Clone, Debug)]
-pub(crate) struct Lain {
-    pub shape: Vec<u32>,
-    pub geometry: Geometry,
-    pub in_parts: bool,
-    pub windows: Vec<TableWindow>,
-}
-
-impl Lain {
-    /// The regions that hold the parameter.
-    pub fn regions(&self) -> impl Iterator<Item = &Region> + Clone {
-        self.windows.iter().map(|window| &window.region)
-    }
-}
-
 /// What a table's steps need beside its state; made when a gradient first needs it.
 /// A clone is another handle to the same buffers.
 #[derive(Clone, Debug, Default)]
@@ -106,6 +92,8 @@ pub(crate) struct Extras {
 /// A parameter of an optimizer.
 #[derive(Debug)]
 pub(crate) struct Table {
+    /// What its parameter's id has: another number for each that an optimizer ever had, in ascending order.
+    pub id: usize,
     pub name: String,
     pub shape: Vec<u32>,
     pub geometry: Geometry,
@@ -139,16 +127,18 @@ impl Table {
         (shape, family): (DeviceShape, &'static Family),
         param: Param,
         (options, scalars, group): (&AdamOptions, bool, usize),
+        id: usize,
     ) -> Result<Self, Error> {
         let geometry = param.geometry()?;
         let rule = Rule::of(family, options, scalars);
         let storage = param.storage;
         storage.check(options)?;
         let row_bytes = RowBytes::of(geometry.dim, storage, rule);
-        let windows = cut_windows(&param, geometry, row_bytes, shape)?;
+        let windows = place::cut_windows(&param, geometry, row_bytes, shape)?;
         let in_parts = param.parts(geometry)?.len() > 1;
         let status_bytes = size_of::<Status>() as u64;
         Ok(Self {
+            id,
             name: param.name,
             shape: param.shape,
             geometry,
@@ -173,60 +163,6 @@ impl Table {
         self.rule = Rule::of(self.rule.family, options, scalars);
         self.limit = limit_of(options);
         self.grad_scale = (options.grad_scale as f32).to_bits();
-    }
-
-    /// Its windows if it lay in `region`.
-    pub fn moved_to(&self, region: Region, device: DeviceShape) -> Result<Vec<TableWindow>, Error> {
-        if self.in_parts {
-            return Err(Error::Unsupported {
-                what: "replacing a parameter of several parts by one region",
-                remedy: "save the state, add the parameter anew and load the state",
-            });
-        }
-        let whole = Param::new(&*self.name, region, [self.geometry.rows, self.geometry.dim]);
-        cut_windows(&whole, self.geometry, self.row_bytes, device)
-    }
-
-    /// How it would lie in `place` with `rows` rows.
-    ///
-    /// # Errors
-    /// Those of [`SparseAdam::add_param`](crate::SparseAdam::add_param) for a shape and a region; [`Error::Unsupported`]
-    /// where several axes make its rows.
-    pub fn lain_in(
-        &self,
-        place: ParamPlace,
-        rows: u32,
-        device: DeviceShape,
-    ) -> Result<Lain, Error> {
-        if self.geometry.sparse_dim != 1 {
-            return Err(Error::Unsupported {
-                what: "remapping a parameter of several sparse axes, whose rows have no one number",
-                remedy: "add it with its sparse axes flattened into one",
-            });
-        }
-        let shape: Vec<u32> = [rows].into_iter().chain(self.shape[1..].iter().copied()).collect();
-        let param = Param::at(self.name.clone(), place, &shape);
-        let geometry = param.geometry()?;
-        let windows = cut_windows(&param, geometry, self.row_bytes, device)?;
-        let in_parts = param.parts(geometry)?.len() > 1;
-        Ok(Lain { shape, geometry, in_parts, windows })
-    }
-
-    /// How it lies.
-    pub fn lain(&self) -> Lain {
-        let (shape, windows) = (self.shape.clone(), self.windows.clone());
-        Lain { shape, geometry: self.geometry, in_parts: self.in_parts, windows }
-    }
-
-    /// Lies elsewhere from now on. Returns how it lay.
-    pub fn exchange(&mut self, lain: Lain) -> Lain {
-        let Lain { shape, geometry, in_parts, windows } = lain;
-        Lain {
-            shape: std::mem::replace(&mut self.shape, shape),
-            geometry: std::mem::replace(&mut self.geometry, geometry),
-            in_parts: std::mem::replace(&mut self.in_parts, in_parts),
-            windows: std::mem::replace(&mut self.windows, windows),
-        }
     }
 
     /// What its step number `number` does, by the options of its group.
@@ -375,35 +311,4 @@ fn limit_of(options: &AdamOptions) -> Option<u32> {
         Clip::Entries(limit) => Some(((limit / options.grad_scale) as f32).to_bits()),
         Clip::None | Clip::Value(_) => None,
     }
-}
-
-/// Checks a parameter's parts and cuts each into windows.
-fn cut_windows(
-    param: &Param,
-    geometry: Geometry,
-    row_bytes: RowBytes,
-    device: DeviceShape,
-) -> Result<Vec<TableWindow>, Error> {
-    let mut cut: Vec<TableWindow> = Vec::new();
-    let mut part_start = 0;
-    for (region, rows) in param.parts(geometry)? {
-        let what = format!("parameter {:?}", param.name);
-        let bytes = in_words(u64::from(rows) * row_bytes.param);
-        let region = region.storage(&what, bytes, device.alignment)?;
-        if cut.iter().any(|earlier| earlier.region.overlaps(&region)) {
-            let [first, second] =
-                ["a part", "another part"].map(|part| format!("{part} of {what}"));
-            return Err(Error::Overlap { first, second });
-        }
-        for window in windows(rows, row_bytes, device)? {
-            let offset = u64::from(window.first_row) * row_bytes.param;
-            cut.push(TableWindow {
-                first_row: part_start + window.first_row,
-                rows: window.rows,
-                region: region.part(offset, in_words(u64::from(window.rows) * row_bytes.param)),
-            });
-        }
-        part_start += rows;
-    }
-    Ok(cut)
 }

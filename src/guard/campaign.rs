@@ -5,7 +5,7 @@
 
 use super::rig;
 use super::tests::World;
-use crate::{Error, Param, SparseGrad};
+use crate::{Error, Param, RowMap, SparseGrad};
 use pollster::block_on;
 use sparse_adam_testkit::Rng;
 use sparse_adam_testkit::campaign::Budget;
@@ -24,6 +24,8 @@ struct Run {
     known: Vec<Known>,
     rng: Rng,
     done: Done,
+    /// Tables that were remapped while no verdict came.
+    remapped: Vec<usize>,
 }
 
 /// What was tried.
@@ -42,7 +44,13 @@ type Called = (Result<(), Error>, Vec<Known>);
 impl Run {
     fn new(seed: u64) -> Self {
         let known = vec![Known { steps: None, has_grad: false, entries: 0 }];
-        Self { world: World::new(), known, rng: Rng(seed), done: Done::default() }
+        Self {
+            world: World::new(),
+            known,
+            rng: Rng(seed),
+            done: Done::default(),
+            remapped: Vec::new(),
+        }
     }
 
     fn pick(&mut self) -> usize {
@@ -66,7 +74,7 @@ impl Run {
     fn call(&mut self) -> Called {
         let (at, mut then) = (self.pick(), self.known.clone());
         let id = self.world.optimizer.param_id(at);
-        let called = match self.rng.below(9) {
+        let called = match self.rng.below(10) {
             0 if then.len() < 5 => {
                 then.push(Known { steps: None, has_grad: false, entries: 0 });
                 let place = self.world.buffer(640);
@@ -88,6 +96,7 @@ impl Run {
                 let place = self.world.buffer(640);
                 self.world.optimizer.replace_param(id, &place)
             }
+            9 if then[at].entries == 0 => self.remap(at),
             5 => block_on(self.world.optimizer.status(id)).map(drop),
             6 => block_on(self.world.optimizer.state_of(id)).map(drop),
             _ => {
@@ -99,6 +108,16 @@ impl Run {
         };
         self.done.calls += 1;
         (called, then)
+    }
+
+    /// A table of as many rows, elsewhere.
+    fn remap(&mut self, at: usize) -> Result<(), Error> {
+        let (id, world) = (self.world.optimizer.param_id(at), &mut self.world);
+        let (map, place) = (RowMap::new(world.buffer(160), 40), world.buffer(640));
+        let mut encoder = world.device.create_command_encoder(&Default::default());
+        world.optimizer.remap_rows(&mut encoder, map, [(id, &place)])?;
+        world.queue.submit([encoder.finish()]);
+        Ok(())
     }
 
     /// Changes that ask nothing of the device.
@@ -153,6 +172,7 @@ impl Run {
         let before = self.known.clone();
         let late = rig::hold_back();
         rig::refuse_after(self.rng.below(40) as u32);
+        self.remapped.clear();
         for _ in 0..1 + self.rng.below(9) {
             // Readers would wait for what is held back.
             let (called, then) = self.trusting_call();
@@ -169,6 +189,9 @@ impl Run {
             assert!(matches!(called, Err(Error::OutOfMemory { .. })), "{called:?}");
             for (number, known) in self.known.iter_mut().enumerate() {
                 known.steps = before.get(number).and_then(|known| known.steps);
+                if self.remapped.contains(&number) {
+                    (known.has_grad, known.entries) = (false, 0);
+                }
             }
         }
         self.assert_known();
@@ -177,8 +200,12 @@ impl Run {
     fn trusting_call(&mut self) -> Called {
         let mut then = self.known.clone();
         self.done.calls += 1;
+        let at = self.pick();
+        if self.known[at].entries == 0 && self.rng.below(4) == 0 {
+            self.remapped.push(at);
+            return (self.remap(at), then);
+        }
         if self.rng.below(3) == 0 {
-            let at = self.pick();
             let (grad, entries) = self.grad();
             (then[at].has_grad, then[at].entries) = (true, entries);
             return (self.world.optimizer.set_grad(self.world.optimizer.param_id(at), grad), then);

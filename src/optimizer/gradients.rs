@@ -46,30 +46,31 @@ impl SparseAdam {
         values: impl IntoIterator<Item = (ParamId, V)>,
     ) -> Result<(), Error> {
         let list = self.lists;
-        let mut checked: Vec<(ParamId, Option<Entries>)> = Vec::new();
+        let mut checked: Vec<(usize, Option<Entries>)> = Vec::new();
         for (param, values) in values {
-            if checked.iter().any(|&(earlier, _)| earlier == param) {
+            let number = self.number_of(param)?;
+            if checked.iter().any(|&(earlier, _)| earlier == number) {
                 return Err(Error::Unsupported {
                     what: "naming a parameter twice for one index list",
                     remedy: "name it once, and add the other values by accumulate_grad",
                 });
             }
             if let Some(&(first, _)) = checked.first() {
-                self.check_axes(first, param)?;
+                self.check_axes(first, number)?;
             }
             let entries = indices.entries(values.into(), list);
-            checked.push((param, self.checked_entries(param, entries)?));
+            checked.push((number, self.checked_entries(param, entries)?));
         }
         self.lists += 1;
-        for (param, entries) in checked {
-            self.set_entries(param, entries);
+        for (number, entries) in checked {
+            self.set_entries(number, entries);
         }
         Ok(())
     }
 
     /// Checks that the rows of a parameter are named as those of another.
-    fn check_axes(&self, first: ParamId, param: ParamId) -> Result<(), Error> {
-        let (first, table) = (self.table(first)?, self.table(param)?);
+    fn check_axes(&self, first: usize, number: usize) -> Result<(), Error> {
+        let (first, table) = (&self.tables[first], &self.tables[number]);
         let axes = |of: &Table| (of.geometry.rows, of.geometry.sparse_dim, of.geometry.axes);
         if axes(first) == axes(table) {
             return Ok(());
@@ -114,21 +115,21 @@ impl SparseAdam {
                 return Err(overlap(("parameter", owner), (role, &table.name)));
             }
         }
-        let name = self.tables[param.index].name.as_str();
+        let name = self.tables[self.number_of(param)?].name.as_str();
         self.recorder.check_buffers(name, &entries)?;
         Ok(Some(entries))
     }
 
-    /// Gives a parameter one gradient of checked entries, or an empty one.
-    pub(crate) fn set_entries(&mut self, param: ParamId, entries: Option<Entries>) {
+    /// Gives a table one gradient of checked entries, or an empty one.
+    pub(crate) fn set_entries(&mut self, number: usize, entries: Option<Entries>) {
         let mut grads = std::mem::take(&mut self.spare_grads);
         grads.extend(entries);
-        self.exchange_grads(param, grads);
+        self.exchange_grads(number, grads);
     }
 
-    /// Gives a parameter other gradients.
-    pub(crate) fn exchange_grads(&mut self, param: ParamId, grads: Vec<Entries>) {
-        let table = &mut self.tables[param.index];
+    /// Gives a table other gradients.
+    pub(crate) fn exchange_grads(&mut self, number: usize, grads: Vec<Entries>) {
+        let table = &mut self.tables[number];
         let mut old = std::mem::replace(&mut table.grads, grads);
         table.has_grad = true;
         old.clear();

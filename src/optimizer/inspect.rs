@@ -19,8 +19,8 @@ pub struct RowWindow {
 impl SparseAdam {
     /// The parameters, in the order in which they were added.
     pub fn params(&self) -> impl ExactSizeIterator<Item = ParamId> + use<> {
-        let optimizer = self.number;
-        (0..self.tables.len()).map(move |index| ParamId { optimizer, index })
+        let ids: Vec<_> = (0..self.tables.len()).map(|number| self.param_id(number)).collect();
+        ids.into_iter()
     }
 
     /// The name that a parameter was added under.
@@ -85,7 +85,7 @@ impl SparseAdam {
     pub fn row_state(&mut self, param: ParamId) -> Result<Vec<RowWindow>, Error> {
         self.begin()?;
         let mut windows = self.state_windows(param, |state| &state.rows)?;
-        if self.tables[param.index].row_bytes.rows == 0 {
+        if self.table(param)?.row_bytes.rows == 0 {
             windows.clear();
         }
         Ok(windows)
@@ -97,14 +97,15 @@ impl SparseAdam {
         param: ParamId,
         which: fn(&State) -> &Vec<Buffer>,
     ) -> Result<Vec<RowWindow>, Error> {
-        let table = self.table(param)?;
+        let number = self.number_of(param)?;
+        let table = &self.tables[number];
         if table.state.is_none() {
             let made = State::new(&self.recorder.guard, table)?;
             self.trust(&[]);
-            self.tables[param.index].state = Some(made);
+            self.tables[number].state = Some(made);
         }
         let mut windows = self.regions(param)?;
-        let held = self.tables[param.index].state.iter().flat_map(which);
+        let held = self.tables[number].state.iter().flat_map(which);
         for (window, buffer) in windows.iter_mut().zip(held) {
             window.region = Region::from(buffer);
         }

@@ -19,21 +19,22 @@ impl SparseAdam {
     ) -> Result<(), Error> {
         self.begin()?;
         let shape = self.recorder.shape;
-        let table = self.table(param)?;
+        let number = self.number_of(param)?;
+        let table = &self.tables[number];
         let moved = table.moved_to(region.into(), shape)?;
         let regions = moved.iter().map(|window| &window.region);
         if regions.clone().eq(table.regions()) {
             return Ok(());
         }
-        self.check_place(regions.clone(), ("new place", &table.name), Some(param.index))?;
-        let name = self.tables[param.index].name.as_str();
+        self.check_place(regions.clone(), ("new place", &table.name), Some(number))?;
+        let name = self.tables[number].name.as_str();
         let placed = regions.map(|region| (name, "new place", region));
         self.recorder.witness.check(&self.recorder.guard, placed)?;
-        let table = &mut self.tables[param.index];
+        let table = &mut self.tables[number];
         for window in std::mem::replace(&mut table.windows, moved) {
-            self.places.give_back(window.region.buffer(), param.index);
+            self.places.give_back(window.region.buffer(), number);
         }
-        table.regions().for_each(|region| self.places.take(region, param.index));
+        table.regions().for_each(|region| self.places.take(region, number));
         Ok(())
     }
 

@@ -7,8 +7,10 @@ mod flush;
 mod passes;
 mod remap;
 mod second;
+mod tables;
 
 pub use second::StepOf;
+pub use tables::{Binds, Tables};
 
 use self::passes::passes;
 use super::bind::{BindGroups, Bindings};
@@ -34,22 +36,6 @@ use wgpu::{
 
 /// Bytes per region of `placeholder`.
 const PLACEHOLDER_BYTES: u64 = 256;
-
-/// Who has the bytes that dispatches name.
-pub trait Binds {
-    /// The bytes that a dispatch binds; None where there are none of that name.
-    fn bytes_of(&self, bind: Bind) -> Option<Region>;
-    /// The uniform buffer that a segment's number of entries is copied to.
-    fn count(&self, table: u32, segment: u32) -> Region;
-}
-
-/// What a step is recorded of.
-pub trait Tables: Binds {
-    /// Adds what a step of them does.
-    fn ask(&self, demand: &mut Demand);
-    /// Copies what must be copied before the pass.
-    fn copy_inputs(&self, encoder: &mut CommandEncoder);
-}
 
 /// Everything that steps are recorded with.
 #[derive(Debug)]

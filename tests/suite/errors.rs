@@ -26,7 +26,7 @@ impl Noop {
         Ok(Self { device, queue, optimizer })
     }
 
-    fn buffer(&self, bytes: u64, usage: BufferUsages) -> Buffer {
+    pub fn buffer(&self, bytes: u64, usage: BufferUsages) -> Buffer {
         self.device.create_buffer(&BufferDescriptor {
             label: Some("test"),
             size: bytes,

@@ -51,7 +51,7 @@ impl Part {
         }
     }
 
-    fn old(self, table: u32, window: u32) -> Bind {
+    fn before(self, table: u32, window: u32) -> Bind {
         match self {
             Self::Param => Bind::Param { table, window },
             Self::State => Bind::State { table, window },
@@ -59,7 +59,7 @@ impl Part {
         }
     }
 
-    fn new(self, table: u32, window: u32) -> Bind {
+    fn after(self, table: u32, window: u32) -> Bind {
         match self {
             Self::Param => Bind::NewParam { table, window },
             Self::State => Bind::NewState { table, window },
@@ -171,7 +171,7 @@ pub(crate) fn remap<'a>(
                         old_rows: old.rows,
                         ..Default::default()
                     };
-                    let bound = [list, part.old(table, from), part.new(table, number)];
+                    let bound = [list, part.before(table, from), part.after(table, number)];
                     dispatch(walk.kernel, (Config::Remap(config), None), bound, walk.launch(on))
                 };
                 out.extend((0..).zip(old).map(dispatch));
@@ -212,7 +212,7 @@ pub(crate) fn reset<'a>(
                     rows: window.rows,
                     ..Default::default()
                 };
-                let bound = [list, part.old(table, number)];
+                let bound = [list, part.before(table, number)];
                 dispatch(walk.kernel, (Config::Reset(config), Some(count)), bound, walk.launch(on))
             };
             out.extend((0..).zip(windows).map(dispatch));

@@ -1,0 +1,22 @@
+//! What the recorder knows of tables.
+
+use crate::Region;
+use crate::step::demand::Demand;
+use crate::step::list::Bind;
+use wgpu::CommandEncoder;
+
+/// Who has the bytes that dispatches name.
+pub trait Binds {
+    /// The bytes that a dispatch binds; None where there are none of that name.
+    fn bytes_of(&self, bind: Bind) -> Option<Region>;
+    /// The uniform buffer that a segment's number of entries is copied to.
+    fn count(&self, table: u32, segment: u32) -> Region;
+}
+
+/// What a step is recorded of.
+pub trait Tables: Binds {
+    /// Adds what a step of them does.
+    fn ask(&self, demand: &mut Demand);
+    /// Copies what must be copied before the pass.
+    fn copy_inputs(&self, encoder: &mut CommandEncoder);
+}
