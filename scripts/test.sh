@@ -125,7 +125,7 @@ cargo test --release --workspace --no-run
 
 step "tests without an adapter, examples, documentation"
 # Of the examples only these have tests.
-cargo test --release --workspace --lib --bins --example wordnet --example gpu_kit
+cargo test --release --workspace --lib --bins --example wordnet --example gpu_kit --example splats
 cargo test --release --test suite -- "${groups_without_adapter[@]/#/suite::}"
 cargo test --release --workspace --doc
 
@@ -146,6 +146,9 @@ step "tuning: a file written, then used"
 "$target/release/examples/tune" --budget 2 --shape 2000x8x3000 --out "$target/tuned.json" >/dev/null
 "$target/release/examples/tune" --file "$target/tuned.json"
 
+step "a picture fitted with Gaussians, whose tables grow"
+"$target/release/examples/splats" --size 128 --splats 300 --most 600 --steps 400 --tiles 16 --grow-every 50 --at-least 29 --out "$target/splats"
+
 step "PyTorch, both ways"
 await fetch "$fetching"
 python="$(scripts/torch.sh | tail -n 1)"
@@ -154,6 +157,8 @@ python="$(scripts/torch.sh | tail -n 1)"
 "$python" tests/golden/round_trip.py "$target/release/examples/replay"
 "$python" tests/golden/oracle.py "$target/release/examples/replay"
 "$python" tests/golden/formats.py --check "$target/release/examples/replay"
+"$target/release/examples/splats" --size 64 --splats 120 --steps 60 --tiles 4 --no-densify --record "$target/splats/run.safetensors" --out "$target/splats" >/dev/null
+"$python" examples/splats/check.py "$target/splats/run.safetensors"
 
 step "traces with other seeds and shapes, replayed once"
 fresh="$(mktemp -d)"

@@ -30,8 +30,8 @@ export function bars(into, entries) {
   into.replaceChildren(box);
 }
 
-/** A curve of `[x, y]` from x = 0 to `end`, y > 0, on a logarithmic axis. */
-export function curve(into, points, end) {
+/** A curve of `[x, y]` from x = 0 to `end`, y > 0, on a logarithmic axis; what it shows, and against how many of what. */
+export function curve(into, points, end, { shows, unit, digits, step = Math.max(1, Math.ceil(end / 10)) }) {
   // As wide as it is shown, so that its text has the size of all small text.
   const width = Math.max(280, into.clientWidth);
   const [height, left, bottom, top] = [240, 44, 40, 8];
@@ -40,17 +40,16 @@ export function curve(into, points, end) {
   const x = (value) => left + ((width - left - 8) * value) / end;
   const y = (value) => top + ((height - top - bottom) * Math.log(high / value)) / Math.log(high / low);
   const last = points[points.length - 1];
-  const label = `Loss, now ${last[1].toFixed(3)} after ${last[0].toFixed(2)} epochs`;
+  const label = `${shows}, now ${last[1].toFixed(digits.y)} after ${last[0].toFixed(digits.x)} ${unit}`;
   const chart = draw('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': label });
   for (const tick of ticks(low, high)) {
     chart.append(draw('line', { class: 'grid', x1: left, x2: width - 8, y1: y(tick), y2: y(tick) }));
     chart.append(draw('text', { x: left - 6, y: y(tick) + 4, 'text-anchor': 'end' }, String(tick)));
   }
-  const step = Math.max(1, Math.ceil(end / 10));
-  for (let epoch = 0; epoch <= end; epoch += step) {
-    chart.append(draw('text', { x: x(epoch), y: height - bottom + 16, 'text-anchor': 'middle' }, String(epoch)));
+  for (let at = 0; at <= end; at += step) {
+    chart.append(draw('text', { x: x(at), y: height - bottom + 16, 'text-anchor': at === end ? 'end' : 'middle' }, String(at)));
   }
-  chart.append(draw('text', { x: (left + width) / 2, y: height - 6, 'text-anchor': 'middle' }, 'epochs'));
+  chart.append(draw('text', { x: (left + width) / 2, y: height - 6, 'text-anchor': 'middle' }, unit));
   const path = points.map((point) => `${x(point[0]).toFixed(1)},${y(point[1]).toFixed(1)}`).join(' ');
   chart.append(draw('polyline', { class: 'line', points: path }));
   into.replaceChildren(chart);

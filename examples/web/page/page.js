@@ -2,6 +2,7 @@
 
 import { runChecks } from './checks.js';
 import { byId, row } from './dom.js';
+import { Splats } from './splats.js';
 import { runTimes } from './times.js';
 import { Training } from './training.js';
 
@@ -49,7 +50,7 @@ function download() {
 }
 
 /** Buttons that use the GPU: one at a time, or times would mean nothing. */
-const BUTTONS = ['checks-run', 'times-run', 'train-run'].map(byId);
+const BUTTONS = ['splats-run', 'checks-run', 'times-run', 'train-run'].map(byId);
 
 async function alone(work, verdict) {
   BUTTONS.forEach((button) => { button.disabled = true; });
@@ -65,25 +66,26 @@ async function alone(work, verdict) {
   }
 }
 
-function trainButton(training) {
-  const button = byId('train-run');
+/** A button that starts something, pauses it while it goes, and lets it go on. */
+function startAndPause(name, work) {
+  const button = byId(`${name}-run`);
   button.addEventListener('click', () => {
-    if (training.going) {
-      training.pause();
+    if (work.going) {
+      work.pause();
       return;
     }
-    const trained = alone(() => training.run(), 'train-verdict');
-    // While it trains, the button pauses.
+    const done = alone(() => work.run(), `${name}-verdict`);
+    // While it works, the button pauses.
     button.disabled = false;
     button.textContent = 'Pause';
-    trained.finally(() => { button.textContent = 'Go on'; });
+    done.finally(() => { button.textContent = work.again ?? 'Go on'; });
   });
 }
 
 async function open() {
   const adapter = await findAdapter();
   if (!adapter) return;
-  const { default: load, Session, Trainer } = await import('./sparse_adam_web.js');
+  const { default: load, Session, Splatting, Trainer } = await import('./sparse_adam_web.js');
   await load({ module_or_path: new URL('sparse_adam_web_bg.wasm', import.meta.url) });
   const session = await Session.open();
   const described = JSON.parse(session.adapter());
@@ -93,7 +95,8 @@ async function open() {
   byId('checks-run').addEventListener('click', () => alone(() => runChecks(session, laws, results), 'checks-verdict'));
   byId('times-run').addEventListener('click', () => alone(() => runTimes(session, results), 'times-verdict'));
   byId('train-preset').replaceChildren(...JSON.parse(Session.presets()).map((name) => new Option(name)));
-  trainButton(new Training(session, Trainer, results));
+  startAndPause('splats', new Splats(session, Splatting, results));
+  startAndPause('train', new Training(session, Trainer, results));
   byId('save').addEventListener('click', download);
   document.querySelectorAll('.needs-gpu').forEach((section) => { section.hidden = false; });
   document.body.dataset.ready = 'true';

@@ -5,6 +5,7 @@ import { breathe, byId, element, Running } from './dom.js';
 
 /** How long a look at the loss may be away, in milliseconds: often enough to feel live. */
 const LOOK_MS = 400;
+const SHOWN = { shows: 'Loss', unit: 'epochs', digits: { x: 2, y: 3 } };
 const MODEL = { dim: 32, batch: 4096, negatives: 10, seed: 0 };
 
 export class Training {
@@ -71,7 +72,7 @@ export class Training {
   draw() {
     const [epochs] = this.points.at(-1) ?? [];
     if (epochs === undefined) return;
-    curve(byId('train-chart'), this.points, Math.max(Number(byId('train-epochs').value), Math.ceil(epochs)));
+    curve(byId('train-chart'), this.points, Math.max(Number(byId('train-epochs').value), Math.ceil(epochs)), SHOWN);
   }
 
   /** The trainer does one thing at a time: training and searching take turns. */

@@ -1,11 +1,12 @@
-//! sparse-adam in a browser: whether the adapter agrees, how fast it is, and an embedding that
-//! learns while one looks.
+//! sparse-adam in a browser: whether the adapter agrees, how fast it is, and a picture and an embedding that
+//! form while one looks.
 //!
 //! Everything that the page calls is here; it speaks JSON, and nothing in it blocks.
 #![forbid(unsafe_code)]
 
 mod benchmark;
 mod cases;
+mod splatting;
 mod trainer;
 
 // The native example's own files.
@@ -30,6 +31,7 @@ use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::Trace;
 use wasm_bindgen::prelude::*;
 
+pub use splatting::Splatting;
 pub use trainer::Trainer;
 
 #[wasm_bindgen]

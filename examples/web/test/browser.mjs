@@ -99,6 +99,30 @@ async function withWebGpu(address) {
     return; // Nothing else can work.
   }
 
+  await test('a picture forms, gets more splats, pauses and goes on', async () => {
+    await page.click('#splats-run');
+    await page.waitForSelector('#splats-chart polyline', { timeout: 2 * MINUTES });
+    await page.waitForFunction(() => Number(document.querySelector('#splats-figure').dataset.splats) > 1000, null, { timeout: 5 * MINUTES });
+    await page.waitForFunction(() => Number(document.querySelector('#splats-figure').dataset.psnr) > 24, null, { timeout: 5 * MINUTES });
+    await shoot(page, 'desktop-splats');
+    await page.click('#splats-run');
+    await page.waitForFunction(() => document.querySelector('#splats-verdict').textContent.startsWith('Paused'), null, { timeout: MINUTES });
+    console.log(`        ${await text(page, 'splats-verdict')}`);
+    const apart = await page.evaluate(() => {
+      const [drawn, target] = ['splats-drawn', 'splats-target'].map((id) => {
+        const canvas = document.getElementById(id);
+        return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+      });
+      return drawn.reduce((sum, value, at) => sum + Math.abs(value - target[at]), 0) / drawn.length;
+    });
+    assert.ok(apart > 0 && apart < 12, `the canvases are ${apart} of 255 apart`);
+    const step = await page.getAttribute('#splats-figure', 'data-step');
+    await page.click('#splats-run');
+    await page.waitForFunction((before) => Number(document.querySelector('#splats-figure').dataset.step) > before, Number(step), { timeout: MINUTES });
+    await page.click('#splats-run');
+    await page.waitForFunction(() => !document.querySelector('#checks-run').disabled, null, { timeout: MINUTES });
+  });
+
   await test('conformance: every golden trace and every law agrees', async () => {
     await page.fill('#checks-seed', '1');
     await page.click('#checks-run');
@@ -174,6 +198,7 @@ async function withWebGpu(address) {
     const { training } = results.conformance;
     assert.equal(training.hash, training.everywhere);
     assert.equal(results.benchmark.cases.length, 5);
+    assert.ok(results.splats.curve.at(-1)[1] > 24);
     const { curve } = results.training;
     assert.ok(curve.at(-1)[1] < curve[0][1], `the loss went from ${curve[0][1]} to ${curve.at(-1)[1]}`);
   });
@@ -204,7 +229,7 @@ async function withWebGpu(address) {
       const id = await page.evaluate(() => document.activeElement.id);
       if (id) reached.push(id);
     }
-    const wanted = ['checks-run', 'checks-seed', 'times-run', 'times-size', 'train-run', 'search-word', 'save'];
+    const wanted = ['splats-run', 'checks-run', 'checks-seed', 'times-run', 'times-size', 'train-run', 'search-word', 'save'];
     const order = wanted.map((id) => reached.indexOf(id));
     assert.ok(order.every((at, i) => at >= 0 && (i === 0 || at > order[i - 1])), `reached ${reached}`);
   });
