@@ -290,7 +290,7 @@ pub(super) static STAGES: [Spec; 31] = [
         ..plain_spec(Stage::RemapHalves, "sparse_adam::remap_halves", file!("remap_halves"))
     },
     Spec {
-        fragments: &[GRID, STATUS, Counts, ENTRY_COUNT],
+        fragments: &[GRID, STATUS, COUNTERS, Counts, ENTRY_COUNT],
         bound: LISTED,
         overrides: &[Workgroup],
         ..plain_spec(Stage::CheckRows, "sparse_adam::check_rows", file!("check_rows"))
