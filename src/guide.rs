@@ -5,6 +5,14 @@
 #[doc = include_str!("../docs/embedding.md")]
 pub mod embedding {}
 
+/// Tables that grow, shrink and move.
+#[doc = ""]
+#[doc = "[memory]: architecture#memory"]
+#[doc = "[speed]: speed"]
+#[doc = ""]
+#[doc = include_str!("../docs/growing.md")]
+pub mod growing {}
+
 /// What runs where.
 #[doc = ""]
 #[doc = "[numerics]: architecture#numerics"]

@@ -3,6 +3,7 @@
 #![doc = "[errors]: guide::embedding#errors"]
 #![doc = "[lists]: guide::embedding#one-index-list-for-several-parameters"]
 #![doc = "[tuning]: guide::embedding#tuning"]
+#![doc = "[growing]: guide::growing"]
 #![doc = "[backends]: guide::backends"]
 #![doc = "[drivers]: guide::backends#software-drivers"]
 #![doc = "[files]: guide::reliability#files"]

@@ -18,6 +18,7 @@
 //! ```
 
 mod finding;
+mod growing;
 mod kernels;
 mod law;
 mod laws;

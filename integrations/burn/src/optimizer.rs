@@ -1,5 +1,7 @@
 //! SparseAdam over the parameters of burn modules.
 
+mod growing;
+
 use crate::lookups::SparseGrad;
 use crate::tensor::{self, Ids, Place, Shared};
 use crate::{Error, Gpu, Lookups, SparseGrads, StepError};
@@ -214,14 +216,7 @@ impl SparseAdam {
                 name: added.name.clone(),
             });
         }
-        for (id, place) in found {
-            if let Some(added) = self.added.get_mut(&id) {
-                if added.place.region != place.region {
-                    self.core.replace_param(added.id, place.region.clone())?;
-                }
-                added.place = place;
-            }
-        }
+        self.follow(found)?;
         for grad in &gradients {
             if let Some(added) = self.added.get(&grad.param) {
                 self.core.accumulate_grad(added.id, grad.core())?;
@@ -242,6 +237,19 @@ impl SparseAdam {
         self.gpu.flush()?;
         self.gpu.queue().submit([encoder.finish()]);
         Ok(stepped?)
+    }
+
+    /// Weights lie where they were found.
+    fn follow(&mut self, found: Vec<(Id, Place)>) -> Result<(), Error> {
+        for (id, place) in found {
+            if let Some(added) = self.added.get_mut(&id) {
+                if added.place.region != place.region {
+                    self.core.replace_param(added.id, place.region.clone())?;
+                }
+                added.place = place;
+            }
+        }
+        Ok(())
     }
 
     fn missing(&self, gradients: &[Fetched], found: &[(Id, Place)]) -> Option<&Added> {

@@ -132,6 +132,16 @@ pub(crate) fn weight<const D: usize>(
     (tensor, found)
 }
 
+/// A tensor without autodiff, as a leaf of it where `old` was one.
+pub(crate) fn leaf_like<const D: usize>(old: &Tensor<D>, new: Tensor<D>) -> Tensor<D> {
+    match old.gradient_checkpointing_strategy() {
+        None => new,
+        Some(strategy) => Tensor::from_inner(new)
+            .with_gradient_checkpointing_strategy(strategy)
+            .set_require_grad(old.is_require_grad()),
+    }
+}
+
 /// Whether a weight's buffer may have other owners.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shared {

@@ -4,6 +4,7 @@ mod suite {
     mod embedding;
     mod errors;
     mod golden;
+    mod growing;
     mod harness;
     mod order;
     mod state;

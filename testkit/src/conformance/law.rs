@@ -2,7 +2,7 @@
 
 use super::finding::{Check, Finding, Kind};
 use super::setting::Setting;
-use super::{kernels, laws, turns, values};
+use super::{growing, kernels, laws, turns, values};
 use crate::headless::Gpu;
 use sparse_adam::{Error, Tuning};
 
@@ -53,13 +53,15 @@ pub enum Law {
     Accumulated,
     /// A promise of uniqueness, beside a sorted table and alone.
     Promise,
+    /// Tables whose rows move between steps, and begin anew, equal their twins.
+    Remapped,
     /// The state dict, saved and loaded into a new optimizer, goes on as if nothing had happened.
     StateDict,
 }
 
 impl Law {
     /// All of them, kernels first.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Order,
         Self::ShortSums,
         Self::LongSums,
@@ -81,6 +83,7 @@ impl Law {
         Self::GpuCount,
         Self::Accumulated,
         Self::Promise,
+        Self::Remapped,
         Self::StateDict,
     ];
 
@@ -108,6 +111,7 @@ impl Law {
             Self::GpuCount => "the entry count is on the GPU",
             Self::Accumulated => "accumulated gradients",
             Self::Promise => "a promise of uniqueness",
+            Self::Remapped => "rows move and begin anew",
             Self::StateDict => "the state dict, saved and loaded",
         }
     }
@@ -158,6 +162,7 @@ impl Law {
             Self::GpuCount => values::gpu_count(on, finding).await,
             Self::Accumulated => values::accumulated(on, finding).await,
             Self::Promise => values::promise(on, finding).await,
+            Self::Remapped => growing::remapped(on, finding).await,
             Self::StateDict => laws::state_dict(on, finding).await,
         }
     }
