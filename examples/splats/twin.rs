@@ -49,23 +49,24 @@ pub fn loss(splats: &Values, target: &Picture, tiles: &[u32]) -> f64 {
     loss
 }
 
-/// Central differences of the loss, for every value of every tensor.
-pub fn gradients(splats: &Splats, target: &Picture, tiles: &[u32]) -> Values {
-    const H: f64 = 1e-5;
+/// Differences of the loss to both sides, for every value of every tensor: where a splat ends the loss has a kink, and the
+/// derivative is that of one side.
+pub fn gradients(splats: &Splats, target: &Picture, tiles: &[u32]) -> [Values; 2] {
+    const H: f64 = 1e-6;
     let mut values = values(splats);
-    let mut gradients = values.clone();
+    let here = loss(&values, target, tiles);
+    let mut sides = [values.clone(), values.clone()];
     for tensor in 0..TENSORS.len() {
         for at in 0..values[tensor].len() {
             let held = values[tensor][at];
-            let mut beside = |offset: f64| {
-                values[tensor][at] = held + offset;
-                loss(&values, target, tiles)
-            };
-            gradients[tensor][at] = (beside(H) - beside(-H)) / (2.0 * H);
+            for (side, h) in sides.iter_mut().zip([-H, H]) {
+                values[tensor][at] = held + h;
+                side[tensor][at] = (loss(&values, target, tiles) - here) / h;
+            }
             values[tensor][at] = held;
         }
     }
-    gradients
+    sides
 }
 
 /// Whether any of these tiles meets so large a part of a splat's box, from its centre.

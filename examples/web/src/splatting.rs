@@ -57,7 +57,8 @@ impl Splatting {
     /// `{"size","splats","most","steps","tiles","grow_every","seed"}`.
     #[wasm_bindgen(constructor)]
     pub fn new(session: &Session, options: &str) -> Result<Splatting, JsError> {
-        let Choice { size, splats, most, steps, tiles, grow_every, seed } = serde_json::from_str(options)?;
+        let Choice { size, splats, most, steps, tiles, grow_every, seed } =
+            serde_json::from_str(options)?;
         let options = Options { splats, most, steps, tiles, grow_every, dense: false, seed };
         let target = Picture::dusk(size);
         let drawn = target.clone();
@@ -79,6 +80,10 @@ impl Splatting {
 
     /// The picture as it was last drawn, at first the target: red, green, blue and alpha of each pixel.
     pub fn pixels(&self) -> Vec<u8> {
-        self.drawn.bytes().chunks_exact(3).flat_map(|rgb| [rgb[0], rgb[1], rgb[2], u8::MAX]).collect()
+        self.drawn
+            .bytes()
+            .chunks_exact(3)
+            .flat_map(|rgb| [rgb[0], rgb[1], rgb[2], u8::MAX])
+            .collect()
     }
 }
