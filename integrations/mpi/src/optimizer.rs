@@ -1,15 +1,20 @@
 //! The optimizer over ranks: tables, groups, and what every rank must do alike.
 
 mod gather;
+mod lookup;
 mod meet;
+mod saving;
 mod send;
 mod step;
 
 use crate::device::Gpu;
+use crate::entries::Given;
+use crate::lookup::Fetch;
 use crate::table::Held;
 use crate::{Error, Ranks, ShardedTable, Transport};
+use send::Of;
 use sparse_adam::{AdamOptions, GroupId, ParamGroup, ParamId, SparseAdam};
-use wgpu::{Device, Queue};
+use wgpu::{Buffer, Device, Queue};
 
 /// What travels of a row that a rank's gradient names several times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,6 +29,10 @@ pub enum Sums {
     /// sums that meet them may differ. Not with [`Clip::Entries`](sparse_adam::Clip) and
     /// [`Reduction::Mean`](sparse_adam::Reduction), which look at entries.
     Chunks,
+    /// The sum of all entries that one rank has of a row: the fewest bytes, and **other bits** than one device's, which
+    /// depend on the number of ranks and on how the batch is dealt to them; with the same ranks and batches they are
+    /// the same in every run, and within what sums in another order make. Not with what [`Sums::Chunks`] does not go with.
+    Ranks,
 }
 
 /// One rank of an optimizer whose tables are dealt out to ranks: a [`SparseAdam`] over the rank's rows, and what carries
@@ -45,6 +54,12 @@ pub struct ShardedOptimizer<T> {
     sums: Sums,
     /// Steps made so far.
     steps: u64,
+    /// Gradients for the next step.
+    given: Vec<Of<Given<'static>>>,
+    /// The kernel that looks rows up, once it is needed.
+    fetching: Option<Fetch>,
+    /// Buffers of rows that were looked up.
+    spare: Vec<Buffer>,
     /// What made it useless.
     broken: Option<Error>,
 }
@@ -72,10 +87,24 @@ impl<T: Transport> ShardedOptimizer<T> {
             let what = "clipping gradients by their norm, which would be each rank's own";
             return Err(Error::Unsupported { what, remedy: "clip entries or sums (Clip)" });
         }
-        let gpu = Gpu { device: device.clone(), queue: queue.clone() };
         let (tables, groups) = (Vec::new(), Vec::new());
         let (sums, steps, broken) = (Sums::default(), 0, None);
-        Ok(Self { transport, ranks, gpu, core, tables, groups, sums, steps, broken })
+        let (given, fetching, spare) = (Vec::new(), None, Vec::new());
+        let gpu = Gpu { device: device.clone(), queue: queue.clone() };
+        Ok(Self {
+            transport,
+            ranks,
+            gpu,
+            core,
+            tables,
+            groups,
+            sums,
+            steps,
+            given,
+            fetching,
+            spare,
+            broken,
+        })
     }
 
     /// What travels of rows that are named several times (default [`Sums::Entries`]).
@@ -170,6 +199,12 @@ impl<T: Transport> ShardedOptimizer<T> {
     /// [`sparse_adam::Error::UnknownParam`].
     pub fn out_of_range(&self, table: ParamId) -> Result<u64, Error> {
         Ok(self.tables[self.number(table)?].1.out_of_range)
+    }
+
+    /// The names of tables, to tell the other ranks.
+    fn names(&self, numbers: impl Iterator<Item = usize>) -> String {
+        let names = numbers.map(|table| &self.tables[table].1.name);
+        format!("{:?}", names.collect::<Vec<_>>())
     }
 
     /// The place of a table among those of this optimizer.

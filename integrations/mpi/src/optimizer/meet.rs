@@ -51,6 +51,14 @@ impl<T: Transport> ShardedOptimizer<T> {
         received
     }
 
+    /// What was made of messages; where they cannot be read, this is the last.
+    pub(super) fn or_broken<V>(&mut self, read: Result<V, Error>) -> Result<V, Error> {
+        if let Err(error) = &read {
+            self.broken = Some(error.clone());
+        }
+        read
+    }
+
     /// A number that ranks with other tables, options or sums do not share.
     fn settings(&self) -> u64 {
         let mut text = format!("{:?}", self.sums);
