@@ -21,6 +21,18 @@ pub enum Error {
         /// The rank.
         rank: u32,
     },
+    /// A rank sent nothing for longer than a transport waits.
+    #[error(
+        "rank {rank} sent nothing for {seconds} s, in {doing}: look at what it does; a longer timeout lets it take its time"
+    )]
+    Silent {
+        /// The rank.
+        rank: u32,
+        /// What this rank was about to do.
+        doing: String,
+        /// How long it waited, in seconds.
+        seconds: u64,
+    },
     /// Another rank's call returned an error of its own.
     #[error("rank {rank} failed: {reason}; mend it there, this rank changed nothing")]
     Peer {

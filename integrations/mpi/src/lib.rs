@@ -21,6 +21,8 @@ mod table;
 mod threads;
 mod transport;
 mod values;
+#[cfg(any(test, feature = "mpi"))]
+mod watch;
 mod words;
 
 pub use assign::Assign;

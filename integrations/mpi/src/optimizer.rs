@@ -60,6 +60,8 @@ pub struct ShardedOptimizer<T> {
     fetching: Option<Fetch>,
     /// Buffers of rows that were looked up.
     spare: Vec<Buffer>,
+    /// What it last met the other ranks for.
+    doing: String,
     /// What made it useless.
     broken: Option<Error>,
 }
@@ -103,6 +105,7 @@ impl<T: Transport> ShardedOptimizer<T> {
             given,
             fetching,
             spare,
+            doing: String::new(),
             broken,
         })
     }

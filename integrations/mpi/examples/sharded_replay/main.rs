@@ -6,9 +6,9 @@
 mod over_ranks;
 
 use clap::{Parser, ValueEnum};
-use over_ranks::{Outcomes, replay, rows_that_differ};
+use over_ranks::{How, Outcomes, replay, rows_that_differ};
 use serde::{Serialize, Serializer};
-use sparse_adam_mpi::{Assign, Ranks, Sums, Threads};
+use sparse_adam_mpi::{Assign, Ranks, Sums, Threads, export_torch};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::{Comparison, Trace};
 use std::error::Error;
@@ -31,6 +31,12 @@ struct Args {
     /// How rows are dealt out.
     #[arg(long, value_enum, default_value = "cyclic")]
     assign: AssignArg,
+    /// At the end, save a checkpoint in this folder.
+    #[arg(long, value_name = "FOLDER")]
+    save: Option<PathBuf>,
+    /// Put what was saved together in this folder, for torch.
+    #[arg(long, value_name = "FOLDER", requires = "save")]
+    export: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -85,15 +91,18 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
     let args = Args::parse();
     let trace = Trace::parse(&std::fs::read(&args.trace)?)?;
     let gpu = pollster::block_on(Gpu::open())?;
-    let how = (Sums::from(args.sums), Assign::from(args.assign));
+    let how = How { sums: args.sums.into(), assign: args.assign.into(), save: args.save.clone() };
     eprintln!("{}", gpu.describe());
     let Some((ranks, found)) = (match args.ranks {
-        Some(count) => Some(over_threads(&trace, &gpu, Ranks::new(count)?, how)?),
-        None => over_mpi(&trace, &gpu, how)?,
+        Some(count) => Some(over_threads(&trace, &gpu, Ranks::new(count)?, &how)?),
+        None => over_mpi(&trace, &gpu, &how)?,
     }) else {
         // Rank 0 tells.
         return Ok(ExitCode::SUCCESS);
     };
+    if let (Some(saved), Some(out)) = (&args.save, &args.export) {
+        export_torch(saved, out)?;
+    }
     tell(&judge(&trace, &gpu, (ranks, &found), args.sums)?, args.json)
 }
 
@@ -103,7 +112,7 @@ fn over_threads(
     trace: &Trace,
     gpu: &Gpu,
     ranks: Ranks,
-    how: (Sums, Assign),
+    how: &How,
 ) -> Result<Found, Box<dyn Error>> {
     let mut found = Outcomes::new();
     for outcomes in Threads::run(ranks, |rank| replay(trace, gpu, rank, how)) {
@@ -114,11 +123,7 @@ fn over_threads(
 
 /// None on all ranks but the first.
 #[cfg(feature = "mpi")]
-fn over_mpi(
-    trace: &Trace,
-    gpu: &Gpu,
-    how: (Sums, Assign),
-) -> Result<Option<Found>, Box<dyn Error>> {
+fn over_mpi(trace: &Trace, gpu: &Gpu, how: &How) -> Result<Option<Found>, Box<dyn Error>> {
     use sparse_adam_mpi::{Mpi, Transport};
     let mpi = Mpi::init()?;
     let (rank, ranks) = (mpi.rank(), mpi.size());
@@ -127,7 +132,7 @@ fn over_mpi(
 }
 
 #[cfg(not(feature = "mpi"))]
-fn over_mpi(_: &Trace, _: &Gpu, _: (Sums, Assign)) -> Result<Option<Found>, Box<dyn Error>> {
+fn over_mpi(_: &Trace, _: &Gpu, _: &How) -> Result<Option<Found>, Box<dyn Error>> {
     Err("give --ranks N --threads; for mpirun, build with --features mpi".into())
 }
 

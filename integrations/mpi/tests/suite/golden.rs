@@ -1,7 +1,7 @@
 //! The recorded traces over ranks have the bits of one device.
 
 use super::harness::{gpu, ranks};
-use super::over_ranks::{Outcomes, check, replay, rows_that_differ};
+use super::over_ranks::{How, Outcomes, check, replay, rows_that_differ};
 use sparse_adam_mpi::{Assign, Sums, Threads};
 use sparse_adam_testkit::trace::Trace;
 use std::path::{Path, PathBuf};
@@ -28,9 +28,9 @@ fn compare(folder: &str, least: usize, counts: &[u32], sums: Sums) {
             // By turns, so that each number of ranks has both: there are odd numbers of them.
             let turn = compared % 2;
             let assign = [Assign::Cyclic, Assign::Block][turn];
-            let ended = Threads::run(ranks(count), |rank| {
-                replay(&trace, gpu(), rank, (sums, assign)).unwrap()
-            });
+            let how = How { sums, assign, save: None };
+            let ended =
+                Threads::run(ranks(count), |rank| replay(&trace, gpu(), rank, &how).unwrap());
             let found: Outcomes = ended.into_iter().flatten().collect();
             let rows = rows_that_differ(&trace, &found, &expected);
             assert_eq!(rows, 0, "rows of {}, {count} ranks, {assign:?}", path.display());
