@@ -60,6 +60,8 @@ pub struct ShardedOptimizer<T> {
     fetching: Option<Fetch>,
     /// Buffers of rows that were looked up.
     spare: Vec<Buffer>,
+    /// The adapter and its driver, which all ranks must have.
+    adapter: String,
     /// What it last met the other ranks for.
     doing: String,
     /// What made it useless.
@@ -91,6 +93,8 @@ impl<T: Transport> ShardedOptimizer<T> {
         }
         let (tables, groups) = (Vec::new(), Vec::new());
         let (sums, steps, broken) = (Sums::default(), 0, None);
+        let info = device.adapter_info();
+        let adapter = format!("{} ({} {})", info.name, info.driver, info.driver_info);
         let (given, fetching, spare) = (Vec::new(), None, Vec::new());
         let gpu = Gpu { device: device.clone(), queue: queue.clone() };
         Ok(Self {
@@ -105,6 +109,7 @@ impl<T: Transport> ShardedOptimizer<T> {
             given,
             fetching,
             spare,
+            adapter,
             doing: String::new(),
             broken,
         })
@@ -114,6 +119,13 @@ impl<T: Transport> ShardedOptimizer<T> {
     #[must_use]
     pub fn sums(self, sums: Sums) -> Self {
         Self { sums, ..self }
+    }
+
+    /// Lets ranks be on adapters of several kinds, or with several drivers, which [`ShardedOptimizer::add_group`] refuses otherwise: for
+    /// those that all have the bits of the CPU twin ([`Probe`](sparse_adam::Probe)). On all ranks alike.
+    #[must_use]
+    pub fn mixed_adapters(self) -> Self {
+        Self { adapter: "any adapter".into(), ..self }
     }
 
     /// This rank.
@@ -131,7 +143,8 @@ impl<T: Transport> ShardedOptimizer<T> {
     ///
     /// # Errors
     /// Those of [`SparseAdam::add_param_group`] for the rank's rows; [`Error::TooLarge`] for more than 2^32 - 2 rows
-    /// on one rank; [`Error::Disagree`], [`Error::Peer`], [`Error::RankLost`]. No rank has the group then; but where one rank's
+    /// on one rank; [`Error::Disagree`], also for ranks on other adapters ([`ShardedOptimizer::mixed_adapters`]);
+    /// [`Error::Peer`], [`Error::RankLost`]. No rank has the group then; but where one rank's
     /// device has memory for the tables and then none for adding them, all later collective calls fail.
     pub fn add_group(
         &mut self,
@@ -139,7 +152,8 @@ impl<T: Transport> ShardedOptimizer<T> {
         tables: Vec<ShardedTable<'_>>,
     ) -> Result<GroupId, Error> {
         let described = format!("{tables:?}");
-        let doing = format!("add_group of {described} with {options:?}");
+        let adapter = &self.adapter;
+        let doing = format!("add_group of {described} with {options:?} on {adapter}");
         let checked = tables.iter().try_for_each(ShardedTable::check);
         self.meet(&doing, checked)?;
         let made = self.shards(tables);
