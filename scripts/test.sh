@@ -64,7 +64,7 @@ await() {
 fetch() {
     local host crate
     host="$(rustc -vV | sed -n 's/^host: //p')"
-    for crate in integrations/burn examples/web examples/web/bindgen; do
+    for crate in integrations/burn integrations/mpi examples/web examples/web/bindgen; do
         cargo fetch --quiet --locked --manifest-path "$crate/Cargo.toml" --target "$host" --target wasm32-unknown-unknown
     done
     scripts/torch.sh
@@ -187,6 +187,9 @@ scripts/test-web.sh
 
 step "the packages"
 cargo package --workspace --allow-dirty --no-verify --quiet
+
+step "ranks: threads, and processes of an MPI job"
+scripts/test-mpi.sh
 
 step "burn, begun after the suite"
 await burn "$burn"

@@ -26,6 +26,11 @@ pub mod backends {}
 #[doc = include_str!("../docs/reliability.md")]
 pub mod reliability {}
 
+/// Over several devices and machines.
+#[doc = ""]
+#[doc = include_str!("../docs/scaling.md")]
+pub mod scaling {}
+
 /// How it is built.
 // Its drawings are no Rust.
 #[allow(rustdoc::invalid_rust_codeblocks)]

@@ -7,6 +7,7 @@
 #![doc = "[backends]: guide::backends"]
 #![doc = "[drivers]: guide::backends#software-drivers"]
 #![doc = "[files]: guide::reliability#files"]
+#![doc = "[scaling]: guide::scaling"]
 #![doc = "[numerics]: guide::architecture#numerics"]
 #![doc = "[memory]: guide::architecture#memory"]
 #![doc = "[speed]: guide::speed"]

@@ -13,6 +13,7 @@ mod data;
 mod evaluate;
 mod model;
 mod random;
+mod report;
 mod sampler;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use data::WordNet;
 use evaluate::Embedding;
 use model::{Model, Shape, Stored};
 use random::{Purpose, Random};
+use report::{fnv1a, report};
 use sampler::Sampler;
 use sparse_adam::{AdamOptions, Format, Rounding, SparseAdam};
 use sparse_adam_testkit::headless::Gpu;
@@ -34,10 +36,6 @@ use std::time::Instant;
 
 /// Standard deviation of the initial embedding.
 const INITIAL: f64 = 0.01;
-/// Nouns that the embedding is measured on.
-const EVALUATED: usize = 1000;
-/// Nouns whose neighbours are shown.
-const SHOWN: [&str; 8] = ["dog", "whale", "tree", "apple", "coffee", "car", "river", "physics"];
 
 /// Learns an embedding of WordNet's 82,192 nouns.
 #[derive(Parser)]
@@ -210,31 +208,6 @@ fn initial(shape: Shape, seed: u64) -> Vec<f32> {
     (0..values).map(|_| (INITIAL * random.normal()) as f32).collect()
 }
 
-/// Prints how good the embedding is, beside chance, and what lies near what.
-fn report(wordnet: &WordNet, embedding: Embedding<'_>, seed: u64) {
-    let nouns = evaluate::sample(wordnet, EVALUATED, seed);
-    let learned = evaluate::evaluate(wordnet, embedding, &nouns);
-    let chance = evaluate::chance(wordnet, &nouns);
-    println!("\nancestors of {} nouns, ranked by distance among all nouns", nouns.len());
-    println!("                            learned   by chance");
-    println!("  mean rank              {:>10.1}  {:>10.1}", learned.mean_rank, chance.mean_rank);
-    println!(
-        "  mean average precision {:>10.4}  {:>10.4}",
-        learned.mean_average_precision, chance.mean_average_precision
-    );
-    println!("\nnearest neighbours");
-    for lemma in SHOWN {
-        let Some(noun) = wordnet.find(lemma) else {
-            continue;
-        };
-        let above = wordnet.hypernyms[noun as usize].first();
-        let above = above.map_or("", |&above| &wordnet.lemmas[above as usize]);
-        let near = evaluate::nearest(embedding, noun, 5);
-        let near: Vec<&str> = near.iter().map(|&near| &*wordnet.lemmas[near as usize]).collect();
-        println!("  {:<28} {}", format!("{lemma} ({above})"), near.join(", "));
-    }
-}
-
 fn save_curve(
     options: &Options,
     gpu: &Gpu,
@@ -249,11 +222,4 @@ fn save_curve(
     let path = options.out.join("loss.svg");
     std::fs::write(&path, chart::loss_curve(curve, title, &subtitle))?;
     Ok(path)
-}
-
-/// Hash of the values' bits (FNV-1a, 64 bits): the same embedding, the same number.
-fn fnv1a(values: &[f32]) -> u64 {
-    let bytes: &[u8] = bytemuck::cast_slice(values);
-    let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }

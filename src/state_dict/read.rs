@@ -57,8 +57,9 @@ impl SparseAdam {
         async move { Ok(reading?.finish().await?.pop().map(|(_, state)| state)) }
     }
 
-    /// The groups, with parameters numbered as torch does.
-    fn group_states(&self) -> Vec<GroupState> {
+    /// The groups of [`SparseAdam::state_dict`], without reading anything back: parameters are numbered as torch does.
+    #[must_use]
+    pub fn group_states(&self) -> Vec<GroupState> {
         let mut next = 0;
         let state = |(group, held): (usize, &crate::options::Group)| {
             let names = self.names(group);

@@ -1,9 +1,11 @@
 //! Where the rows of a table live: arithmetic, no table of owners.
 
 use crate::Ranks;
+use serde::{Deserialize, Serialize};
 
 /// How the rows of a table are dealt out to ranks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Assign {
     /// Row `r` of rank `r % ranks`: for ids that are sorted by how often they come, as vocabularies are.
@@ -55,6 +57,17 @@ impl Deal {
         }
     }
 
+    /// How many rows of `rank` lie before row `row` of the table.
+    pub fn before(self, rank: u32, row: u64) -> u64 {
+        let row = row.min(self.rows);
+        match self.assign {
+            Assign::Cyclic => Self { rows: row, ..self }.rows_of(rank),
+            Assign::Block => {
+                row.saturating_sub(u64::from(rank) * self.block()).min(self.rows_of(rank))
+            }
+        }
+    }
+
     /// The rows of the table, of those of each rank; a row may have any number of words.
     ///
     /// # Errors
@@ -102,6 +115,12 @@ mod tests {
                         next[owner as usize] += 1;
                     }
                     assert_eq!(next, counts, "{deal:?}");
+                    for row in 0..=rows {
+                        for rank in 0..ranks {
+                            let before = (0..row).filter(|&row| deal.place(row).0 == rank).count();
+                            assert_eq!(deal.before(rank, row), before as u64, "{deal:?}");
+                        }
+                    }
                 }
             }
         }

@@ -57,6 +57,28 @@ pub(crate) fn by_row(entries: &Entries, dim: usize) -> (Tally, Vec<f32>) {
     (tally, order.iter().flat_map(row).copied().collect())
 }
 
+/// The sum of each row's entries, as one device finds it: an entry for each row.
+pub(crate) fn sums(entries: &Entries, dim: usize) -> Entries {
+    let (tally, values) = by_row(entries, dim);
+    let mut sums = Vec::with_capacity(tally.rows.len() * dim);
+    let mut rest = &values[..];
+    for &count in &tally.counts {
+        let (run, left) = rest.split_at(count as usize * dim);
+        rest = left;
+        let mut level = run.to_vec();
+        while level.len() > dim {
+            let chunk = |values: &[f32]| {
+                let mut chunk = Chunk::default();
+                values.chunks_exact(dim).for_each(|row| chunk.add(row));
+                chunk.sum
+            };
+            level = level.chunks(CHUNK as usize * dim).flat_map(chunk).collect();
+        }
+        sums.extend(level);
+    }
+    Entries { rows: tally.rows, values: sums, ..Entries::default() }
+}
+
 impl Tally {
     /// Adds it to a message.
     pub fn push(&self, words: &mut Vec<u32>) {
@@ -240,7 +262,7 @@ mod tests {
                 let nnz = rng.below(300);
                 let grad = Named::any(&mut rng).gradient(&mut rng, (rows, dim), nnz);
                 let rows = grad.indices.iter().map(|&row| row as u32).collect();
-                Entries { rows, values: grad.values }
+                Entries { rows, values: grad.values, ..Entries::default() }
             });
             let parts: Vec<_> = parts.collect();
             let mut whole = Entries::default();
@@ -279,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_zeros_sign_stays() {
-        let entries = Entries { rows: vec![0], values: vec![-0.0] };
+        let entries = Entries { rows: vec![0], values: vec![-0.0], ..Entries::default() };
         let (tally, values) = by_row(&entries, 1);
         let found = completed(&[tally], &[vec![0]], &[&values], 1);
         assert_eq!(bits(&found.values), bits(&[-0.0]));

@@ -2,7 +2,7 @@
 
 use futures::FutureExt;
 use futures::channel::oneshot;
-use sparse_adam::Error;
+use sparse_adam::{Error, Region};
 use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, CommandEncoder, CommandEncoderDescriptor, Device,
     ErrorFilter, MapMode, PollType, Queue,
@@ -52,12 +52,39 @@ impl Gpu {
         recorded
     }
 
-    /// The words of a buffer (with usage `COPY_SRC`), after everything submitted so far.
-    pub fn read(&self, what: &str, buffer: &Buffer) -> Result<Vec<u32>, Error> {
-        let size = buffer.size();
+    /// The first `bytes` of a buffer that is kept in `held`, which is made anew where it is too small.
+    pub fn at_least(
+        &self,
+        what: &str,
+        held: &mut Option<Buffer>,
+        bytes: u64,
+        usage: BufferUsages,
+    ) -> Result<Region, Error> {
+        let buffer = match held.take().filter(|buffer| buffer.size() >= bytes) {
+            Some(buffer) => buffer,
+            None => {
+                let most = self.device.limits().max_buffer_size;
+                let size = bytes.next_power_of_two().min(most).max(bytes);
+                self.buffer(what, size, usage)?
+            }
+        };
+        Ok(Region::new(held.insert(buffer), 0, bytes))
+    }
+
+    /// The words of regions (of buffers with usage `COPY_SRC`), after everything submitted so far.
+    pub fn read(&self, what: &str, regions: &[Region]) -> Result<Vec<Vec<u32>>, Error> {
+        let size: u64 = regions.iter().map(Region::size).sum();
+        if size == 0 {
+            return Ok(vec![Vec::new(); regions.len()]);
+        }
         let staging = self.buffer(what, size, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
         self.submit(|encoder| {
-            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, size);
+            let mut at = 0;
+            for region in regions {
+                let (buffer, offset, size) = (region.buffer(), region.offset(), region.size());
+                encoder.copy_buffer_to_buffer(buffer, offset, &staging, at, size);
+                at += size;
+            }
             Ok(())
         })?;
         let (sender, receiver) = oneshot::channel();
@@ -72,10 +99,17 @@ impl Gpu {
         let mapped = pollster::block_on(receiver).map_err(|error| lost(error.to_string()))?;
         mapped.map_err(|error| lost(error.to_string()))?;
         let view = staging.get_mapped_range(..).map_err(|error| lost(error.to_string()))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
+        let mut rest: &[u8] = &view;
+        let words = regions.iter().map(|region| {
+            let (words, behind) = rest.split_at(region.size() as usize);
+            rest = behind;
+            bytemuck::pod_collect_to_vec(words)
+        });
+        Ok(words.collect())
     }
 
-    fn heard<T>(&self, what: &str, bytes: u64, make: impl FnOnce() -> T) -> Result<T, Error> {
+    /// What `make` makes; `what` and how many bytes of memory it takes are told where the device refuses.
+    pub fn heard<T>(&self, what: &str, bytes: u64, make: impl FnOnce() -> T) -> Result<T, Error> {
         let validation = self.device.push_error_scope(ErrorFilter::Validation);
         let internal = self.device.push_error_scope(ErrorFilter::Internal);
         let memory = self.device.push_error_scope(ErrorFilter::OutOfMemory);

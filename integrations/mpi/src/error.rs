@@ -21,6 +21,18 @@ pub enum Error {
         /// The rank.
         rank: u32,
     },
+    /// A rank sent nothing for longer than a transport waits.
+    #[error(
+        "rank {rank} sent nothing for {seconds} s, in {doing}: look at what it does; a longer timeout lets it take its time"
+    )]
+    Silent {
+        /// The rank.
+        rank: u32,
+        /// What this rank was about to do.
+        doing: String,
+        /// How long it waited, in seconds.
+        seconds: u64,
+    },
     /// Another rank's call returned an error of its own.
     #[error("rank {rank} failed: {reason}; mend it there, this rank changed nothing")]
     Peer {
@@ -49,7 +61,7 @@ pub enum Error {
     },
     /// A gradient whose values do not fit its ids.
     #[error(
-        "the gradient of {table:?} has {found} values, expected {expected}: a row of the table's for each id"
+        "the gradient of {table:?} has {found} values, expected {expected}: a row of the table's for each id, or bag"
     )]
     WrongLength {
         /// The table.
@@ -59,8 +71,18 @@ pub enum Error {
         /// Values there.
         found: usize,
     },
+    /// An entry of a gradient whose bag there is not.
+    #[error("the gradient of {table:?} names bag {found}, there are {bags}: mend the map")]
+    NoSuchBag {
+        /// The table.
+        table: String,
+        /// The bag.
+        found: u32,
+        /// How many there are.
+        bags: u32,
+    },
     /// A table with two gradients in one step.
-    #[error("table {table:?} has two gradients in one step; join their ids and values")]
+    #[error("table {table:?} is named twice in one step; join its ids and values")]
     NamedTwice {
         /// The table.
         table: String,

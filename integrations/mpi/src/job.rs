@@ -1,16 +1,19 @@
 //! Ranks as processes of an MPI job.
 
 use crate::rounds::{of_round, rounds};
-use crate::transport::{Blocks, Transport};
+use crate::transport::{Blocks, TIMEOUT, Transport};
+use crate::watch::Watch;
 use crate::{Error, launcher};
 use mpi::Threading;
 use mpi::collective::SystemOperation;
 use mpi::datatype::{Partition, PartitionMut};
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator, CommunicatorCollectives};
+use mpi::traits::{Communicator, CommunicatorCollectives, Destination, Source};
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// What a rank that ends tells in place of a block's length.
 const GONE: u64 = u64::MAX;
@@ -18,7 +21,8 @@ const GONE: u64 = u64::MAX;
 /// A rank that is a process of an MPI job, started by `mpirun` or its like.
 ///
 /// MPI lives on a thread of its own, which initialises and finalises it, so that a rank may be moved between threads.
-/// What MPI itself cannot do ends the job, as is MPI's custom, and so does a panic. A rank that is dropped
+/// What MPI itself cannot do ends the job, as is MPI's custom, and so do a panic, and an exchange that takes too long
+/// ([`Mpi::timeout`]). A rank that is dropped
 /// tells the others, whose next exchange fails with [`Error::RankLost`], and waits until each has heard of it.
 #[derive(Debug)]
 pub struct Mpi {
@@ -26,6 +30,9 @@ pub struct Mpi {
     size: u32,
     requests: Sender<Request>,
     thread: Option<JoinHandle<()>>,
+    timeout: Duration,
+    /// Who has been heard in the exchange that goes on.
+    watch: Arc<Watch>,
 }
 
 #[derive(Debug)]
@@ -46,8 +53,16 @@ impl Mpi {
         let (opened, opening) = channel();
         let thread = thread::spawn(move || serve(&opened, &asked));
         // Without an answer the thread has panicked, and the job is being ended.
-        let (rank, size) = opening.recv().map_err(|_| Error::MpiInUse)??;
-        Ok(Self { rank, size, requests, thread: Some(thread) })
+        let (rank, size, watch) = opening.recv().map_err(|_| Error::MpiInUse)??;
+        Ok(Self { rank, size, requests, thread: Some(thread), timeout: TIMEOUT, watch })
+    }
+
+    /// How long an exchange may take (default 10 minutes): then this rank says on stderr what it waits for and for whom, and ends
+    /// the job. [`Duration::MAX`] for one that is looked at in a debugger.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
     }
 }
 
@@ -60,11 +75,20 @@ impl Transport for Mpi {
         self.size
     }
 
-    fn exchange(&mut self, send: Blocks) -> Result<Blocks, Error> {
+    fn exchange(&mut self, doing: &str, send: Blocks) -> Result<Blocks, Error> {
         let (reply, received) = channel();
         let own = Error::RankLost { rank: self.rank };
+        self.watch.begin();
         self.requests.send(Request::Exchange(send, reply)).map_err(|_| own.clone())?;
-        received.recv().map_err(|_| own)?
+        match received.recv_timeout(self.timeout) {
+            Ok(received) => received,
+            Err(RecvTimeoutError::Disconnected) => Err(own),
+            Err(RecvTimeoutError::Timeout) => {
+                eprintln!("sparse_adam_mpi: {}", self.watch.told(self.rank, doing, self.timeout));
+                // MPI's own thread is the only one that may call MPI, and it waits. The launcher ends the other ranks.
+                std::process::abort()
+            }
+        }
     }
 }
 
@@ -79,8 +103,11 @@ impl Drop for Mpi {
     }
 }
 
+/// Rank, size, and who is heard.
+type Opened = (u32, u32, Arc<Watch>);
+
 /// The thread that MPI lives on.
-fn serve(opened: &Sender<Result<(u32, u32), Error>>, requests: &Receiver<Request>) {
+fn serve(opened: &Sender<Result<Opened, Error>>, requests: &Receiver<Request>) {
     let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
         let _ = opened.send(Err(Error::MpiInUse));
         return;
@@ -91,7 +118,9 @@ fn serve(opened: &Sender<Result<(u32, u32), Error>>, requests: &Receiver<Request
     let (rank, size) = (world.rank() as u32, world.size() as u32);
     let checked = launcher::check(size, |name| std::env::var(name).ok());
     let is_alone = checked.is_err();
-    let _ = opened.send(checked.map(|()| (rank, size)));
+    let host = mpi::environment::processor_name().unwrap_or_default();
+    let watch = Arc::new(Watch::new(host, size));
+    let _ = opened.send(checked.map(|()| (rank, size, Arc::clone(&watch))));
     if is_alone {
         return;
     }
@@ -101,7 +130,7 @@ fn serve(opened: &Sender<Result<(u32, u32), Error>>, requests: &Receiver<Request
             Request::Exchange(send, reply) => {
                 let received = match &lost {
                     Some(error) => Err(Error::clone(error)),
-                    None => exchange(&world, &send),
+                    None => exchange(&world, &watch, &send),
                 };
                 lost = lost.or(received.as_ref().err().cloned());
                 // The asker waits for it, unless it panics.
@@ -110,7 +139,7 @@ fn serve(opened: &Sender<Result<(u32, u32), Error>>, requests: &Receiver<Request
             Request::End => {
                 // Who has heard of a rank that ends needs to tell nobody: all have.
                 if lost.is_none() {
-                    lengths(&world, &vec![GONE; size as usize]);
+                    lengths(&world, &watch, &vec![GONE; size as usize]);
                 }
                 return;
             }
@@ -130,16 +159,45 @@ impl Drop for AbortOnPanic {
     }
 }
 
-/// Tells every rank the length of its block, and hears theirs.
-fn lengths(world: &SimpleCommunicator, own: &[u64]) -> Vec<u64> {
-    let mut theirs = vec![0u64; own.len()];
-    world.all_to_all_into(own, &mut theirs[..]);
-    theirs
+/// Between looks at who has sent: at first the core is only lent, later the thread sleeps.
+const LENT: Duration = Duration::from_millis(2);
+const ASLEEP: Duration = Duration::from_micros(50);
+
+/// Tells every rank the length of its block, and hears theirs, as each comes: so it is known who has not come yet.
+fn lengths(world: &SimpleCommunicator, watch: &Watch, own: &[u64]) -> Vec<u64> {
+    mpi::request::scope(|scope| {
+        let send = |(rank, length)| world.process_at_rank(rank).immediate_send(scope, length);
+        let sending: Vec<_> = (0..).zip(own).map(send).collect();
+        let mut theirs = vec![None; own.len()];
+        let mut last = Instant::now();
+        while theirs.contains(&None) {
+            let mut heard = false;
+            for (rank, length) in theirs.iter_mut().enumerate().filter(|(_, held)| held.is_none()) {
+                let source = world.process_at_rank(rank as i32);
+                if let Some((message, _)) = source.immediate_matched_probe() {
+                    *length = Some(message.matched_receive::<u64>().0);
+                    watch.heard(rank);
+                    heard = true;
+                }
+            }
+            if heard {
+                last = Instant::now();
+            } else if last.elapsed() < LENT {
+                thread::yield_now();
+            } else {
+                thread::sleep(ASLEEP);
+            }
+        }
+        for sent in sending {
+            sent.wait();
+        }
+        theirs.into_iter().flatten().collect()
+    })
 }
 
-fn exchange(world: &SimpleCommunicator, send: &Blocks) -> Result<Blocks, Error> {
+fn exchange(world: &SimpleCommunicator, watch: &Watch, send: &Blocks) -> Result<Blocks, Error> {
     let own: Vec<_> = send.iter().map(|block| block.len() as u64).collect();
-    let theirs = lengths(world, &own);
+    let theirs = lengths(world, watch, &own);
     if let Some(rank) = theirs.iter().position(|&length| length == GONE) {
         return Err(Error::RankLost { rank: rank as u32 });
     }

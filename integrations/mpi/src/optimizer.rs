@@ -1,15 +1,20 @@
 //! The optimizer over ranks: tables, groups, and what every rank must do alike.
 
 mod gather;
+mod lookup;
 mod meet;
+mod saving;
 mod send;
 mod step;
 
 use crate::device::Gpu;
+use crate::entries::Given;
+use crate::lookup::Fetch;
 use crate::table::Held;
 use crate::{Error, Ranks, ShardedTable, Transport};
+use send::Of;
 use sparse_adam::{AdamOptions, GroupId, ParamGroup, ParamId, SparseAdam};
-use wgpu::{Device, Queue};
+use wgpu::{Buffer, Device, Queue};
 
 /// What travels of a row that a rank's gradient names several times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,6 +29,10 @@ pub enum Sums {
     /// sums that meet them may differ. Not with [`Clip::Entries`](sparse_adam::Clip) and
     /// [`Reduction::Mean`](sparse_adam::Reduction), which look at entries.
     Chunks,
+    /// The sum of all entries that one rank has of a row: the fewest bytes, and **other bits** than one device's, which
+    /// depend on the number of ranks and on how the batch is dealt to them; with the same ranks and batches they are
+    /// the same in every run, and within what sums in another order make. Not with what [`Sums::Chunks`] does not go with.
+    Ranks,
 }
 
 /// One rank of an optimizer whose tables are dealt out to ranks: a [`SparseAdam`] over the rank's rows, and what carries
@@ -45,6 +54,16 @@ pub struct ShardedOptimizer<T> {
     sums: Sums,
     /// Steps made so far.
     steps: u64,
+    /// Gradients for the next step.
+    given: Vec<Of<Given<'static>>>,
+    /// The kernel that looks rows up, once it is needed.
+    fetching: Option<Fetch>,
+    /// Buffers of rows that were looked up.
+    spare: Vec<Buffer>,
+    /// The adapter and its driver, which all ranks must have.
+    adapter: String,
+    /// What it last met the other ranks for.
+    doing: String,
     /// What made it useless.
     broken: Option<Error>,
 }
@@ -72,16 +91,41 @@ impl<T: Transport> ShardedOptimizer<T> {
             let what = "clipping gradients by their norm, which would be each rank's own";
             return Err(Error::Unsupported { what, remedy: "clip entries or sums (Clip)" });
         }
-        let gpu = Gpu { device: device.clone(), queue: queue.clone() };
         let (tables, groups) = (Vec::new(), Vec::new());
         let (sums, steps, broken) = (Sums::default(), 0, None);
-        Ok(Self { transport, ranks, gpu, core, tables, groups, sums, steps, broken })
+        let info = device.adapter_info();
+        let adapter = format!("{} ({} {})", info.name, info.driver, info.driver_info);
+        let (given, fetching, spare) = (Vec::new(), None, Vec::new());
+        let gpu = Gpu { device: device.clone(), queue: queue.clone() };
+        Ok(Self {
+            transport,
+            ranks,
+            gpu,
+            core,
+            tables,
+            groups,
+            sums,
+            steps,
+            given,
+            fetching,
+            spare,
+            adapter,
+            doing: String::new(),
+            broken,
+        })
     }
 
     /// What travels of rows that are named several times (default [`Sums::Entries`]).
     #[must_use]
     pub fn sums(self, sums: Sums) -> Self {
         Self { sums, ..self }
+    }
+
+    /// Lets ranks be on adapters of several kinds, or with several drivers, which [`ShardedOptimizer::add_group`] refuses otherwise: for
+    /// those that all have the bits of the CPU twin ([`Probe`](sparse_adam::Probe)). On all ranks alike.
+    #[must_use]
+    pub fn mixed_adapters(self) -> Self {
+        Self { adapter: "any adapter".into(), ..self }
     }
 
     /// This rank.
@@ -99,7 +143,8 @@ impl<T: Transport> ShardedOptimizer<T> {
     ///
     /// # Errors
     /// Those of [`SparseAdam::add_param_group`] for the rank's rows; [`Error::TooLarge`] for more than 2^32 - 2 rows
-    /// on one rank; [`Error::Disagree`], [`Error::Peer`], [`Error::RankLost`]. No rank has the group then; but where one rank's
+    /// on one rank; [`Error::Disagree`], also for ranks on other adapters ([`ShardedOptimizer::mixed_adapters`]);
+    /// [`Error::Peer`], [`Error::RankLost`]. No rank has the group then; but where one rank's
     /// device has memory for the tables and then none for adding them, all later collective calls fail.
     pub fn add_group(
         &mut self,
@@ -107,7 +152,8 @@ impl<T: Transport> ShardedOptimizer<T> {
         tables: Vec<ShardedTable<'_>>,
     ) -> Result<GroupId, Error> {
         let described = format!("{tables:?}");
-        let doing = format!("add_group of {described} with {options:?}");
+        let adapter = &self.adapter;
+        let doing = format!("add_group of {described} with {options:?} on {adapter}");
         let checked = tables.iter().try_for_each(ShardedTable::check);
         self.meet(&doing, checked)?;
         let made = self.shards(tables);
@@ -170,6 +216,12 @@ impl<T: Transport> ShardedOptimizer<T> {
     /// [`sparse_adam::Error::UnknownParam`].
     pub fn out_of_range(&self, table: ParamId) -> Result<u64, Error> {
         Ok(self.tables[self.number(table)?].1.out_of_range)
+    }
+
+    /// The names of tables, to tell the other ranks.
+    fn names(&self, numbers: impl Iterator<Item = usize>) -> String {
+        let names = numbers.map(|table| &self.tables[table].1.name);
+        format!("{:?}", names.collect::<Vec<_>>())
     }
 
     /// The place of a table among those of this optimizer.

@@ -141,11 +141,18 @@ impl Whole {
 pub(crate) struct Inbox {
     rows: Option<Buffer>,
     values: Option<Buffer>,
+    map: Option<Buffer>,
+    weights: Option<Buffer>,
 }
 
 impl Inbox {
-    /// Uploads entries, as a gradient that reads them there.
-    pub fn fill(&mut self, gpu: &Gpu, name: &str, entries: &Entries) -> Result<SparseGrad, Error> {
+    /// Uploads entries of rows of `dim` values, as a gradient that reads them there.
+    pub fn fill(
+        &mut self,
+        gpu: &Gpu,
+        (name, dim): (&str, usize),
+        entries: &Entries,
+    ) -> Result<SparseGrad, Error> {
         let (found, limit) = (entries.rows.len() as u64, i32::MAX as u64);
         if found > limit {
             let what = format!("entries of {name:?} that one rank owns");
@@ -156,21 +163,23 @@ impl Inbox {
         }
         let rows = upload(gpu, &mut self.rows, &entries.rows)?;
         let values = upload(gpu, &mut self.values, bytemuck::cast_slice(&entries.values))?;
-        Ok(SparseGrad::new(rows, values, entries.rows.len() as u32))
+        let mut gradient = SparseGrad::new(rows, values, entries.rows.len() as u32);
+        if let Some(map) = &entries.map {
+            let map = upload(gpu, &mut self.map, map)?;
+            gradient = gradient.value_map(map, (entries.values.len() / dim) as u32);
+        }
+        if let Some(weights) = &entries.weights {
+            let weights = upload(gpu, &mut self.weights, bytemuck::cast_slice(weights))?;
+            gradient = gradient.weights(weights);
+        }
+        Ok(gradient)
     }
 }
 
 /// Writes words to a buffer, which is made anew where it is too small.
 fn upload(gpu: &Gpu, held: &mut Option<Buffer>, words: &[u32]) -> Result<Region, Error> {
-    let (what, bytes) = ("received entries", 4 * words.len() as u64);
-    let buffer = match held.take().filter(|buffer| buffer.size() >= bytes) {
-        Some(buffer) => buffer,
-        None => {
-            let most = gpu.device.limits().max_buffer_size;
-            let size = bytes.next_power_of_two().min(most).max(bytes);
-            gpu.buffer(what, size, BufferUsages::STORAGE | BufferUsages::COPY_DST)?
-        }
-    };
-    gpu.write(what, &buffer, words)?;
-    Ok(Region::new(held.insert(buffer), 0, bytes))
+    let (what, usage) = ("received entries", BufferUsages::STORAGE | BufferUsages::COPY_DST);
+    let region = gpu.at_least(what, held, 4 * words.len() as u64, usage)?;
+    gpu.write(what, region.buffer(), words)?;
+    Ok(region)
 }

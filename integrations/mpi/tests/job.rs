@@ -2,6 +2,8 @@
 
 use sparse_adam_mpi::{Blocks, Error, Mpi, Transport};
 use std::error::Error as AnyError;
+use std::thread;
+use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn AnyError>> {
     let case = std::env::args().nth(1).unwrap_or_default();
@@ -11,7 +13,8 @@ fn main() -> Result<(), Box<dyn AnyError>> {
         "end" => end(mpi),
         "lost" => lost(mpi),
         "panic" => panic_of_one(mpi),
-        _ => Err("expected a case: end, lost or panic".into()),
+        "silent" => silent(mpi),
+        _ => Err("expected a case: end, lost, panic or silent".into()),
     }
 }
 
@@ -22,7 +25,7 @@ fn exchange(mpi: &mut Mpi) -> Result<(), Error> {
         |from: u32, to: u32, round: u32| (from * 7 + to * 3 + round * 1000) as usize % 2500;
     for round in 0..20 {
         let block = |to: u32| vec![rank * 100 + to; length(rank, to, round)];
-        let received = mpi.exchange((0..size).map(block).collect())?;
+        let received = mpi.exchange("a test", (0..size).map(block).collect())?;
         for (from, block) in (0..).zip(received) {
             assert_eq!(block, vec![from * 100 + rank; length(from, rank, round)]);
         }
@@ -44,15 +47,26 @@ fn lost(mut mpi: Mpi) -> Result<(), Box<dyn AnyError>> {
     }
     for _ in 0..2 {
         let none: Blocks = vec![Vec::new(); mpi.size() as usize];
-        assert_eq!(mpi.exchange(none), Err(Error::RankLost { rank: 1 }));
+        assert_eq!(mpi.exchange("a test", none), Err(Error::RankLost { rank: 1 }));
     }
     Ok(())
+}
+
+/// The job ends, though rank 1 does nothing.
+fn silent(mpi: Mpi) -> Result<(), Box<dyn AnyError>> {
+    let mut mpi = mpi.timeout(Duration::from_secs(2));
+    if mpi.rank() == 1 {
+        thread::sleep(Duration::from_secs(50));
+    }
+    let none: Blocks = vec![Vec::new(); mpi.size() as usize];
+    let received = mpi.exchange("step 5", none);
+    Err(format!("nobody ended the job: {received:?}").into())
 }
 
 /// The job ends, though the others wait for this rank.
 fn panic_of_one(mut mpi: Mpi) -> Result<(), Box<dyn AnyError>> {
     assert!(mpi.rank() != 1, "rank 1 panics, as it should");
     let none: Blocks = vec![Vec::new(); mpi.size() as usize];
-    let received = mpi.exchange(none);
+    let received = mpi.exchange("a test", none);
     Err(format!("nobody ended the job: {received:?}").into())
 }

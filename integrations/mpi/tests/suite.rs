@@ -2,9 +2,12 @@
 
 mod suite {
     mod bits;
+    mod checkpoints;
     mod errors;
     mod golden;
     mod harness;
+    mod lookup_errors;
+    mod lookups;
     #[path = "../../examples/sharded_replay/over_ranks.rs"]
     mod over_ranks;
 }

@@ -5,8 +5,18 @@ use sparse_adam_mpi::{Assign, Error, Gradient, ShardedOptimizer, ShardedTable, S
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::{Outcome, Trace};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 pub use sparse_adam_testkit::trace::Outcomes;
+
+/// How a trace is replayed.
+#[derive(Clone, Debug, Default)]
+pub struct How {
+    pub sums: Sums,
+    pub assign: Assign,
+    /// Where a checkpoint is saved at the end.
+    pub save: Option<PathBuf>,
+}
 
 /// The part of `0..count` that is rank `rank`'s of `ranks`.
 fn block(count: usize, rank: u32, ranks: u32) -> std::ops::Range<usize> {
@@ -39,13 +49,13 @@ pub fn replay<T: Transport>(
     trace: &Trace,
     gpu: &Gpu,
     transport: T,
-    (sums, assign): (Sums, Assign),
+    how: &How,
 ) -> Result<Outcomes, Error> {
     check(trace)?;
     let core: SparseAdam = gpu.optimizer(Default::default(), Tuning::for_adapter(&gpu.info))?;
     let on = (&gpu.device, &gpu.queue);
-    let mut optimizer = ShardedOptimizer::new(transport, on, core)?.sums(sums);
-    let groups = add_groups(trace, &mut optimizer, assign)?;
+    let mut optimizer = ShardedOptimizer::new(transport, on, core)?.sums(how.sums);
+    let groups = add_groups(trace, &mut optimizer, how.assign)?;
     let mut outcomes = Outcomes::new();
     for (k, step) in trace.recipe.steps.iter().enumerate() {
         for set in &step.set {
@@ -70,6 +80,9 @@ pub fn replay<T: Transport>(
                 }
             }
         }
+    }
+    if let Some(folder) = &how.save {
+        optimizer.save(folder)?;
     }
     Ok(outcomes)
 }

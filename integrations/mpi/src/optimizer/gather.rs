@@ -53,7 +53,7 @@ impl<T: Transport> ShardedOptimizer<T> {
         // Of a rank without rows, none of what lies there is of the table.
         let own = |words: &[u32]| words[..words.len() / rows.max(1) * rows].to_vec();
         let floats = |values: &[f32]| own(bytemuck::cast_slice(values));
-        let words = self.gpu.read(&shard.name, &shard.buffer)?;
+        let words = self.gpu.read(&shard.name, &[(&shard.buffer).into()])?.remove(0);
         let values = floats(&shard.format.unpack(&words, rows.max(1) * shard.dim));
         let Some(state) = pollster::block_on(self.core.state_of(*id))? else {
             return Ok(Part { values, ..Part::default() });

@@ -11,6 +11,7 @@ impl<T: Transport> ShardedOptimizer<T> {
     /// This rank's own, else the first rank's that failed, else what the first rank that differs does.
     pub(super) fn meet<V>(&mut self, doing: &str, mine: Result<V, Error>) -> Result<V, Error> {
         let mine = self.broken.clone().map_or(mine, Err);
+        self.doing = doing.into();
         let settings = self.settings();
         let mut words = vec![u32::from(mine.is_err())];
         push_wide(&mut words, settings);
@@ -41,14 +42,23 @@ impl<T: Transport> ShardedOptimizer<T> {
 
     /// As [`Transport::exchange`]. One that failed is the last: ranks no longer know what the others wait for.
     pub(super) fn exchange(&mut self, send: Blocks) -> Result<Blocks, Error> {
-        if let Some(error @ (Error::RankLost { .. } | Error::Garbled { .. })) = &self.broken {
+        use Error::{Garbled, RankLost, Silent};
+        if let Some(error @ (RankLost { .. } | Garbled { .. } | Silent { .. })) = &self.broken {
             return Err(error.clone());
         }
-        let received = self.transport.exchange(send);
+        let received = self.transport.exchange(&self.doing, send);
         if let Err(error) = &received {
             self.broken = Some(error.clone());
         }
         received
+    }
+
+    /// What was made of messages; where they cannot be read, this is the last.
+    pub(super) fn or_broken<V>(&mut self, read: Result<V, Error>) -> Result<V, Error> {
+        if let Err(error) = &read {
+            self.broken = Some(error.clone());
+        }
+        read
     }
 
     /// A number that ranks with other tables, options or sums do not share.

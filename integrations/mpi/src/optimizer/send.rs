@@ -1,7 +1,7 @@
 //! What travels in a step: every entry, or the sums of whole chunks.
 
 use super::ShardedOptimizer;
-use crate::chunks::{Tally, by_row, completed, starts};
+use crate::chunks::{Tally, by_row, completed, starts, sums};
 use crate::entries::{Dealt, Entries};
 use crate::words::Reader;
 use crate::{Blocks, Error, Transport};
@@ -14,8 +14,12 @@ impl<T: Transport> ShardedOptimizer<T> {
     /// Sends every entry to the rank that owns its row. Returns those that this rank owns.
     pub(super) fn send_entries(&mut self, dealt: &[Of<Dealt>]) -> Result<Vec<Of<Entries>>, Error> {
         let mut messages = self.no_words();
-        for (_, dealt) in dealt {
-            messages.iter_mut().zip(&dealt.blocks).for_each(|(words, block)| block.push(words));
+        for (table, dealt) in dealt {
+            let dim = self.tables[*table].1.dim;
+            messages
+                .iter_mut()
+                .zip(&dealt.blocks)
+                .for_each(|(words, block)| block.push(dim, words));
         }
         let messages = self.exchange(messages)?;
         let none = dealt.iter().map(|(table, _)| (*table, Entries::default()));
@@ -23,11 +27,23 @@ impl<T: Transport> ShardedOptimizer<T> {
         for (rank, words) in (0..).zip(&messages) {
             let mut reader = Reader::new(rank, words);
             for (table, entries) in &mut owned {
-                entries.append(self.tables[*table].1.dim, &mut reader)?;
+                let dim = self.tables[*table].1.dim;
+                entries.append(Entries::read(rank, dim, &mut reader)?, dim);
             }
             reader.end()?;
         }
         Ok(owned)
+    }
+
+    /// Sends the sum of each row's entries that this rank has.
+    pub(super) fn send_sums(&mut self, dealt: &[Of<Dealt>]) -> Result<Vec<Of<Entries>>, Error> {
+        let summed = |(table, dealt): &Of<Dealt>| {
+            let dim = self.tables[*table].1.dim;
+            let blocks = dealt.blocks.iter().map(|block| sums(block, dim)).collect();
+            (*table, Dealt { blocks, ..*dealt })
+        };
+        let dealt: Vec<_> = dealt.iter().map(summed).collect();
+        self.send_entries(&dealt)
     }
 
     /// Sends the sum of every chunk that is this rank's alone, and the entries beside them. Returns the sums
@@ -81,14 +97,14 @@ impl<T: Transport> ShardedOptimizer<T> {
         Ok(dealt.iter().enumerate().map(completed).collect())
     }
 
-    fn no_words(&self) -> Blocks {
+    pub(super) fn no_words(&self) -> Blocks {
         vec![Vec::new(); self.ranks.get() as usize]
     }
 }
 
 /// Reads a message of each rank, with a part for each of `count` tables: `read` is given a table's number, the rank
 /// and what is left of its message. By table, then by rank.
-fn tables<V>(
+pub(super) fn tables<V>(
     messages: &Blocks,
     count: usize,
     read: impl Fn(usize, u32, &mut Reader<'_>) -> Result<V, Error>,

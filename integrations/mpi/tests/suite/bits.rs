@@ -4,6 +4,7 @@ use super::harness::{Run, bits};
 use sparse_adam::AdamOptions;
 use sparse_adam_mpi::Sums;
 use sparse_adam_testkit::Rng;
+use sparse_adam_testkit::campaign::fresh_seed;
 
 fn compare(seed: u64, runs: u32, options: fn(&mut Rng) -> AdamOptions, sums: Sums) {
     let mut rng = Rng(seed);
@@ -39,4 +40,40 @@ fn of_sums(rng: &mut Rng) -> AdamOptions {
 fn with_sums_of_chunks() {
     compare(3, 21, |_| AdamOptions::default().lr(0.01), Sums::Chunks);
     compare(4, 7, of_sums, Sums::Chunks);
+}
+
+/// Sums of ranks: the bits of one device on one rank; on more, the same in every run, and as near as sums in another
+/// order are.
+#[test]
+fn sums_of_ranks_differ_by_rounding_alone() {
+    compare_one(fresh_seed());
+    let mut rng = Rng(fresh_seed());
+    let mut differ = 0;
+    for number in 0..12 {
+        let ranks = 2 + number % 6;
+        let run = Run::draw(&mut rng, ranks as usize, |_| AdamOptions::default().lr(0.01));
+        let (found, again) =
+            (run.over_ranks(ranks, Sums::Ranks), run.over_ranks(ranks, Sums::Ranks));
+        for ((found, again), expected) in found.iter().zip(&again).zip(&run.on_one_device()) {
+            assert!(bits(found) == bits(again), "run {number}: another result in another run");
+            differ += u32::from(bits(found) != bits(expected));
+            let Some((found, expected)) = found.state.as_ref().zip(expected.state.as_ref()) else {
+                continue;
+            };
+            for (found, expected) in found.exp_avg.iter().zip(&expected.exp_avg) {
+                assert!((found - expected).abs() <= 1e-5, "{found}, expected {expected}");
+            }
+        }
+    }
+    assert!(differ > 0, "the sums of ranks were never another device's");
+}
+
+fn compare_one(seed: u64) {
+    let mut rng = Rng(seed);
+    for number in 0..6 {
+        let run = Run::draw(&mut rng, 1, of_sums);
+        for (found, expected) in run.over_ranks(1, Sums::Ranks).iter().zip(&run.on_one_device()) {
+            assert!(bits(found) == bits(expected), "run {number} of seed {seed} on one rank");
+        }
+    }
 }

@@ -137,6 +137,34 @@ fn ranks_that_add_other_tables_are_told_so_and_add_none() {
 }
 
 #[test]
+fn ranks_on_other_adapters_are_told_so_unless_that_is_allowed() {
+    let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+    for allowed in [false, true] {
+        Threads::run(ranks(2), |end| {
+            let mut optimizer = match end.rank() {
+                0 => optimizer(end),
+                _ => {
+                    let core = SparseAdam::new(&device, &queue, AdamOptions::default()).unwrap();
+                    ShardedOptimizer::new(end, (&device, &queue), core).unwrap()
+                }
+            };
+            if allowed {
+                optimizer = optimizer.mixed_adapters();
+            }
+            match optimizer.add_group(AdamOptions::default(), vec![table("t")]) {
+                Ok(_) => assert!(allowed),
+                Err(Error::Disagree { here, there, .. }) => {
+                    let names = [gpu().info.name.clone(), device.adapter_info().name];
+                    let told = names.iter().all(|name| here.contains(name) != there.contains(name));
+                    assert!(!allowed && told, "{here}; {there}");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        });
+    }
+}
+
+#[test]
 fn a_table_without_rows_or_values_is_refused() {
     Threads::run(ranks(2), |end| {
         let mut optimizer = optimizer(end);

@@ -1,7 +1,7 @@
 //! The recorded traces over ranks have the bits of one device.
 
 use super::harness::{gpu, ranks};
-use super::over_ranks::{Outcomes, check, replay, rows_that_differ};
+use super::over_ranks::{How, Outcomes, check, replay, rows_that_differ};
 use sparse_adam_mpi::{Assign, Sums, Threads};
 use sparse_adam_testkit::trace::Trace;
 use std::path::{Path, PathBuf};
@@ -18,26 +18,27 @@ fn traces(folder: &str) -> Vec<(PathBuf, Trace)> {
 }
 
 fn compare(folder: &str, least: usize, counts: &[u32], sums: Sums) {
-    let mut compared = 0;
+    let mut compared = 0usize;
     for (path, trace) in traces(folder) {
         if check(&trace).is_err() {
             continue;
         }
         let expected = pollster::block_on(trace.outcomes(gpu())).unwrap();
         for &count in counts {
-            for assign in [Assign::Cyclic, Assign::Block] {
-                let ended = Threads::run(ranks(count), |rank| {
-                    replay(&trace, gpu(), rank, (sums, assign)).unwrap()
-                });
-                let found: Outcomes = ended.into_iter().flatten().collect();
-                let rows = rows_that_differ(&trace, &found, &expected);
-                assert_eq!(rows, 0, "rows of {}, {count} ranks, {assign:?}", path.display());
-                compared += 1;
-            }
+            // By turns, so that each number of ranks has both: there are odd numbers of them.
+            let turn = compared % 2;
+            let assign = [Assign::Cyclic, Assign::Block][turn];
+            let how = How { sums, assign, save: None };
+            let ended =
+                Threads::run(ranks(count), |rank| replay(&trace, gpu(), rank, &how).unwrap());
+            let found: Outcomes = ended.into_iter().flatten().collect();
+            let rows = rows_that_differ(&trace, &found, &expected);
+            assert_eq!(rows, 0, "rows of {}, {count} ranks, {assign:?}", path.display());
+            compared += 1;
         }
     }
     eprintln!("{compared} runs, 0 rows differ");
-    assert!(compared >= least * counts.len() * 2, "golden traces are missing");
+    assert!(counts.len() % 2 == 1 && compared >= least * counts.len(), "golden traces are missing");
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn traces_of_torch() {
 
 #[test]
 fn traces_of_torch_with_sums_of_chunks() {
-    compare("", 16, &[1, 2, 3, 4, 5, 6, 7], Sums::Chunks);
+    compare("", 16, &[2, 3, 7], Sums::Chunks);
 }
 
 #[test]

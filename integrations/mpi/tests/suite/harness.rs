@@ -2,13 +2,14 @@
 
 use sparse_adam::reference::Gradient as Entries;
 use sparse_adam::{
-    AdamOptions, Format, IndexDtype, Param, ParamGroup, SparseAdam, SparseGrad, Tuning,
+    AdamOptions, Format, IndexDtype, Param, ParamGroup, ParamId, SparseAdam, SparseGrad, Tuning,
 };
 use sparse_adam_mpi::{
     Assign, Error, Gradient, Ranks, ShardedOptimizer, ShardedTable, Sums, Threads, Transport, Whole,
 };
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Named, Rng};
+use std::ops::Range;
 use std::sync::OnceLock;
 
 pub fn gpu() -> &'static Gpu {
@@ -95,6 +96,18 @@ impl Run {
 
     /// What one device makes of it, given the ranks' entries one rank after another.
     pub fn on_one_device(&self) -> Vec<Whole> {
+        let (core, held) = self.core_on_one_device();
+        let whole = |(table, (id, buffer)): (&Table, &(_, wgpu::Buffer))| {
+            let words: Vec<u32> = pollster::block_on(gpu().read(buffer)).unwrap();
+            let state = pollster::block_on(core.state_of(*id)).unwrap();
+            (table.format.unpack(&words, table.values.len()), state)
+        };
+        let wholes = self.tables.iter().zip(&held).map(whole);
+        wholes.map(|(values, state)| Whole::new(values, state)).collect()
+    }
+
+    /// One device's optimizer after all steps, and its tables.
+    pub fn core_on_one_device(&self) -> (SparseAdam, Vec<(ParamId, wgpu::Buffer)>) {
         let (gpu, mut core) = (gpu(), core());
         let mut held = Vec::new();
         for (number, table) in self.tables.iter().enumerate() {
@@ -119,13 +132,7 @@ impl Run {
             }
             gpu.submit(|encoder| core.step(encoder)).unwrap();
         }
-        let whole = |(table, (id, buffer)): (&Table, &(_, wgpu::Buffer))| {
-            let words: Vec<u32> = pollster::block_on(gpu.read(buffer)).unwrap();
-            let state = pollster::block_on(core.state_of(*id)).unwrap();
-            (table.format.unpack(&words, table.values.len()), state)
-        };
-        let wholes = self.tables.iter().zip(&held).map(whole);
-        wholes.map(|(values, state)| Whole::new(values, state)).collect()
+        (core, held)
     }
 
     /// What ranks make of it.
@@ -137,6 +144,23 @@ impl Run {
     fn rank(&self, end: Threads, sums: Sums) -> Result<Vec<Whole>, Error> {
         let rank = end.rank() as usize;
         let mut optimizer = optimizer(end).sums(sums);
+        let ids = self.add_to(&mut optimizer, |assign| assign)?;
+        self.steps(&mut optimizer, &ids, 0..self.steps.len())?;
+        for (number, (&id, table)) in ids.iter().zip(&self.tables).enumerate() {
+            let parts = self.steps.iter().filter_map(|step| Some(&step[number].as_ref()?[rank]));
+            let rows = 0..table.shape.0 as i64;
+            let outside = parts.flat_map(|part| &part.indices).filter(|id| !rows.contains(id));
+            assert_eq!(optimizer.out_of_range(id), Ok(outside.count() as u64));
+        }
+        whole(&mut optimizer, &ids)
+    }
+
+    /// Adds the tables, dealt out as `assign` says for each.
+    pub fn add_to(
+        &self,
+        optimizer: &mut ShardedOptimizer<Threads>,
+        assign: fn(Assign) -> Assign,
+    ) -> Result<Vec<ParamId>, Error> {
         let mut ids = Vec::new();
         for (number, table) in self.tables.iter().enumerate() {
             let (rows, dim) = table.shape;
@@ -145,29 +169,47 @@ impl Run {
             };
             let name = format!("p{number}");
             let sharded = ShardedTable::new(name, rows as u64, &[dim as u32], init);
-            let sharded = sharded.assign(table.assign).format(table.format);
+            let sharded = sharded.assign(assign(table.assign)).format(table.format);
             let group = optimizer.add_group(table.options, vec![sharded])?;
             ids.extend(optimizer.core().group_params(group)?);
         }
-        let mut expected = vec![0; ids.len()];
-        for step in &self.steps {
-            let mut gradients = Vec::new();
-            for ((number, &id), parts) in ids.iter().enumerate().zip(step) {
+        Ok(ids)
+    }
+
+    /// Makes some of the steps. Where there are fewer ranks than the run was drawn for, the last one has the rest; where there
+    /// are more, those have nothing.
+    pub fn steps(
+        &self,
+        optimizer: &mut ShardedOptimizer<Threads>,
+        ids: &[ParamId],
+        steps: Range<usize>,
+    ) -> Result<(), Error> {
+        let (rank, last) = (optimizer.rank() as usize, optimizer.ranks().get() as usize - 1);
+        for step in &self.steps[steps] {
+            let mut owned = Vec::new();
+            for (&id, parts) in ids.iter().zip(step) {
                 let Some(parts) = parts else { continue };
-                let part = &parts[rank];
-                gradients.push((id, Gradient { ids: &part.indices, values: &part.values }));
-                let rows = 0..self.tables[number].shape.0 as i64;
-                let outside = part.indices.iter().filter(|id| !rows.contains(id));
-                expected[number] += outside.count() as u64;
+                let (from, to) = (rank.min(parts.len()), (rank + 1).min(parts.len()));
+                let own = &parts[from..if rank == last { parts.len() } else { to }];
+                let own_ids: Vec<_> = own.iter().flat_map(|part| &part.indices).copied().collect();
+                let values: Vec<_> = own.iter().flat_map(|part| &part.values).copied().collect();
+                owned.push((id, own_ids, values));
             }
+            let gradients: Vec<_> =
+                owned.iter().map(|(id, ids, values)| (*id, Gradient { ids, values })).collect();
             optimizer.step(&gradients)?;
         }
-        for (&id, expected) in ids.iter().zip(expected) {
-            assert_eq!(optimizer.out_of_range(id), Ok(expected));
-        }
-        let wholes: Result<Vec<_>, _> = ids.iter().map(|&id| optimizer.gather(id)).collect();
-        Ok(wholes?.into_iter().flatten().collect())
+        Ok(())
     }
+}
+
+/// All tables, on rank 0.
+pub fn whole(
+    optimizer: &mut ShardedOptimizer<Threads>,
+    ids: &[ParamId],
+) -> Result<Vec<Whole>, Error> {
+    let wholes: Result<Vec<_>, _> = ids.iter().map(|&id| optimizer.gather(id)).collect();
+    Ok(wholes?.into_iter().flatten().collect())
 }
 
 /// As [`Whole`], its floats as bits.
