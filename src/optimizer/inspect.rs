@@ -66,7 +66,8 @@ impl SparseAdam {
     ///
     /// The buffers are the library's own, with usages `STORAGE`, `COPY_SRC` and `COPY_DST`. What is
     /// written to them counts for every step submitted later: a second moment below zero makes NaN of
-    /// its parameter. Loading a state makes new ones.
+    /// its parameter. Loading a state makes new ones, and so does
+    /// [`SparseAdam::remap_rows`].
     ///
     /// # Errors
     /// [`Error::UnknownParam`], [`Error::OutOfMemory`], [`Error::DeviceLost`].

@@ -20,6 +20,9 @@ impl SparseAdam {
     /// is the caller's again once this is submitted, and so is the map. Until then the device holds both states: new ones are
     /// made for it, and old ones let go of ([`Resources::state_bytes`](crate::Resources::state_bytes) each).
     ///
+    /// What is recorded must be submitted: the optimizer knows the new tables alone from now on, so if the encoder is dropped,
+    /// the old places still have their rows, but the moments are lost.
+    ///
     /// A place needs usage `STORAGE` and holds `[rows, ..]` in the parameter's format, as for
     /// [`SparseAdam::add_param`]. It shares no byte with any parameter, old place or new one, with gradients that are set, or
     /// with the map. Without parameters, nothing is done.
@@ -105,7 +108,9 @@ impl SparseAdam {
         if let Some(owner) = self.places.owners(&map.from).next() {
             return Err(overlap(("parameter", named(owner)), ("map of rows", first)));
         }
-        let old = moved.iter().flat_map(|moved| self.tables[moved.table].placed());
+        // Rows that the caller moves are not read here.
+        let copied = moved.iter().filter(|_| map.param_rows == ParamRows::Copied);
+        let old = copied.flat_map(|moved| self.tables[moved.table].placed());
         let new = moved.iter().flat_map(|moved| {
             let name = named(moved.table);
             moved.lain.regions().map(move |region| (name, "new place", region))

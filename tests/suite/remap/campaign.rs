@@ -121,7 +121,7 @@ fn campaign_of_remaps() {
         pair.assert_inputs_whole("maps and lists");
         done += 1;
     }
-    println!("campaign: remaps: {done} sequences, {recorded} recorded");
+    println!("campaign: remaps: sequences {done}, calls recorded {recorded}, wrong 0");
 }
 
 /// One of few, so that kernels are built once.
