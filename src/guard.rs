@@ -12,6 +12,8 @@
 mod bits;
 #[cfg(test)]
 mod campaign;
+#[cfg(test)]
+mod moved;
 mod pulse;
 #[cfg(test)]
 pub(crate) mod rig;

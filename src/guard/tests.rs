@@ -2,8 +2,8 @@
 
 use super::rig;
 use crate::{
-    AdamOptions, Duplicates, Error, IndexDtype, NonFinite, Param, ParamGroup, ParamId, RowList,
-    RowMap, SparseAdam, SparseGrad, StateDict, Timestamps,
+    AdamOptions, Duplicates, Error, IndexDtype, NonFinite, Param, ParamGroup, ParamId, SparseAdam,
+    SparseGrad, StateDict, Timestamps,
 };
 use pollster::block_on;
 use wgpu::{
@@ -123,14 +123,14 @@ const CALLS: [Call; 21] = [
     Call { name: "state_of", prepare: with_state, call: state_of },
     Call { name: "load_state_dict", prepare: with_a_dict, call: load_state_dict },
     Call { name: "set_step_count", prepare: nothing, call: set_step_count },
-    Call { name: "remap_rows", prepare: with_state_alone, call: remap_rows },
-    Call { name: "reset_rows", prepare: with_state_alone, call: reset_rows },
+    Call { name: "remap_rows", prepare: with_state_alone, call: World::remap_rows },
+    Call { name: "reset_rows", prepare: with_state_alone, call: World::reset_rows },
     Call { name: "load_state_of", prepare: with_a_dict, call: load_state_of },
 ];
 
 fn nothing(_: &mut World) {}
 
-fn with_grad(world: &mut World) {
+pub fn with_grad(world: &mut World) {
     let grad = world.grad(3);
     world.optimizer.set_grad(world.first, grad).unwrap();
 }
@@ -144,7 +144,7 @@ fn with_state(world: &mut World) {
     world.step().unwrap();
 }
 
-fn with_state_alone(world: &mut World) {
+pub fn with_state_alone(world: &mut World) {
     with_state(world);
     world.optimizer.clear_grads();
 }
@@ -229,24 +229,6 @@ fn load_state_of(world: &mut World) -> Result<(), Error> {
     world.optimizer.load_state_of(world.first, &world.dict.state[&0])
 }
 
-/// To 70 rows.
-fn remap_rows(world: &mut World) -> Result<(), Error> {
-    let map = RowMap::new(world.buffer(280), 70);
-    let mut encoder = world.device.create_command_encoder(&Default::default());
-    let place = world.buffer(1120);
-    world.optimizer.remap_rows(&mut encoder, map, [(world.first, &place)])?;
-    world.queue.submit([encoder.finish()]);
-    Ok(())
-}
-
-fn reset_rows(world: &mut World) -> Result<(), Error> {
-    let rows = RowList::new(world.buffer(40), 10).count(world.buffer(4));
-    let mut encoder = world.device.create_command_encoder(&Default::default());
-    world.optimizer.reset_rows(&mut encoder, [world.first], rows)?;
-    world.queue.submit([encoder.finish()]);
-    Ok(())
-}
-
 /// A dict at step 7 and another learning rate.
 fn with_a_dict(world: &mut World) {
     with_state(world);
@@ -255,7 +237,7 @@ fn with_a_dict(world: &mut World) {
     world.dict.state.get_mut(&0).unwrap().step = 7;
 }
 
-fn assert_out_of_memory(called: &Result<(), Error>, what: &str) {
+pub fn assert_out_of_memory(called: &Result<(), Error>, what: &str) {
     assert!(matches!(called, Err(Error::OutOfMemory { .. })), "{what}: {called:?}");
 }
 
@@ -334,46 +316,6 @@ fn counts(optimizer: &SparseAdam) -> Vec<(f64, Option<u64>, u32)> {
     let lr = |table: &crate::table::Table| optimizer.groups[table.group].options.lr;
     let steps = |table: &crate::table::Table| table.state.as_ref().map(|state| state.step);
     optimizer.tables.iter().map(|of| (lr(of), steps(of), of.geometry.rows)).collect()
-}
-
-#[test]
-fn what_was_remapped_and_removed_before_a_late_refusal_is_taken_back_or_gone() {
-    for taken in [false, true] {
-        let mut world = World::new();
-        with_state_alone(&mut world);
-        let removed = world.optimizer.add_param(world.param("removed")).unwrap();
-        let last = world.optimizer.add_param(world.param("last")).unwrap();
-        world.optimizer.set_step_count(last, 9).unwrap();
-        let old = world.optimizer.regions(world.first).unwrap()[0].region.clone();
-        let late = rig::hold_back();
-        rig::refuse_after(0);
-        remap_rows(&mut world).unwrap();
-        assert!(!rig::spare());
-        world.optimizer.set_step_count(last, 20).unwrap();
-        world.optimizer.remove_param(removed).unwrap();
-        if taken {
-            // The old place is the caller's again, as far as anybody knows.
-            world.optimizer.add_param(Param::new("other", old.clone(), [40, 4])).unwrap();
-        }
-        let grad = world.grad(3);
-        world.optimizer.set_grad(world.first, grad).unwrap();
-        late.arrive();
-        drop(late);
-        let heard = world.optimizer.set_step_count(last, 1);
-        assert_out_of_memory(&heard, "the first call");
-        let optimizer = &mut world.optimizer;
-        assert_eq!(optimizer.step_count(last), Ok(9));
-        assert_eq!(optimizer.step_count(removed), Err(Error::RemovedParam { found: 1 }));
-        let (rows, steps) = if taken { (70, 0) } else { (40, 1) };
-        assert_eq!(optimizer.shape(world.first), Ok(&[rows, 4][..]));
-        assert_eq!(optimizer.step_count(world.first), Ok(steps));
-        assert_eq!(optimizer.regions(world.first).unwrap()[0].region == old, !taken);
-        world.step().unwrap();
-        assert_eq!(world.optimizer.step_count(world.first), Ok(steps), "its gradient is gone");
-        with_grad(&mut world);
-        world.step().unwrap();
-        assert_eq!(world.optimizer.step_count(world.first), Ok(steps + 1));
-    }
 }
 
 #[test]
