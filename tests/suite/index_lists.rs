@@ -6,6 +6,7 @@ mod both;
 mod drawn;
 
 use super::formats;
+use super::many_tables::with_buffers;
 use both::{Both, Described};
 use drawn::{List, held};
 use sparse_adam::reference::Gradient;
@@ -117,7 +118,7 @@ fn tables_of_several_windows_share_a_list() {
         let dims = [16, 16, 3];
         let tables: Vec<_> = dims[..1 + rng.below(3)]
             .iter()
-            .map(|&dim| ((3000, dim), kinds[0].0, kinds[0].1))
+            .map(|&dim| ((2500, dim), kinds[0].0, kinds[0].1))
             .collect();
         let first = rng.next();
         let [shared, apart] =
@@ -130,7 +131,7 @@ fn tables_of_several_windows_share_a_list() {
 }
 
 /// Pairs of `tables` tables of 50 rows, of the row lengths of Gaussian splats.
-fn splats(on: (&'static Gpu, Tuning), tables: usize) -> Both<'static> {
+fn splats<'a>(on: (&'a Gpu, Tuning), tables: usize) -> Both<'a> {
     let table =
         |table| ((50, [3, 3, 4, 3, 1][table % 5]), AdamOptions::default(), Stored::default());
     let tables: Vec<Described> = (0..tables).map(table).collect();
@@ -200,13 +201,15 @@ fn values_that_are_not_finite_are_counted_for_the_table_that_has_them() {
 
 #[test]
 fn tables_that_still_have_the_list_share_it() {
-    for on in variants() {
-        let mut both = splats(on, 5);
+    // So few that no dispatch takes several tables, and their number tells.
+    let gpu = with_buffers(4);
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        let mut both = splats((&gpu, tuning), 5);
         let mut rng = Rng(9);
         let list = List::plain(rng.gradient(50, 1, 2000).indices);
         let dispatches = |both: &mut Both| {
             both.step(&[const { None }; 5], None);
-            both.assert_same(&format!("{:?}", on.1.form));
+            both.assert_same(&format!("{:?}", tuning.form));
             [&both.shared, &both.apart].map(|pair| pair.optimizer.dispatches())
         };
         both.set(&mut rng, &list, &[0, 1, 2, 3, 4]);
@@ -229,8 +232,10 @@ fn tables_that_still_have_the_list_share_it() {
 
 #[test]
 fn steps_by_lists_of_one_size_make_nothing_anew() {
-    for on in variants() {
-        let mut both = splats(on, 5);
+    // A device of its own: other tests make pipelines on the others.
+    let gpu = with_buffers(8);
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        let mut both = splats((&gpu, tuning), 5);
         let list = List::plain((0..400).map(|entry| entry % 50).collect());
         let indices = list.index_list(&mut both.shared);
         let mut values = Vec::new();

@@ -9,7 +9,7 @@ use sparse_adam_testkit::{Pair, Rng, Stored, gpus, variants};
 use wgpu::Limits;
 
 /// An adapter that binds so many storage buffers per dispatch.
-fn with_buffers(buffers: u32) -> Gpu {
+pub(super) fn with_buffers(buffers: u32) -> Gpu {
     let limits =
         Limits { max_storage_buffers_per_shader_stage: buffers, ..gpus()[0].device.limits() };
     pollster::block_on(Gpu::open_with_limits(limits)).unwrap()
