@@ -1,0 +1,21 @@
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod gpu;
+mod layout;
+mod memory;
+mod moves;
+mod plan;
+mod statistics;
+mod store;
+mod table;
+mod threads;
+
+pub use error::Error;
+pub use layout::Layout;
+pub use memory::MemoryStore;
+pub use statistics::Statistics;
+pub use store::{Durable, Mark, RowStore, f32_weights};
+pub use table::{Batch, CachedTable, Plan};
