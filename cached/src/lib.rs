@@ -3,6 +3,8 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
+#[cfg(any(unix, windows))]
+mod file;
 mod gpu;
 mod layout;
 mod memory;
@@ -14,6 +16,8 @@ mod table;
 mod threads;
 
 pub use error::Error;
+#[cfg(any(unix, windows))]
+pub use file::FileStore;
 pub use layout::Layout;
 pub use memory::MemoryStore;
 pub use statistics::Statistics;
