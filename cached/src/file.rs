@@ -15,7 +15,7 @@ mod ram;
 #[cfg(test)]
 mod tests;
 
-use crate::store::Init;
+use crate::store::{self, Init};
 use crate::threads::locked;
 use crate::{Durable, Error, Layout, Mark, RowStore};
 use base::Base;
@@ -191,6 +191,7 @@ impl RowStore for FileStore {
 
     fn read(&self, rows: &[u64], records: &mut [u8]) -> Result<(), Error> {
         let shared = &self.shared;
+        store::check(shared.layout, rows, records)?;
         for (&row, record) in rows.iter().zip(records.chunks_exact_mut(shared.layout.bytes())) {
             match shared.place(row) {
                 None => shared.base.read(row, record)?,
@@ -205,12 +206,13 @@ impl RowStore for FileStore {
     /// Appends to the log.
     fn write(&self, rows: &[u64], records: &[u8]) -> Result<(), Error> {
         let shared = &self.shared;
+        store::check(shared.layout, rows, records)?;
         let _one = locked(&shared.append);
         let (number, file, begin) = {
             let Log { number, file, bytes, .. } = &shared.state().active;
             (*number, Arc::clone(file), *bytes)
         };
-        let entries = log::entries(number, rows, records);
+        let entries = log::entries(number, rows, records, shared.layout.bytes());
         // Of what fails, nothing is part of the log: the next write begins where this one did.
         file.write_at(&entries, begin).map_err(|error| {
             Error::io(format!("writing {}", shared.disk.name(&log::name(number))))(error)

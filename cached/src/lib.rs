@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
+mod export;
 #[cfg(any(unix, windows))]
 mod file;
 mod gpu;

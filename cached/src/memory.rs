@@ -1,6 +1,6 @@
 //! A table in host memory.
 
-use crate::store::Init;
+use crate::store::{self, Init};
 use crate::{Error, Layout, RowStore};
 use std::sync::{PoisonError, RwLock};
 
@@ -54,6 +54,7 @@ impl RowStore for MemoryStore {
 
     fn read(&self, rows: &[u64], records: &mut [u8]) -> Result<(), Error> {
         let bytes = self.layout.bytes();
+        store::check(self.layout, rows, records)?;
         for (&row, record) in rows.iter().zip(records.chunks_exact_mut(bytes)) {
             let (block, at) = self.place(row);
             let block = block.read().unwrap_or_else(PoisonError::into_inner);
@@ -67,6 +68,7 @@ impl RowStore for MemoryStore {
 
     fn write(&self, rows: &[u64], records: &[u8]) -> Result<(), Error> {
         let bytes = self.layout.bytes();
+        store::check(self.layout, rows, records)?;
         for (&row, record) in rows.iter().zip(records.chunks_exact(bytes)) {
             let (block, at) = self.place(row);
             let mut block = block.write().unwrap_or_else(PoisonError::into_inner);

@@ -37,3 +37,20 @@ impl Statistics {
         self.bytes_down += bytes;
     }
 }
+
+/// For a line of progress: hits among the rows of batches, misses per batch, bytes up and down, waits.
+impl std::fmt::Display for Statistics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rows = (self.hits + self.misses).max(1) as f64;
+        let per_batch = |number: u64| number as f64 / self.batches.max(1) as f64;
+        write!(
+            f,
+            "{:.1} % of rows hit, {:.0} misses, {:.2} MB up and {:.2} MB down per batch, {} waits",
+            100.0 * self.hits as f64 / rows,
+            per_batch(self.misses),
+            per_batch(self.bytes_up) / 1e6,
+            per_batch(self.bytes_down) / 1e6,
+            self.waits
+        )
+    }
+}

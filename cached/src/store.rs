@@ -17,18 +17,31 @@ pub trait RowStore: Send + Sync + 'static {
     /// Reads the records of `rows`, each below [`RowStore::rows`], into `records`, one behind the other.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Damaged`].
+    /// [`Error::Io`], [`Error::Damaged`]; [`Error::Mismatch`] for more or fewer bytes.
     fn read(&self, rows: &[u64], records: &mut [u8]) -> Result<(), Error>;
 
-    /// Writes the records of `rows`.
+    /// Writes the records of `rows`, each named once.
     ///
     /// # Errors
-    /// [`Error::Io`]. It may be called again with the same then.
+    /// [`Error::Io`]; it may be called again with the same then. [`Error::Mismatch`] for more or fewer bytes.
     fn write(&self, rows: &[u64], records: &[u8]) -> Result<(), Error>;
 
     /// What the last checkpoint says, where there is one.
     fn mark(&self) -> Option<Mark> {
         None
+    }
+}
+
+/// Checks that records are as many as rows.
+pub(crate) fn check(layout: Layout, rows: &[u64], records: &[u8]) -> Result<(), Error> {
+    let expected = rows.len() * layout.bytes();
+    match records.len() == expected {
+        true => Ok(()),
+        false => Err(Error::Mismatch {
+            what: "bytes of records",
+            expected: format!("{expected} for {} rows", rows.len()),
+            found: records.len().to_string(),
+        }),
     }
 }
 

@@ -75,6 +75,13 @@ pub struct Plan {
     flights: Vec<(u64, Arc<Buffer>)>,
 }
 
+impl Plan {
+    /// The slot of each entry, in the order of the ids, on the host: what [`Batch::slots`] will be on the GPU.
+    pub fn slots(&self) -> &[u32] {
+        &self.planned.slots
+    }
+}
+
 /// A batch whose rows are in the cache.
 #[derive(Clone, Debug)]
 pub struct Batch {

@@ -38,10 +38,9 @@ fn crc(number: u64, row_and_record: &[u8]) -> [u8; 4] {
 }
 
 /// The entries of rows and their records.
-pub(super) fn entries(number: u64, rows: &[u64], records: &[u8]) -> Vec<u8> {
-    let record = records.len() / rows.len().max(1);
+pub(super) fn entries(number: u64, rows: &[u64], records: &[u8], record: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(rows.len() * entry_bytes(record));
-    for (row, record) in rows.iter().zip(records.chunks_exact(record.max(1))) {
+    for (row, record) in rows.iter().zip(records.chunks_exact(record)) {
         let begin = bytes.len();
         bytes.extend(row.to_le_bytes());
         bytes.extend_from_slice(record);

@@ -36,11 +36,14 @@ pub(super) struct Flights {
     flying: VecDeque<Flight>,
     /// Of flights that have landed.
     free: Vec<Records>,
+    /// Bytes of a record.
+    record: u64,
 }
 
 impl Flights {
     pub fn new<S: RowStore>(store: Arc<S>) -> Result<Self, Error> {
-        Ok(Self { writer: Writer::new(store)?, flying: VecDeque::new(), free: Vec::new() })
+        let record = store.layout().bytes() as u64;
+        Ok(Self { writer: Writer::new(store)?, flying: VecDeque::new(), free: Vec::new(), record })
     }
 
     /// The records that a batch evicted.
@@ -106,10 +109,9 @@ impl Flights {
             if !flight.mapping.is_there()? {
                 break;
             }
-            let Records { gathered, readback } = &flight.records;
             let rows = flight.rows.clone();
-            let size = readback.size().min(gathered.size());
-            let records = take_mapped(readback, size)?;
+            // The buffer may be larger.
+            let records = take_mapped(&flight.records.readback, self.record * rows.len() as u64)?;
             self.writer.push(Write { batch: flight.batch, rows, records });
             flight.sent = true;
         }

@@ -2,9 +2,10 @@
 
 use bytemuck::cast_slice;
 use pollster::block_on;
+use safetensors::SafeTensors;
 use sparse_adam::{
-    AdamOptions, CatchUp, ClipGradNorm, Format, Param, ParamId, RowWindow, SparseAdam, SparseGrad,
-    Tuning,
+    AdamOptions, CatchUp, ClipGradNorm, Format, Param, ParamId, ParamState, RowWindow, SparseAdam,
+    SparseGrad, StateDict, Tuning,
 };
 use sparse_adam_cached::{CachedTable, MemoryStore, RowStore};
 use sparse_adam_testkit::campaign::Budget;
@@ -137,6 +138,7 @@ fn check(rng: &mut Rng, (gpu, tuning): (&Gpu, Tuning)) {
     for table in &mut tables {
         table.cached.flush(&mut both[1]).unwrap();
         compare(gpu, &mut both[0], table);
+        export(gpu, &mut both, table);
         let told = table.cached.statistics();
         assert_eq!(told.batches, looks.len() as u64);
         let named = |batch: &Vec<u64>| batch.iter().collect::<BTreeSet<_>>().len() as u64;
@@ -237,6 +239,28 @@ fn compare(gpu: &Gpu, adam: &mut SparseAdam, table: &Table) {
         }
         assert_eq!(at, found.len());
     }
+}
+
+/// What is exported is what the resident table's optimizer saves.
+fn export(gpu: &Gpu, both: &mut [SparseAdam; 2], table: &mut Table) {
+    let folder = std::env::temp_dir().join(format!("sparse-adam-export-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let [weights, state] = ["weights", "state"].map(|name| folder.join(name));
+    table.cached.export_weights(&mut both[1], &weights).unwrap();
+    table.cached.export_state(&mut both[1], &state).unwrap();
+    let resident = block_on(both[0].state_of(table.resident)).unwrap();
+    let saved = StateDict::load(&state).unwrap();
+    // Through Debug, by which a NaN equals another.
+    let text = |state: &ParamState| format!("{state:?}");
+    assert_eq!(text(&saved.state[&0]), text(&resident.expect("no step of 24")));
+    let bytes = std::fs::read(&weights).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let held = file.tensor(both[1].name(table.cache).unwrap()).unwrap();
+    assert_eq!(held.shape(), [table.rows, table.dim]);
+    let expected: Vec<u32> = block_on(gpu.read(&table.weights[0])).unwrap();
+    let found: Vec<u32> = bytemuck::pod_collect_to_vec(held.data());
+    assert!(same(table.format, &found, &expected[..found.len()]), "exported weights");
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// Whether numbers have the same bits; a NaN that arithmetic made may be any other.
