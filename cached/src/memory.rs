@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 /// Rows that are made and locked together.
 const BLOCK: u64 = 256;
 
-/// A table in host memory, made block by block when rows of it are first written: records of 256 rows, and 32 bytes for
+/// A table in host memory, made block by block when rows of it are first written: records of 256 rows, and 40 bytes for
 /// each block that may come.
 ///
 /// It is gone with the process: [`CachedTable::export`](crate::CachedTable::export) saves it.

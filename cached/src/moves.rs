@@ -87,8 +87,9 @@ impl Mover {
     /// [`Error::Unsupported`] for rows of which a binding does not hold 64; those of the device.
     pub fn new(gpu: &Gpu, layout: Layout, parts: Vec<Part>) -> Result<Self, Error> {
         let limits = gpu.device.limits();
-        let most = limits.max_storage_buffer_binding_size / layout.bytes() as u64;
-        let most = most / ALIGNED * ALIGNED;
+        // What is numbered in u32: the units of a binding.
+        let binding = limits.max_storage_buffer_binding_size.min(1 << 31);
+        let most = binding / layout.bytes() as u64 / ALIGNED * ALIGNED;
         if most == 0 {
             let remedy =
                 "the device binds fewer than 64 of its records at once: take another device";
@@ -98,9 +99,7 @@ impl Mover {
         let unit = if fours { 4 } else { 1 };
         let (gather, scatter) = (pipeline(gpu, unit, true)?, pipeline(gpu, unit, false)?);
         let widest = limits.max_compute_workgroups_per_dimension;
-        // What is numbered in u32: the units of a binding.
-        let most = most as usize;
-        Ok(Self { gather, scatter, parts, layout, unit, most, widest })
+        Ok(Self { gather, scatter, parts, layout, unit, most: most as usize, widest })
     }
 
     /// What a record is.

@@ -122,7 +122,9 @@ impl<S: RowStore> CachedTable<S> {
             match load.source {
                 Source::Store => stored.push(load.row),
                 Source::Flight { batch, .. } if flights.iter().any(|(held, _)| *held == batch) => {}
-                Source::Flight { batch, .. } => flights.extend(self.flights.buffer(batch)),
+                Source::Flight { batch, .. } => {
+                    flights.push(self.flights.buffer(batch).ok_or(Error::StalePlan)?);
+                }
             }
         }
         let reading = self.readers.read(&self.store, &stored);

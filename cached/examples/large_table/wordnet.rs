@@ -16,6 +16,9 @@ use std::time::Instant;
 /// Standard deviation of the initial embedding.
 const INITIAL: f64 = 0.01;
 
+/// Steps from one checkpoint to the next.
+const CHECKPOINT: u32 = 200;
+
 #[derive(clap::Args)]
 pub struct Options {
     /// Values a noun; a multiple of 4
@@ -33,6 +36,9 @@ pub struct Options {
     /// Folder of the table
     #[arg(long, default_value = "target/large_table/wordnet")]
     folder: PathBuf,
+    /// Folder for the embedding and the optimizer's state as safetensors
+    #[arg(long)]
+    export: Option<PathBuf>,
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -134,7 +140,7 @@ fn cached(
         FileStore::open(folder, sampler.nouns.into(), layout, init)
     })?;
     let bar = bar("cached", sampler.pairs.len() * options.epochs as usize)?;
-    let (start, mut steps) = (Instant::now(), 0);
+    let (start, mut steps) = (Instant::now(), 0u32);
     for epoch in 0..options.epochs {
         let (mut batches, mut ids) = (sampler.epoch(epoch), Vec::new());
         let mut drawn = batches.next_batch(&mut ids);
@@ -150,6 +156,10 @@ fn cached(
             model.record(&gpu.queue, &mut adam, &mut encoder, &slots)?;
             gpu.queue.submit([encoder.finish()]);
             steps += 1;
+            // What is evicted goes to the log, which only a checkpoint folds.
+            if steps % CHECKPOINT == 0 {
+                table.checkpoint(&mut adam, "")?;
+            }
             bar.inc(pairs.into());
             bar.set_message(table.statistics().to_string());
         }
@@ -165,6 +175,11 @@ fn cached(
         }
         Ok(())
     })?;
+    if let Some(folder) = &options.export {
+        std::fs::create_dir_all(folder)?;
+        table.export_weights(&mut adam, folder.join("weights.safetensors"))?;
+        table.export_state(&mut adam, folder.join("state.safetensors"))?;
+    }
     let hash = fnv1a(&values);
     println!("cached     {steps} steps, {rate:.0} steps/s, embedding fnv1a {hash:016x}");
     println!("           {}, resident set {}", table.statistics(), memory::told());

@@ -59,7 +59,7 @@ fn child(folder: &Path, seed: u64) -> (Child, impl BufRead) {
         .env(FOLDER, folder)
         .env(SEED, seed.to_string())
         .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -86,7 +86,8 @@ fn campaign_kills_in_training() {
             child.kill().unwrap();
             child.wait().unwrap();
             kills += u64::from(ended.is_none());
-            assert!(ended.is_none_or(|status| status.success()), "training failed: {ended:?}");
+            let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+            assert!(ended.is_none_or(|status| status.success()), "training failed: {said}");
             let store = open(&folder, Layout::f32(DIM).unwrap());
             let mark = store.mark();
             let steps = mark.as_ref().map_or(0, |mark| mark.steps);
