@@ -191,7 +191,7 @@ impl Cache {
             self.slot_of.insert(load.row, load.slot);
         }
         self.batches += 1;
-        self.frequencies.name(&plan.named, self.batches);
+        self.frequencies.name(&plan.named);
         self.previous = std::mem::replace(&mut self.current, plan.named.clone());
     }
 

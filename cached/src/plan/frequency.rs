@@ -1,10 +1,10 @@
 //! How often slots were named: lists of slots by count, in each the longest unnamed first.
 //!
-//! Naming a slot moves it to the end of the next list, so a victim is found without a look at the others. Every
-//! [`AGEING`] batches all counts are halved: what was often named long ago may leave.
+//! Naming a slot moves it to the end of the next list, so a victim is found without a look at the others. After
+//! [`AGEING`] namings per slot all counts are halved: what was often named long ago may leave.
 
-/// Batches between two halvings.
-pub(super) const AGEING: u64 = 128;
+/// Namings per slot between two halvings.
+pub(super) const AGEING: u64 = 16;
 
 /// Where counts stop.
 const MOST: u8 = u8::MAX;
@@ -36,13 +36,15 @@ pub(super) struct Frequencies {
     /// The list of each count.
     lists: Vec<List>,
     namings: u64,
+    /// Namings at which counts are halved next.
+    ageing: u64,
 }
 
 impl Frequencies {
     pub fn new(slots: usize) -> Self {
         let link = Link { before: END, after: END, count: 0, named: 0 };
         let lists = vec![EMPTY; usize::from(MOST) + 1];
-        Self { links: vec![link; slots], lists, namings: 0 }
+        Self { links: vec![link; slots], lists, namings: 0, ageing: AGEING * slots as u64 }
     }
 
     /// The slots that were named, least often first.
@@ -55,8 +57,8 @@ impl Frequencies {
         std::iter::successors(some(first), move |&slot| some(self.links[slot as usize].after))
     }
 
-    /// Batch number `batch`, from 1, names these slots, each once.
-    pub fn name(&mut self, slots: &[u32], batch: u64) {
+    /// A batch names these slots, each once.
+    pub fn name(&mut self, slots: &[u32]) {
         for &slot in slots {
             let count = self.links[slot as usize].count;
             self.forget(slot);
@@ -64,8 +66,9 @@ impl Frequencies {
             self.links[slot as usize].named = self.namings;
             self.append(slot, count.saturating_add(1));
         }
-        if batch.is_multiple_of(AGEING) {
+        if self.namings >= self.ageing {
             self.age();
+            self.ageing = self.namings + AGEING * self.links.len() as u64;
         }
     }
 

@@ -26,6 +26,8 @@ struct Naive {
     last: BTreeSet<u64>,
     before: BTreeSet<u64>,
     namings: u64,
+    /// Namings when counts were last halved.
+    aged: u64,
     batches: u64,
 }
 
@@ -91,7 +93,8 @@ impl Naive {
         }
         assert_eq!(plan.named.len(), seen.len());
         self.batches += 1;
-        if self.batches.is_multiple_of(AGEING) {
+        if self.namings >= self.aged + AGEING * self.slots.len() as u64 {
+            self.aged = self.namings;
             let all = self.slots.iter_mut().flatten();
             all.for_each(|held| held.count = (held.count / 2).max(1));
         }
