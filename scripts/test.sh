@@ -132,6 +132,9 @@ cargo test --release --workspace --doc
 step "the suite, on every adapter"
 scripts/matrix.sh ${wanted[@]+"${wanted[@]}"}
 
+step "tables larger than the GPU, on every adapter"
+scripts/test-cached.sh
+
 # From here on most steps leave a core idle, and burn takes minutes to build.
 begin_beside burn nice scripts/test-burn.sh
 burn=$!

@@ -1,7 +1,7 @@
 //! What an optimizer knows of its parameters, for whoever streams, draws, shards or checks them.
 
 use crate::table::State;
-use crate::{Error, ParamId, Region, SparseAdam};
+use crate::{Error, Format, ParamId, Region, SparseAdam, StateStorage};
 use wgpu::Buffer;
 
 /// Neighbouring rows of a parameter, and where something of them lies.
@@ -37,6 +37,25 @@ impl SparseAdam {
     /// [`Error::UnknownParam`].
     pub fn shape(&self, param: ParamId) -> Result<&[u32], Error> {
         Ok(&self.table(param)?.shape)
+    }
+
+    /// How a parameter is stored.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`].
+    pub fn format(&self, param: ParamId) -> Result<Format, Error> {
+        Ok(self.table(param)?.storage.param)
+    }
+
+    /// How a parameter's moments are stored, and how what has 16 bits is rounded: with the seed of its state, where it
+    /// has one already.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`].
+    pub fn state_storage(&self, param: ParamId) -> Result<StateStorage, Error> {
+        let table = self.table(param)?;
+        let rounding = table.state.as_ref().map_or(table.storage.rounding, |state| state.rounding);
+        Ok(StateStorage::new(table.storage.moments, rounding))
     }
 
     /// Where a parameter lies, in the order of its rows: `[rows, dim]` of its

@@ -1,0 +1,80 @@
+//! All that the cache has and the store does not, written.
+
+use super::CachedTable;
+use crate::gpu::{Mapping, take_mapped};
+use crate::moves::{Rows, Way};
+use crate::table::lanes::list;
+use crate::{Durable, Error, Mark, RowStore};
+use sparse_adam::SparseAdam;
+use wgpu::{Buffer, BufferUsages, MapMode};
+
+/// Bytes that are read back at once.
+const PIECE: usize = 16 << 20;
+
+impl<S: RowStore> CachedTable<S> {
+    /// Writes every row of the cache that steps have changed to the store, and waits for that. All steps must have been
+    /// submitted. Rows stay in the cache, and training goes on.
+    ///
+    /// # Errors
+    /// [`Error::NotSubmitted`], [`Error::Replaced`]; the store's, and the device's. What was not written is written by the
+    /// next call.
+    pub fn flush(&mut self, adam: &mut SparseAdam) -> Result<(), Error> {
+        self.look(adam)?;
+        self.flights.finish(&self.gpu, &mut self.cache)?;
+        let dirty = self.cache.dirty();
+        let record = self.mover.layout().bytes();
+        let (mut uniform, mut slots) = (None, None);
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
+        let piece = (PIECE / record).max(1);
+        let size = (record * piece.min(dirty.len())) as u64;
+        let gathered = self.gpu.buffer("flushed rows", size, usage)?;
+        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let readback = self.gpu.buffer("flushed rows", size, usage)?;
+        for piece in dirty.chunks(piece) {
+            let (from, rows): (Vec<u32>, Vec<u64>) = piece.iter().copied().unzip();
+            let list = list(&self.gpu, "slots of flushed rows", &mut slots, &from)?;
+            let moved =
+                Rows { way: Way::Gather, list: &list, records: &gathered, count: piece.len() };
+            let ready = self.mover.ready(&self.gpu, &mut uniform, &[moved])?;
+            let records = self.read(&ready, (&gathered, &readback), record * piece.len())?;
+            self.store.write(&rows, &records)?;
+            self.cache.clean(from.into_iter());
+            self.statistics.flushed(records.len() as u64);
+        }
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        ready: &crate::moves::Ready,
+        (gathered, readback): (&Buffer, &Buffer),
+        bytes: usize,
+    ) -> Result<Vec<u8>, Error> {
+        let (mapping, bytes) = (Mapping::default(), bytes as u64);
+        self.gpu.submit(|encoder| {
+            self.mover.record(encoder, ready, Way::Gather);
+            encoder.copy_buffer_to_buffer(gathered, 0, readback, 0, bytes);
+            encoder.map_buffer_on_submit(readback, MapMode::Read, .., mapping.callback());
+        })?;
+        self.gpu.poll(true)?;
+        match mapping.is_there()? {
+            true => Ok(take_mapped(readback, bytes)?),
+            false => Err(Error::NotSubmitted { what: "CachedTable::flush" }),
+        }
+    }
+}
+
+impl<S: Durable> CachedTable<S> {
+    /// Flushes, and makes the table as it is now, the steps it has counted, its group's options and `note` what a process
+    /// finds that opens the store later ([`CachedTable::new`] takes them over).
+    ///
+    /// # Errors
+    /// As [`CachedTable::flush`]; the last checkpoint is what is found then.
+    pub fn checkpoint(&mut self, adam: &mut SparseAdam, note: &str) -> Result<(), Error> {
+        self.flush(adam)?;
+        let options = adam.options(adam.group_of(self.param)?)?;
+        let options = serde_json::to_string(&options).map_err(std::io::Error::from);
+        let options = options.map_err(Error::io("writing the options"))?;
+        self.store.checkpoint(Mark::new(adam.step_count(self.param)?, options, note))
+    }
+}

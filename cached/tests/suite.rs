@@ -1,0 +1,12 @@
+//! Cached tables on every adapter, and their files.
+
+#[path = "suite/disks.rs"]
+mod disks;
+#[path = "suite/equality.rs"]
+mod equality;
+#[path = "suite/errors.rs"]
+mod errors;
+#[path = "suite/kills.rs"]
+mod kills;
+#[path = "suite/run.rs"]
+mod run;

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Runs the tests of cached/ on every adapter, with every driver that scripts/drivers.sh has set up.
+#
+#   scripts/test-cached.sh
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
+cd "$repo"
+
+need_cargo
+binaries="$(build_tests --workspace --lib --test cached | grep -E '/(sparse_adam_)?cached-[^/]*$')"
+cargo build --quiet --release --example conformance
+list_adapters="$target/release/examples/conformance"
+
+# What is of files alone, on whatever adapter: once will do.
+of_files=(kills:: disks::a_limit file:: memory:: plan::)
+skip=()
+for part in "${of_files[@]}"; do skip+=(--skip "$part"); done
+use_drivers
+for binary in $binaries; do "$binary" --quiet "${of_files[@]}"; done
+
+run() ( # DRIVERS BACKEND NAME
+    say "$3, $2, drivers $1"
+    # As in matrix.sh: wgpu's one context of GL, and LLVM's passes where they are seen elsewhere.
+    if [ "$2" = gl ]; then export RUST_TEST_THREADS=1; fi
+    if [ "$2" = gl ] || [ "$1" = distribution ]; then export GALLIVM_PERF=nopt; fi
+    for binary in $binaries; do
+        WGPU_BACKEND="$2" WGPU_ADAPTER_NAME="$3" "$binary" --quiet "${skip[@]}" </dev/null
+    done
+)
+
+# Drivers of GL are found whatever Vulkan's are, so the same adapter may appear with several; the first counts.
+seen=$'\n'
+for drivers in $("$repo/scripts/drivers.sh" --list); do
+    use_drivers "$drivers"
+    while IFS= read -r adapter; do
+        case "$seen" in *$'\n'"$adapter"$'\n'*) continue ;; esac
+        seen+="$adapter"$'\n'
+        IFS=$'\t' read -r backend name _ <<<"$adapter"
+        run "$drivers" "$backend" "$name"
+    done < <("$list_adapters" --list)
+done
+[ "$seen" != $'\n' ] || die "no adapter found; scripts/drivers.sh sets up a software one"
