@@ -32,7 +32,7 @@ struct Table {
 /// Weights of a row that training meets, and rows of any bits, NaN payloads and subnormal numbers among them, that it
 /// does not.
 fn initial(rng: &mut Rng, format: Format, rows: usize, dim: usize) -> (Vec<u32>, usize) {
-    let trained = 1 + rng.below(rows);
+    let trained = rows / 2 + rng.below(rows / 2);
     let mut words = Vec::new();
     for row in 0..rows {
         let row = match row < trained {
@@ -52,8 +52,9 @@ fn initial(rng: &mut Rng, format: Format, rows: usize, dim: usize) -> (Vec<u32>,
 fn batches(rng: &mut Rng, looks: &[bool], rows: usize, trained: usize) -> Vec<Vec<u64>> {
     let batch = |&looks: &bool| {
         let most = if looks { rows } else { trained };
-        let entries = if rng.below(10) == 0 { 0 } else { 1 + rng.below(40) };
-        let few = 1 + rng.below(most);
+        // Of much the same size, most of them from all rows: the cache is tight, and rows come back soon.
+        let entries = if rng.below(10) == 0 { 0 } else { 20 + rng.below(20) };
+        let few = if rng.below(4) == 0 { 1 + rng.below(most) } else { most };
         (0..entries).map(|_| rng.below(few) as u64).collect()
     };
     looks.iter().map(batch).collect()
@@ -71,7 +72,7 @@ fn table(
     [resident, cache]: [&mut SparseAdam; 2],
     (number, format, looks): (usize, Format, &[bool]),
 ) -> Table {
-    let rows = 5 + rng.below(150);
+    let rows = 40 + rng.below(150);
     let dims = if format == Format::F32 { [1, 3, 4, 8, 20] } else { [2, 4, 6, 8, 32] };
     let dim = dims[rng.below(5)];
     let (initial, trained) = initial(rng, format, rows, dim);
