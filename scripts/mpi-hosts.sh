@@ -11,6 +11,9 @@ set -euo pipefail
 wordnet="${1:?expected the path of the example sharded_wordnet}"
 [ "$(id -u)" = 0 ] || die "four namespaces as hosts need root: run this as root"
 need ip iproute2
+need mpirun openmpi-bin
+use_drivers
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 unshare --net --uts true ||
     die "this kernel or container forbids network namespaces, so ranks on several hosts cannot be tested here: allow them (CAP_SYS_ADMIN)"
 

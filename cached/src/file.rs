@@ -105,6 +105,9 @@ impl FileStore {
         if let Some(found) = &found {
             found.check(rows, layout)?;
         }
+        if found.is_none() {
+            refuse_remains(&*disk)?;
+        }
         let base = Base::open(&*disk, (rows, layout), init, found.is_none())?;
         let found = match found {
             Some(found) => found,
@@ -134,6 +137,22 @@ impl FileStore {
         locked(&store.folding).go_on(&store.shared)?;
         Ok(store)
     }
+}
+
+/// Refuses a folder that has lost its manifest: what making a store leaves where it is interrupted is a log without entries.
+fn refuse_remains(disk: &dyn Disk) -> Result<(), Error> {
+    let reason =
+        || "there are logs, but no manifest: bring it back, or choose an empty folder".into();
+    for number in 0..2 {
+        let name = log::name(number);
+        match disk.open(&name, false).and_then(|file| file.len()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Ok(0) if number == 0 => {}
+            Ok(_) => return Err(Error::Damaged { file: disk.name(&name), reason: reason() }),
+            Err(error) => return Err(Error::io(format!("opening {}", disk.name(&name)))(error)),
+        }
+    }
+    Ok(())
 }
 
 /// Removes what a crash has left: what follows in the active log, a log that was not begun, one that is folded.

@@ -49,7 +49,8 @@ use wgpu::Buffer;
 /// What is recorded must be submitted in the order in which it was recorded, each encoder before the call of
 /// [`CachedTable::load`] after the next. What the optimizer writes to the parameter has to come by way of
 /// [`CachedTable::grad`], or of [`Batch::slots`] as the indices of a gradient of the last batch; a dense gradient of all
-/// rows ([`SparseGrad::of_rows`]) has none.
+/// rows ([`SparseGrad::of_rows`]) has none. Who takes steps back from the count ([`SparseAdam::set_step_count`]) calls
+/// [`CachedTable::grad`] for each batch: whether rows have changed is otherwise told by that count.
 #[derive(Debug)]
 pub struct CachedTable<S: RowStore> {
     gpu: Gpu,

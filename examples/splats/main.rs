@@ -127,7 +127,7 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         record.save(path, &fit.target, &curve)?;
     }
     match arguments.at_least {
-        Some(floor) if psnr < floor => {
+        Some(floor) if psnr.is_nan() || psnr < floor => {
             Err(format!("{psnr:.2} dB, below the {floor} dB asked for").into())
         }
         _ => Ok(()),

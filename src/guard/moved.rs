@@ -63,3 +63,30 @@ fn what_was_remapped_and_removed_before_a_late_refusal_is_taken_back_or_gone() {
         assert_eq!(world.optimizer.step_count(world.first), Ok(steps + 1));
     }
 }
+
+#[test]
+fn tables_that_changed_places_before_a_late_refusal_change_back() {
+    let mut world = World::new();
+    with_state_alone(&mut world);
+    let place = |world: &World, id| world.optimizer.regions(id).unwrap()[0].region.clone();
+    let late = rig::hold_back();
+    rig::refuse_after(0);
+    world.remap_rows().unwrap();
+    assert!(!rig::spare());
+    // The second leaves its place, and the third comes there.
+    let second = world.optimizer.add_param(world.param("second")).unwrap();
+    let third = world.optimizer.add_param(world.param("third")).unwrap();
+    let [second_place, third_place] = [second, third].map(|id| place(&world, id));
+    let map = RowMap::new(world.buffer(160), 40);
+    let mut encoder = world.device.create_command_encoder(&Default::default());
+    let new = world.buffer(640);
+    world.optimizer.remap_rows(&mut encoder, map.clone(), [(second, &new)]).unwrap();
+    world.optimizer.remap_rows(&mut encoder, map, [(third, second_place.clone())]).unwrap();
+    world.queue.submit([encoder.finish()]);
+    late.arrive();
+    drop(late);
+    let heard = world.optimizer.set_step_count(third, 1);
+    assert_out_of_memory(&heard, "the first call");
+    assert_eq!(world.optimizer.shape(world.first), Ok(&[40, 4][..]));
+    assert_eq!([second, third].map(|id| place(&world, id)), [second_place, third_place]);
+}

@@ -1,5 +1,6 @@
 //! Tables whose rows move: another number of them, elsewhere.
 
+use crate::entries::Entries;
 use crate::places::overlap;
 use crate::step::list::{Bind, Moving};
 use crate::step::record::Binds;
@@ -153,33 +154,44 @@ impl SparseAdam {
         self.trust(&[]);
         let Some(before) = &mut self.before else { return };
         for &Moved { table, .. } in moved {
-            // A table that was added since has nothing to go back to.
-            if table < before.states.len() {
-                before.lain.entry(table).or_insert_with(|| self.tables[table].lain());
-            }
+            before.lain.entry(table).or_insert_with(|| self.tables[table].lain());
         }
     }
 
     /// Has a table lie elsewhere from now on.
     fn lie(&mut self, number: usize, lain: Lain) {
-        let old = self.tables[number].exchange(lain);
-        for region in old.regions() {
-            self.places.give_back(region.buffer(), number);
-        }
+        self.leave_place(number);
+        self.tables[number].lie(lain);
         self.tables[number].regions().for_each(|region| self.places.take(region, number));
     }
 
-    /// Has a table lie as it did before the device refused that it lies elsewhere; its state is there. Where another
-    /// parameter has come to its old place meanwhile, it stays and begins anew.
+    /// Gives the bytes back where a table lies.
+    pub(super) fn leave_place(&mut self, number: usize) {
+        for region in self.tables[number].regions() {
+            self.places.give_back(region.buffer(), number);
+        }
+    }
+
+    /// Has a table, which has left its place, lie as it did before the device refused that it lies elsewhere; its state is
+    /// there. Where another parameter has come to its old place meanwhile, it stays where it is and begins anew. Gradients that
+    /// have bytes of where it lies now are cleared, as are its own.
     pub(super) fn remap_back(&mut self, number: usize, lain: Lain) {
-        let is_other = |region| self.places.owners(region).any(|owner| owner != number);
-        let is_taken = lain.regions().any(is_other);
-        self.tables[number].grads.clear();
-        self.tables[number].has_grad = false;
+        let is_taken = lain.regions().any(|region| self.places.owners(region).next().is_some());
         if is_taken {
             self.tables[number].state = None;
+            self.tables[number].regions().for_each(|region| self.places.take(region, number));
         } else {
             self.lie(number, lain);
+        }
+        let placed: Vec<Region> = self.tables[number].regions().cloned().collect();
+        for (other, table) in self.tables.iter_mut().enumerate() {
+            let mut given = table.grads.iter().flat_map(Entries::regions);
+            let shares = given.any(|given| placed.iter().any(|place| place.overlaps(given)));
+            drop(given);
+            if other == number || shares {
+                table.grads.clear();
+                table.has_grad = false;
+            }
         }
     }
 }

@@ -84,6 +84,10 @@ impl SparseAdam {
         for (table, state) in self.tables.iter_mut().zip(states) {
             table.state = state;
         }
+        // All of them first, as one may lie where another was before.
+        for &number in lain.keys() {
+            self.leave_place(number);
+        }
         for (number, lain) in lain {
             self.remap_back(number, lain);
         }

@@ -67,15 +67,11 @@ impl Table {
         Lain { shape, geometry: self.geometry, in_parts: self.in_parts, windows }
     }
 
-    /// Lies elsewhere from now on. Returns how it lay.
-    pub fn exchange(&mut self, lain: Lain) -> Lain {
+    /// Lies elsewhere from now on.
+    pub fn lie(&mut self, lain: Lain) {
         let Lain { shape, geometry, in_parts, windows } = lain;
-        Lain {
-            shape: std::mem::replace(&mut self.shape, shape),
-            geometry: std::mem::replace(&mut self.geometry, geometry),
-            in_parts: std::mem::replace(&mut self.in_parts, in_parts),
-            windows: std::mem::replace(&mut self.windows, windows),
-        }
+        (self.shape, self.geometry) = (shape, geometry);
+        (self.in_parts, self.windows) = (in_parts, windows);
     }
 }
 

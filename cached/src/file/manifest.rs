@@ -87,6 +87,8 @@ impl Manifest {
             file.set_len(0)?;
             file.write_at(text.as_bytes(), 0)?;
             file.sync()?;
+            // A log that it names may have been made just now.
+            disk.sync()?;
             disk.rename(NEW, NAME)?;
             disk.sync()
         });

@@ -21,6 +21,8 @@ impl<S: RowStore> CachedTable<S> {
     pub fn flush(&mut self, adam: &mut SparseAdam) -> Result<(), Error> {
         self.look(adam)?;
         self.flights.finish(&self.gpu, &mut self.cache)?;
+        // Slots of rows whose load is still to come have something else, which must not be written for them.
+        self.lanes.all_done()?;
         let dirty = self.cache.dirty();
         let record = self.mover.layout().bytes();
         let (mut uniform, mut slots) = (None, None);

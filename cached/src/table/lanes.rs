@@ -51,6 +51,18 @@ impl Lanes {
         Ok((lane, waits))
     }
 
+    /// Checks that the GPU has done all that was recorded with any lane. To be called once it was waited for.
+    ///
+    /// # Errors
+    /// [`Error::NotSubmitted`].
+    pub fn all_done(&self) -> Result<(), Error> {
+        let is_done = |done: &Arc<AtomicBool>| done.load(Ordering::Acquire);
+        match self.lanes.iter().filter_map(|lane| lane.done.as_ref()).all(is_done) {
+            true => Ok(()),
+            false => Err(Error::NotSubmitted { what: "CachedTable::load" }),
+        }
+    }
+
     /// Commands that use the lane were recorded.
     pub fn used(&mut self, encoder: &CommandEncoder) {
         let done = Arc::new(AtomicBool::new(false));

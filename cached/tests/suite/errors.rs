@@ -1,7 +1,7 @@
 //! What a table refuses, and that it has changed nothing then.
 
 use sparse_adam::{AdamOptions, CatchUp, Format, Param, Rounding, SparseAdam, WeightDecay};
-use sparse_adam_cached::{CachedTable, Error, Layout, MemoryStore, f32_weights};
+use sparse_adam_cached::{CachedTable, Error, Layout, MemoryStore, RowStore, f32_weights};
 use sparse_adam_testkit::gpus;
 use sparse_adam_testkit::headless::Gpu;
 
@@ -101,4 +101,28 @@ fn an_encoder_that_is_not_submitted_is_noticed() {
     // Once they are submitted, nothing is lost.
     gpu.queue.submit(kept.into_iter().map(wgpu::CommandEncoder::finish));
     table.flush(&mut adam).unwrap();
+}
+
+#[test]
+fn a_load_that_evicts_nothing_and_is_not_submitted_is_noticed_before_the_store_is_written() {
+    let gpu = &gpus()[0];
+    let mut adam = optimizer(gpu, AdamOptions::default());
+    let weights = gpu.zeroed("weights", 4 * 20 * 8);
+    let mut table = made(gpu, &mut adam, Param::new("p", &weights, [20, 8])).unwrap();
+    let values = gpu.zeroed("values", 4 * 8 * 3);
+    let plan = table.plan(&[3u32, 50, 7]).unwrap();
+    let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    let batch = table.load(&mut adam, &mut encoder, plan).unwrap();
+    let grad = table.grad(&batch, &values).unwrap();
+    adam.set_grad(table.param(), grad).unwrap();
+    adam.step(&mut encoder).unwrap();
+    assert!(matches!(table.flush(&mut adam), Err(Error::NotSubmitted { .. })));
+    gpu.queue.submit([encoder.finish()]);
+    table.flush(&mut adam).unwrap();
+    for row in [3u64, 50, 7] {
+        let mut record = vec![0; table.layout().bytes()];
+        table.store().read(&[row], &mut record).unwrap();
+        // A step by a gradient of zeros leaves a row where it was.
+        assert_eq!(record[..4], (row as f32).to_le_bytes(), "row {row}");
+    }
 }

@@ -14,6 +14,8 @@ use std::ops::Index;
 #[derive(Debug)]
 #[must_use = "ids that were asked for have rows only after `rows`"]
 pub struct Asked {
+    /// Which call of `ask` it is of, the same on all ranks.
+    pub(crate) number: u64,
     pub(crate) tables: Vec<AskedTable>,
 }
 

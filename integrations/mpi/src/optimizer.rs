@@ -56,6 +56,8 @@ pub struct ShardedOptimizer<T> {
     steps: u64,
     /// Gradients for the next step.
     given: Vec<Of<Given<'static>>>,
+    /// Calls of `ask` so far.
+    asks: u64,
     /// The kernel that looks rows up, once it is needed.
     fetching: Option<Fetch>,
     /// Buffers of rows that were looked up.
@@ -107,6 +109,7 @@ impl<T: Transport> ShardedOptimizer<T> {
             sums,
             steps,
             given,
+            asks: 0,
             fetching,
             spare,
             adapter,

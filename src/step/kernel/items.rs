@@ -73,9 +73,9 @@ impl Kernel {
         self.own().iter().map(move |own| own.binding as usize - self.uniforms())
     }
 
-    /// And the one that items share.
-    pub fn shared_place(self) -> usize {
-        SHARED as usize - self.uniforms()
+    /// And the one that items share, of a kernel that can take several.
+    pub fn shared_place(self) -> Option<usize> {
+        (!self.own().is_empty()).then(|| SHARED as usize - self.uniforms())
     }
 
     /// How many uniforms with a dynamic offset a dispatch of one item has.

@@ -53,8 +53,10 @@ fn are_alike(first: &Dispatch, next: &Dispatch) -> bool {
     let small = |of: &Dispatch| of.launch.grid.y == 1 && of.launch.grid.x <= MOST_WORKGROUPS;
     // A count that the GPU knows is in a buffer of its own.
     let known = |of: &Dispatch| !matches!(of.second, Some(Second::Count { .. }));
+    // Pairs of tables that are sorted and of those that are not may be written to two buffers.
+    let shared = |of: &Dispatch| of.kernel.shared_place().map(|place| of.bound[place]);
     let both = [first, next];
-    (first.part, first.kernel) == (next.part, next.kernel)
+    (first.part, first.kernel, shared(first)) == (next.part, next.kernel, shared(next))
         && both.into_iter().all(|of| small(of) && known(of))
 }
 
@@ -89,7 +91,8 @@ fn bound(several: &[Dispatch], most: usize) -> [Option<Bind>; MOST_BOUND] {
     };
     let scalars = bound.iter().flatten().last().filter(|_| kernel.reads_scalars());
     let each = (0..most).flat_map(of_item);
-    let mut all = [bound[kernel.shared_place()]].into_iter().chain(each).chain([scalars.copied()]);
+    let shared = kernel.shared_place().and_then(|place| bound[place]);
+    let mut all = [shared].into_iter().chain(each).chain([scalars.copied()]);
     std::array::from_fn(|_| all.next().flatten())
 }
 

@@ -47,7 +47,7 @@ fn every_dispatch_is_an_item_once_with_all_that_it_bound() {
                 workgroups += one.launch.grid.x;
                 let bound: Vec<_> = one.kernel.own_places().map(|place| one.bound[place]).collect();
                 assert_eq!(dispatch.bound[1 + number * own..][..own], *bound);
-                assert_eq!(dispatch.bound[0], one.bound[one.kernel.shared_place()]);
+                assert_eq!(dispatch.bound[0], one.bound[one.kernel.shared_place().unwrap()]);
                 assert!(dispatch.launch.turns > one.launch.turns);
             }
             assert_eq!(dispatch.launch.grid, Grid { x: workgroups, y: 1 });
@@ -98,5 +98,26 @@ fn scalars_stay_the_last_that_is_bound() {
     for update in of_stage(&list, Stage::UpdateParallel) {
         let bound: Vec<_> = update.bound.iter().flatten().collect();
         assert_eq!((bound.len(), bound[7]), (8, &Bind::Scalars));
+    }
+}
+
+#[test]
+fn pairs_that_are_sorted_and_pairs_that_are_not_stay_apart() {
+    let apart = [(Bind::Pairs, 2), (Bind::Sorted, 2), (Bind::Pairs, 2)];
+    // Of 6,000 keys, two passes bring the pairs back to where they began; of 100,000, three do not.
+    for (rows, expected) in [(1000, vec![(Bind::Sorted, 6)]), (16_667, apart.to_vec())] {
+        let mut demand = demand(6, 1, 1000);
+        for (table, asked) in demand.tables.iter_mut().enumerate() {
+            asked.geometry.rows = rows;
+            asked.geometry.axes[0] = rows;
+            asked.promised = (2..4).contains(&table);
+            asked.first_wins = asked.promised;
+        }
+        let (mut list, mut items) = (listed(&demand, &Tuning::GPU), vec![]);
+        merge(&mut list, &mut items, DeviceShape { storage_buffers: 13, ..DEVICE });
+        let ingests = of_stage(&list, Stage::Ingest);
+        let found: Vec<_> =
+            ingests.iter().map(|of| (of.bound[0].unwrap(), of.items.unwrap().count)).collect();
+        assert_eq!(found, expected);
     }
 }

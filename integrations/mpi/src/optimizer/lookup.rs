@@ -47,7 +47,9 @@ impl<T: Transport> ShardedOptimizer<T> {
             wanted,
             by_rank,
         };
-        Ok(Asked { tables: ids.iter().zip(wanted).zip(asked).map(of).collect() })
+        self.asks += 1;
+        let tables = ids.iter().zip(wanted).zip(asked).map(of).collect();
+        Ok(Asked { number: self.asks, tables })
     }
 
     /// The rows that were asked for, as they are after everything that was submitted on their ranks' devices so far: those of
@@ -60,7 +62,7 @@ impl<T: Transport> ShardedOptimizer<T> {
         let fetched = self.fetch(&asked);
         let named: Vec<_> = asked.tables.iter().map(|table| self.number(table.id)).collect();
         let named = named.iter().flatten().copied();
-        let doing = format!("rows of {}", self.names(named));
+        let doing = format!("rows of {}, asked for by call {}", self.names(named), asked.number);
         let (fetched, looked) = self.meet(&doing, fetched)?;
         let mut messages = self.no_words();
         for (asked, (dim, gathered)) in asked.tables.iter().zip(&fetched) {

@@ -85,7 +85,9 @@ impl<T: Transport> ShardedOptimizer<T> {
         self.steps = loaded.steps;
         self.given.clear();
         for ((_, shard), values) in self.tables.iter().zip(loaded.values) {
-            self.gpu.write(&shard.name, &shard.buffer, &shard.format.pack(&values))?;
+            let written = self.gpu.write(&shard.name, &shard.buffer, &shard.format.pack(&values));
+            // The others have loaded, and this rank has new states beside old values.
+            written.inspect_err(|error| self.broken = Some(error.clone()))?;
         }
         Ok(())
     }
