@@ -86,8 +86,12 @@ impl<T: Transport> ShardedOptimizer<T> {
         self.given.clear();
         for ((_, shard), values) in self.tables.iter().zip(loaded.values) {
             let written = self.gpu.write(&shard.name, &shard.buffer, &shard.format.pack(&values));
-            // The others have loaded, and this rank has new states beside old values.
-            written.inspect_err(|error| self.broken = Some(error.clone()))?;
+            if let Err(error) = written {
+                // The others have loaded, and this rank has new states beside old values.
+                let error = Error::from(error);
+                self.broken = Some(error.clone());
+                return Err(error);
+            }
         }
         Ok(())
     }
