@@ -2,7 +2,11 @@
 //!
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one.
 
-use sparse_adam::{AdamOptions, Duplicates, IndexDtype, Tuning};
+use sparse_adam::reference::{self, Gradient};
+use sparse_adam::{
+    AdamOptions, Duplicates, GradValues, IndexDtype, IndexList, ParamRows, Region, SparseGrad,
+    Tuning,
+};
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Rng, Stored, gpus, variants};
@@ -51,7 +55,7 @@ fn step(pair: &mut Pair<'_>, rng: &mut Rng) -> Vec<u32> {
         known.indices = there.iter().map(|&entry| grad.indices[entry]).collect();
         known.values =
             there.iter().flat_map(|entry| grad.values[entry * dim..][..dim].to_vec()).collect();
-        sparse_adam::reference::step(&mut pair.twins[table], &known, &pair.options[table]);
+        reference::step(&mut pair.twins[table], &known, &pair.options[table]);
     }
     pair.submit_step();
     outside
@@ -125,4 +129,115 @@ fn twenty_six_tables_of_their_own_buffers_take_thirty_dispatches_at_most() {
     };
     assert!(dispatches(8) <= 30, "{}", dispatches(8));
     assert!(dispatches(4) > 50, "{}", dispatches(4));
+}
+
+/// Gradients that tables of as many values per row share the buffers of, and for some of them one more behind it.
+#[test]
+fn wide_tables_that_share_buffers_and_take_several_gradients_equal_their_twins() {
+    let seed = fresh_seed();
+    for (number, on) in (0..).zip(variants()) {
+        let mut rng = Rng(seed ^ number << 40);
+        let rows = 1 + rng.below(300);
+        let dims = [300, 768, 1024, 768, 300, 1024, 300];
+        let shapes = dims.map(|dim| (rows, dim));
+        let mut pair = Pair::new(on, &shapes, &[AdamOptions::default(); 7], &mut rng);
+        for _ in 0..2 {
+            let nnz = 1 + rng.below(400);
+            let widest = rng.gradient(rows, 1024, nnz);
+            let (indices, values) = (pair.hold(&indices_of(&widest)), pair.hold(&widest.values));
+            pair.optimizer.clear_grads();
+            for (table, dim) in dims.into_iter().enumerate() {
+                let (from, bytes) = (values.offset(), 4 * (nnz * dim) as u64);
+                let values_of_it = Region::new(values.buffer(), from, bytes);
+                let set = SparseGrad::new(indices.clone(), values_of_it, nnz as u32);
+                pair.optimizer.set_grad(pair.ids[table], set).unwrap();
+                let mut known = widest.clone();
+                known.values.truncate(nnz * dim);
+                if rng.below(2) == 0 {
+                    let more = rng.gradient(rows, dim, 1 + nnz / 2);
+                    let set = pair.sparse_grad(&more, IndexDtype::U32);
+                    pair.optimizer.accumulate_grad(pair.ids[table], set).unwrap();
+                    known.indices.extend(more.indices);
+                    known.values.extend(more.values);
+                }
+                pair.step_twin(table, &known);
+            }
+            pair.submit_step();
+        }
+        pair.assert_equal(&format!("SPARSE_ADAM_SEED={seed}, {number}"));
+    }
+}
+
+fn indices_of(grad: &Gradient<f32>) -> Vec<u32> {
+    grad.indices.iter().map(|&row| row as u32).collect()
+}
+
+/// Each step has other words of the rules, so uniforms fill a chunk now and then, in the middle of a step.
+#[test]
+fn a_training_of_many_tables_outlives_its_uniforms() {
+    let mut rng = Rng(fresh_seed());
+    for on in variants() {
+        let shapes = [(9, 4); 21];
+        let mut pair = Pair::new(on, &shapes, &[AdamOptions::default(); 21], &mut rng);
+        for _ in 0..400 {
+            let grads = shapes.map(|(rows, dim)| Some(rng.gradient(rows, dim, 3)));
+            pair.step(&grads);
+        }
+        pair.assert_equal("400 steps of 21 tables");
+    }
+}
+
+/// Sets the gradients of all tables by one list. Returns what their twins know.
+fn set_by_list(pair: &mut Pair<'_>, rng: &mut Rng) -> Vec<Gradient<f32>> {
+    let rows = pair.twins[0].rows();
+    let nnz = 1 + rng.below(900);
+    let listed = rng.gradient(rows, 1, nnz).indices;
+    let dims: Vec<usize> = pair.twins.iter().map(|twin| twin.dim).collect();
+    let known: Vec<Gradient<f32>> = dims
+        .into_iter()
+        .map(|dim| Gradient { indices: listed.clone(), values: rng.floats(nnz * dim) })
+        .collect();
+    let list = IndexList::new(pair.hold(&indices_of(&known[0])), nnz as u32);
+    let values: Vec<_> =
+        known.iter().map(|grad| GradValues::new(pair.hold(&grad.values))).collect();
+    pair.optimizer.set_grads(list, pair.ids.iter().copied().zip(values)).unwrap();
+    known
+}
+
+#[test]
+fn lists_that_are_shared_outlast_remaps_in_one_encoder_and_the_table_that_took_them_in() {
+    let seed = fresh_seed();
+    for (number, on) in (0..).zip(variants()) {
+        let mut rng = Rng(seed ^ number << 40);
+        let rows = 2 + rng.below(300);
+        let shapes = [3, 8, 8, 1, 64, 8].map(|dim| (rows, dim));
+        let mut pair = Pair::new(on, &shapes, &[AdamOptions::default(); 6], &mut rng);
+        let gpu = pair.gpu;
+        gpu.submit(|encoder| {
+            for _ in 0..3 {
+                for (table, grad) in set_by_list(&mut pair, &mut rng).iter().enumerate() {
+                    pair.step_twin(table, grad);
+                }
+                pair.optimizer.step(encoder)?;
+                pair.optimizer.clear_grads();
+                let old = pair.twins[0].rows();
+                let new = 1 + rng.below(2 * old);
+                let from: Vec<u32> = (0..new).map(|_| rng.below(old + 1) as u32).collect();
+                let all = [0, 1, 2, 3, 4, 5];
+                pair.try_remap(encoder, &all, (&from, ParamRows::Copied), &mut rng)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+        // The first table took the list in for the others; now it is gone, and its gradient with it.
+        let known = set_by_list(&mut pair, &mut rng);
+        pair.optimizer.remove_param(pair.ids.remove(0)).unwrap();
+        let (_, _) = (pair.params.remove(0), pair.twins.remove(0));
+        let (_, _) = (pair.options.remove(0), pair.stored.remove(0));
+        for (table, grad) in known[1..].iter().enumerate() {
+            pair.step_twin(table, grad);
+        }
+        pair.submit_step();
+        pair.assert_equal(&format!("SPARSE_ADAM_SEED={seed}, {number}"));
+    }
 }
