@@ -66,6 +66,8 @@ pub struct Recorder {
     list: Vec<Dispatch>,
     /// What dispatches take that take several items.
     items: Vec<Item>,
+    /// Where their configs and rules are put together: kept, so that a step allocates nothing for them.
+    item_bytes: [Vec<u8>; 2],
     /// The demand of the step that is about to be recorded.
     next: Demand,
     /// The list, with all that it binds.
@@ -98,6 +100,7 @@ impl Recorder {
             listed: None,
             list: Vec::new(),
             items: Vec::new(),
+            item_bytes: Default::default(),
             next: Demand::default(),
             ready: Vec::new(),
             dispatches: 0,

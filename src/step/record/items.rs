@@ -19,7 +19,9 @@ impl Recorder {
         most: u32,
         step: &impl Fn(u32) -> StepOf,
     ) -> Result<(Slot, Option<Slot>), Error> {
-        let (mut configs, mut rules) = (Vec::new(), Vec::new());
+        let [mut configs, mut rules] = std::mem::take(&mut self.item_bytes);
+        configs.clear();
+        rules.clear();
         let listed = &self.items[first as usize..][..count as usize];
         for number in 0..most as usize {
             // One that is not there is like the first, but that it has no workgroups.
@@ -33,9 +35,10 @@ impl Recorder {
                 rules.extend_from_slice(bytes_of(&rule.words(&options, number)));
             }
         }
-        let configs = self.uniforms.slots(&self.guard, &configs)?;
-        let rules = (!rules.is_empty()).then(|| self.uniforms.slots(&self.guard, &rules));
-        Ok((configs, rules.transpose()?))
+        let of_configs = self.uniforms.slots(&self.guard, &configs)?;
+        let of_rules = (!rules.is_empty()).then(|| self.uniforms.slots(&self.guard, &rules));
+        self.item_bytes = [configs, rules];
+        Ok((of_configs, of_rules.transpose()?))
     }
 }
 
