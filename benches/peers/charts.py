@@ -10,12 +10,13 @@ STYLE = """
   .name, .value { fill: #1f2328 } .value { font-weight: 600 }
   .good { fill: #1668b8 } .bad { fill: #c2571a } .mark { fill: #1f2328; stroke: #ffffff; stroke-width: 1.5 }
   .curve { fill: none; stroke: #1668b8; stroke-width: 2.5; stroke-linejoin: round }
+  .ring { fill: none; stroke: #1668b8; stroke-width: 2 }
   .expected { fill: none; stroke: #8a929c; stroke-width: 1.5; stroke-dasharray: 5 4 }
   @media (prefers-color-scheme: dark) {
     .paper { fill: #14181d } .grid { stroke: #2b3138 } .axis { stroke: #6b747e }
     text { fill: #a3acb6 } .title, .name, .value { fill: #eef1f4 }
     .good { fill: #63b3ff } .bad { fill: #f0935a } .mark { fill: #eef1f4; stroke: #14181d }
-    .curve { stroke: #63b3ff } .expected { stroke: #6b747e }
+    .curve, .ring { stroke: #63b3ff } .expected { stroke: #6b747e }
   }
 """
 
@@ -142,3 +143,51 @@ def curves(title, subtitle, panels):
         left = 76 + number % 2 * 360
         body += panel(name, points, left, 110 + number // 2 * pitch, width, height)
     return page(80 + -(-len(panels) // 2) * pitch, title, subtitle, body)
+
+
+def roofline(title, subtitle, points, gbps, hollow):
+    """Points of (name, bytes, microseconds) on logarithmic axes, and the line of `gbps` that none can be under.
+    Points whose names are in `hollow` are rings."""
+    left, right, top, bottom = 76, WIDTH - 40, 84, 520
+    lows = [math.floor(math.log10(min(point[axis] for point in points))) for axis in (1, 2)]
+    highs = [math.ceil(math.log10(max(point[axis] for point in points))) for axis in (1, 2)]
+
+    def x(number):
+        return left + (right - left) * (math.log10(number) - lows[0]) / (highs[0] - lows[0])
+
+    def y(us):
+        return bottom - (bottom - top) * (math.log10(us) - lows[1]) / (highs[1] - lows[1])
+
+    body = ""
+    for power in range(lows[0], highs[0] + 1):
+        body += rule("grid" if power > lows[0] else "axis", x(10**power), top, x(10**power), bottom)
+        body += text("", "middle", x(10**power), bottom + 20, f"{10**(power - 6):g} MB")
+    for power in range(lows[1], highs[1] + 1):
+        body += rule("grid" if power > lows[1] else "axis", left, y(10**power), right, y(10**power))
+        body += text("", "end", left - 8, y(10**power) + 4, f"{10**power:g} us")
+
+    def us_of(number):
+        return number / (gbps * 1e3)
+
+    # The part of the limit's line that lies within the axes.
+    first = max(10**lows[0], 10**lows[1] * gbps * 1e3)
+    last = min(10**highs[0], 10**highs[1] * gbps * 1e3)
+    body += (f'<polyline class="expected" points="{x(first):.1f},{y(us_of(first)):.1f} '
+             f'{x(last):.1f},{y(us_of(last)):.1f}"/>\n')
+    taken = []
+    for name, number, us in sorted(points, key=lambda point: point[2]):
+        # A label goes right of its point; where another lies there, left of it, then higher up.
+        places = [(side, lift) for lift in (4, -9, 17, -22, 30) for side in (1, -1)]
+        width = 7.6 * len(name)
+        for side, lift in places:
+            start = x(number) + 9 if side > 0 else x(number) - 9 - width
+            box = (start, y(us) + lift - 11, start + width, y(us) + lift + 2)
+            inside = left < box[0] and box[2] < right
+            if inside and all(box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in taken):
+                break
+        taken += [box, (x(number) - 4, y(us) - 4, x(number) + 4, y(us) + 4)]
+        style = "ring" if name in hollow else "good"
+        body += f'<circle class="{style}" cx="{x(number):.1f}" cy="{y(us):.1f}" r="4"/>\n'
+        anchor, at = ("start", box[0]) if side > 0 else ("end", box[2])
+        body += text("name", anchor, at, y(us) + lift, name)
+    return page(bottom + 40, title, subtitle, body)
