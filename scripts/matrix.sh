@@ -31,16 +31,20 @@ adapters() {
     done | awk -F '\t' '!seen[$2 FS $3 FS $4]++'
 }
 
-run_row() { # DRIVERS BACKEND NAME
+run_row() { # NUMBER DRIVERS BACKEND NAME
+    local row="$1"
+    shift
     use_drivers "$1"
     # wgpu gives up on GL's one context after some seconds of waiting for it: no two tests at once there.
     if [ "$2" = gl ]; then export RUST_TEST_THREADS=1; fi
-    # Nearly all of a software adapter's time is compiling. The newest llvmpipe takes LLVM's passes, on Vulkan, and each test in
-    # both forms, as GPUs do; the other rows take neither: a test has one of the forms there, by turns, another each run.
+    # Nearly all of a software adapter's time is compiling. So only the newest llvmpipe takes LLVM's passes, on Vulkan, and a test
+    # has one of the forms on such an adapter, another on the next, and the other way round in the next run.
     case "$1 $2 $3" in
-        newest\ gl\ * | *\ gl\ llvmpipe*) export GALLIVM_PERF=nopt ;;
-        newest\ *) ;;
-        *\ llvmpipe* | *\ SwiftShader*) export GALLIVM_PERF=nopt SPARSE_ADAM_FORMS=turns ;;
+        newest\ vulkan\ *) ;;
+        *\ llvmpipe*) export GALLIVM_PERF=nopt ;;
+    esac
+    case "$3" in
+        llvmpipe* | SwiftShader*) export SPARSE_ADAM_FORMS="$((forms + row))" ;;
     esac
     WGPU_BACKEND="$2" WGPU_ADAPTER_NAME="$3" "$suite" "${skip[@]}" || echo "exit status $?"
 }
@@ -84,12 +88,13 @@ for group in "${groups_without_adapter[@]}"; do
 done
 groups="$(tr '\n' ' ' <<<"$groups")"
 
+forms="$RANDOM"
 # The last rows first: SwiftShader takes longest, and should not be waited for alone.
 row="$(wc -l <<<"$found")"
 while [ "$row" -gt 0 ]; do
     while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do sleep 0.2; done
     IFS=$'\t' read -r drivers backend name _ <<<"$(sed -n "${row}p" <<<"$found")"
-    run_row "$drivers" "$backend" "$name" >"$logs/$((row)).out" 2>"$logs/$((row)).err" </dev/null &
+    run_row "$row" "$drivers" "$backend" "$name" >"$logs/$((row)).out" 2>"$logs/$((row)).err" </dev/null &
     row=$((row - 1))
 done
 wait

@@ -70,13 +70,8 @@ fetch() {
     scripts/torch.sh
 }
 
-lints() {
-    step "formatting and lints"
-    cargo fmt --all --check
-    cargo clippy --release --workspace --all-targets -- -D warnings
-    # The tests have every feature; users have these.
-    cargo clippy --release --lib -- -D warnings
-}
+# Nearly all time of the tests is the drivers', so this workspace's own crates are built with few optimisations.
+export CARGO_PROFILE_RELEASE_OPT_LEVEL=1
 
 quick=""
 case "$*" in
@@ -91,7 +86,9 @@ trap report EXIT
 
 if [ -n "$quick" ]; then
     use_drivers
-    lints
+    step "formatting and lints"
+    cargo fmt --all --check
+    cargo clippy --release --workspace --all-targets -- -D warnings
     step "unit tests"
     cargo test --release --workspace --lib
     step "the suite, on one adapter"
@@ -113,15 +110,20 @@ if [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
     if [ -n "$(sed -n '/^ID=debian$/p' /etc/os-release)" ]; then wanted+=(SwiftShader); fi
 fi
 
-step "scripts"
-scripts/test-scripts.sh
-
+begin_beside scripts scripts/test-scripts.sh
+testing_scripts=$!
 begin_beside fetch fetch
 fetching=$!
-lints
 
-step "building"
-cargo test --release --workspace --no-run
+step "formatting, lints and building"
+cargo fmt --all --check
+# The lints of `cargo clippy --all-targets -- -D warnings`, which would check all crates once more, for minutes: here clippy
+# compiles what is tested.
+export RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
+cargo test --release --workspace --all-targets --no-run
+
+step "scripts, begun before building"
+await scripts "$testing_scripts"
 
 step "tests without an adapter, examples, documentation"
 # Of the examples only these have tests.
@@ -186,7 +188,8 @@ step "shaders, judged by other validators"
 scripts/test-shaders.sh --release
 
 step "a real browser"
-scripts/test-web.sh
+# The page as it is shipped.
+env -u CARGO_PROFILE_RELEASE_OPT_LEVEL scripts/test-web.sh
 
 step "the packages"
 cargo package --workspace --allow-dirty --no-verify --quiet

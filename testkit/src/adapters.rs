@@ -6,8 +6,8 @@ use crate::conformance::Finding;
 use crate::headless::Gpu;
 use pollster::block_on;
 use sparse_adam::{Arithmetic, Tuning};
+use std::panic::Location;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Every adapter present, opened once. Their names go to stderr.
 ///
@@ -24,11 +24,14 @@ pub fn gpus() -> &'static [Gpu] {
 
 /// Every adapter in both forms, each with an arithmetic that has the twin's bits there, if there is one: the
 /// serial form with the adapter's own operations, where they will do, the parallel one with
-/// [`Arithmetic::Exact`]. In one form per call, by turns, where `SPARSE_ADAM_FORMS=turns` asks for it, and through GL, whose
-/// kernels take longest to compile and which takes one test at a time; which form comes first is another each run.
+/// [`Arithmetic::Exact`].
+///
+/// Where `SPARSE_ADAM_FORMS` is a number, each line that asks is given one form, and the next number gives it the other;
+/// so too through GL, whose kernels take longest to compile and which takes one test at a time.
 ///
 /// # Panics
-/// Where there is no adapter.
+/// Where there is no adapter, or `SPARSE_ADAM_FORMS` is no number.
+#[track_caller]
 pub fn variants() -> Vec<(&'static Gpu, Tuning)> {
     let both = |gpu: &'static Gpu| {
         let serial = match gpu.has_bits_of_twin(&Tuning::CPU) {
@@ -37,26 +40,24 @@ pub fn variants() -> Vec<(&'static Gpu, Tuning)> {
         };
         [(gpu, serial), (gpu, Tuning::GPU)]
     };
-    let by_turns = std::env::var("SPARSE_ADAM_FORMS").is_ok_and(|forms| forms == "turns");
-    let admitted = |gpu: &'static Gpu| match gpu.info.backend {
-        wgpu::Backend::Gl => both(gpu)[turn()..][..1].to_vec(),
-        _ if by_turns => both(gpu)[turn()..][..1].to_vec(),
-        _ => both(gpu).to_vec(),
+    let given = std::env::var("SPARSE_ADAM_FORMS").ok();
+    let given = given.map(|forms| forms.parse::<u64>().expect("SPARSE_ADAM_FORMS is a number"));
+    let line = u64::from(Location::caller().line());
+    let admitted = |gpu: &'static Gpu| match given {
+        None if gpu.info.backend != wgpu::Backend::Gl => both(gpu).to_vec(),
+        _ => {
+            let turn = given.unwrap_or_else(fresh_seed).wrapping_add(line) % 2;
+            vec![both(gpu)[turn as usize]]
+        }
     };
     gpus().iter().flat_map(admitted).collect()
-}
-
-/// 0 and 1 by turns.
-fn turn() -> usize {
-    static TURN: OnceLock<AtomicUsize> = OnceLock::new();
-    let turn = TURN.get_or_init(|| AtomicUsize::new(fresh_seed() as usize));
-    turn.fetch_add(1, Ordering::Relaxed) % 2
 }
 
 /// Every adapter in both forms with the arithmetics that [`variants`] leaves out.
 ///
 /// # Panics
-/// Where there is no adapter.
+/// As [`variants`].
+#[track_caller]
 pub fn other_variants() -> Vec<(&'static Gpu, Tuning)> {
     let other = |(gpu, tuning): (&'static Gpu, Tuning)| {
         let arithmetic = match tuning.arithmetic {
@@ -72,7 +73,8 @@ pub fn other_variants() -> Vec<(&'static Gpu, Tuning)> {
 /// rule takes kernels of its own.
 ///
 /// # Panics
-/// Where there is no adapter.
+/// As [`variants`].
+#[track_caller]
 pub fn drawn_variants(rng: &mut Rng) -> Vec<(&'static Gpu, Tuning)> {
     let all: Vec<_> = variants().into_iter().chain(other_variants()).collect();
     let of = |gpu: &'static Gpu| {

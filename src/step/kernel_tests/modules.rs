@@ -213,7 +213,7 @@ pub fn specialised_from(module: Module, kernel: Kernel, tuning: &Tuning) -> (Mod
 }
 
 /// The functions of exact arithmetic that round.
-const OPERATIONS: [&str; 7] =
+pub const OPERATIONS: [&str; 7] =
     ["add", "subtract", "multiply", "offset", "scale", "quotient_of", "root_of"];
 
 /// Those that a kernel calls.
@@ -225,9 +225,11 @@ fn operations(kernel: Kernel) -> &'static [&'static str] {
     }
 }
 
-/// A kernel's exact WGSL with each of [`operations`] left to the compiler in turn.
-pub fn opened(kernel: Kernel, source: &str) -> impl Iterator<Item = (&'static str, String)> {
-    operations(kernel).iter().map(|function| (*function, left_open(source.into(), function)))
+/// A kernel's exact WGSL with one of [`operations`] left to the compiler, by turns.
+pub fn opened(kernel: Kernel, source: String, turn: usize) -> (&'static str, String) {
+    let operations = operations(kernel);
+    let function = operations[turn % operations.len()];
+    (function, left_open(source, function))
 }
 
 /// A kernel's exact WGSL with one of [`operations`], where it has it, left to the compiler.
