@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests of cached/ on every adapter, with every driver that scripts/drivers.sh has set up.
+# Runs the tests of cached/ on every adapter, with every driver that scripts/drivers.sh has set up; what a table exports goes to
+# torch.
 #
 #   scripts/test-cached.sh
 set -euo pipefail
@@ -17,6 +18,21 @@ skip=()
 for part in "${of_files[@]}"; do skip+=(--skip "$part"); done
 use_drivers
 for binary in $binaries; do "$binary" --quiet "${of_files[@]}"; done
+
+# What is exported goes to torch.
+say "exports to torch"
+exports="$(mktemp -d)"
+trap 'rm -rf "$exports"' EXIT
+for binary in $binaries; do
+    case "$binary" in
+        */cached-*)
+            SPARSE_ADAM_EXPORTS_TO="$exports" "$binary" --quiet --ignored \
+                --exact exports::writes_what_torch_goes_on_from
+            ;;
+    esac
+done
+python="$("$repo/scripts/torch.sh" | tail -n 1)"
+"$python" -B -W ignore cached/tests/torch_goes_on.py "$exports"
 
 run() ( # DRIVERS BACKEND NAME
     say "$3, $2, drivers $1"

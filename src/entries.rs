@@ -249,19 +249,28 @@ fn check_padding(row: Option<u32>, what: &dyn Display, table: Geometry) -> Resul
 
 /// A word that is copied must lie where it can be copied from.
 pub(crate) fn copied_word(count: &Region, what: &dyn Display) -> Result<Region, Error> {
-    count.check_inside(what)?;
-    let what = || what.to_string();
-    let (expected, found) = (BufferUsages::COPY_SRC, count.buffer().usage());
+    copied_words(count, what, 1)
+}
+
+/// So must several.
+pub(crate) fn copied_words(
+    copied: &Region,
+    what: &dyn Display,
+    words: u32,
+) -> Result<Region, Error> {
+    copied.check_inside(what)?;
+    let (what, bytes) = (|| what.to_string(), 4 * u64::from(words));
+    let (expected, found) = (BufferUsages::COPY_SRC, copied.buffer().usage());
     if !found.contains(expected) {
         return Err(Error::MissingUsage { what: what(), expected, found });
     }
-    if count.size() < 4 {
-        return Err(Error::BufferTooSmall { what: what(), expected: 4, found: count.size() });
+    if copied.size() < bytes {
+        return Err(Error::BufferTooSmall { what: what(), expected: bytes, found: copied.size() });
     }
-    if !count.offset().is_multiple_of(4) {
-        return Err(Error::Misaligned { what: what(), expected: 4, found: count.offset() });
+    if !copied.offset().is_multiple_of(4) {
+        return Err(Error::Misaligned { what: what(), expected: 4, found: copied.offset() });
     }
-    Ok(count.part(0, 4))
+    Ok(copied.part(0, bytes))
 }
 
 /// Values may span as many bindings as the device has to spare.

@@ -29,7 +29,8 @@ pub enum Rounding {
     Nearest,
     /// Up or down, each with the probability that makes the expected value the f32 itself, up to the
     /// largest finite number. Which of the two depends on `seed`, the step's number, row and column, and
-    /// on nothing else: not on the rest of the batch, nor on the adapter.
+    /// on nothing else: not on the rest of the batch, nor on the adapter. The row counts by its place in the parameter, or by a
+    /// number that the caller gives it ([`SparseAdam::set_row_numbers`](crate::SparseAdam::set_row_numbers)).
     Stochastic {
         /// Tables of one seed round equal rows and columns alike: give each its own.
         seed: u32,
@@ -150,12 +151,20 @@ pub(crate) struct Formats {
     pub moments: Format,
     pub values: Format,
     pub is_stochastic: bool,
+    /// Whether its rows draw by numbers of the caller's.
+    pub is_numbered: bool,
 }
 
 impl Formats {
     pub fn of(storage: Storage, values: Format) -> Self {
         let Storage { param, moments, rounding } = storage;
-        Self { param, moments, values, is_stochastic: rounding != Rounding::Nearest }
+        let is_stochastic = rounding != Rounding::Nearest;
+        Self { param, moments, values, is_stochastic, is_numbered: false }
+    }
+
+    /// Those of a table that draws by numbers of the caller's, where they are given and anything is drawn.
+    pub fn numbered(self, given: bool) -> Self {
+        Self { is_numbered: given && self.is_stochastic, ..self }
     }
 
     /// Those of kernels that read values alone.

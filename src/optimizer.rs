@@ -6,6 +6,7 @@ mod groups;
 mod hooking;
 mod inspect;
 pub(crate) mod norm;
+mod numbering;
 mod placing;
 mod recording;
 mod remapping;

@@ -107,6 +107,10 @@ pub(crate) struct Table {
     /// Whether the caller keeps its rows in several regions.
     pub in_parts: bool,
     pub windows: Vec<TableWindow>,
+    /// What its rows draw random bits by, u32 `[rows]`; None: by their place.
+    pub numbers: Option<Region>,
+    /// How often all its rows were brought up to date.
+    pub flushes: u64,
     /// Number of its parameter group.
     pub group: usize,
     pub status: Buffer,
@@ -149,6 +153,8 @@ impl Table {
             row_bytes,
             in_parts,
             windows,
+            numbers: None,
+            flushes: 0,
             group,
             status: guard.storage("sparse_adam::status", status_bytes)?,
             state: None,
@@ -300,7 +306,9 @@ impl Table {
     /// What the caller gave that a step of it uses: nothing, where it has no entries.
     pub fn given(&self) -> impl Iterator<Item = Given<'_>> + Clone {
         let placed = self.placed().filter(|_| !self.grads.is_empty());
-        let roles = self.grads.iter().flat_map(Entries::given);
+        let numbers = self.numbers.iter().filter(|_| !self.grads.is_empty());
+        let numbers = numbers.map(|region| ("row numbers", region));
+        let roles = self.grads.iter().flat_map(Entries::given).chain(numbers);
         placed.chain(roles.map(|(role, region)| (self.name.as_str(), role, region)))
     }
 }

@@ -23,6 +23,7 @@ mod suite {
     mod many_tables;
     mod norms;
     mod not_finite;
+    mod numbered;
     mod orders;
     mod peers;
     mod places;

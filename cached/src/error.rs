@@ -39,11 +39,20 @@ pub enum Error {
         /// Which call.
         what: &'static str,
     },
-    /// The optimizer's state of the parameter, or its buffer, is another one than when the table was made.
+    /// The optimizer's state of the parameter, its buffer, or what its rows draw random bits by, is another one than when the
+    /// table was made.
     #[error(
-        "the parameter's buffer or its state was replaced (load_state_dict, replace_region): make the table anew"
+        "the parameter's buffer, its state or its rows' numbers were replaced (load_state_dict, replace_param, \
+         set_row_numbers): make the table anew"
     )]
     Replaced,
+    /// [`SparseAdam::flush`](sparse_adam::SparseAdam::flush) has brought the rows in the cache up to date, which it does not
+    /// know others than.
+    #[error(
+        "SparseAdam::flush brought the rows in the cache up to date and not those in the store: go back to the last \
+         checkpoint, and call CachedTable::catch_up in its place"
+    )]
+    FlushedAlone,
     /// What a cache cannot do with the bits of a resident table.
     #[error("{what} cannot be cached: {remedy}")]
     Unsupported {

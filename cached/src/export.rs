@@ -2,10 +2,14 @@
 
 mod safetensors;
 
+use crate::layout::values;
 use crate::table::CachedTable;
 use crate::{Error, RowStore};
-use safetensors::{File, Tensor, Text};
-use sparse_adam::{BiasCorrection, Format, GroupState, SecondMoment, SparseAdam};
+use safetensors::{As, File, Tensor, Text};
+use sparse_adam::{
+    AdamOptions, BiasCorrection, CatchUp, Format, GroupState, Rounding, SecondMoment, SparseAdam,
+};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -54,19 +58,21 @@ impl<S: RowStore> CachedTable<S> {
             Format::Bf16 => "BF16",
             _ => "F32",
         };
+        let values = values(adam, self.param())? as usize;
         let weights = Tensor {
             name: adam.name(self.param())?.into(),
             dtype,
             shape: self.shape(adam)?,
             at: 0,
-            bytes: self.layout().weights as usize,
+            bytes: if dtype == "F32" { 4 * values } else { 2 * values },
+            held: As::Bytes,
         };
         self.write(adam, path.as_ref(), vec![weights], &[])
     }
 
     /// Flushes, and writes the optimizer's state of the table to `path` as [`SparseAdam::save`] does for an optimizer that
     /// has this parameter alone, as number 0: `StateDict::load` reads it, and torch as the README of sparse-adam says.
-    /// Memory and file as for [`CachedTable::export_weights`].
+    /// Moments in bf16 are written in f32, which has all their numbers. Memory and file as for [`CachedTable::export_weights`].
     ///
     /// # Errors
     /// As [`CachedTable::for_each`]; [`Error::Io`].
@@ -81,35 +87,60 @@ impl<S: RowStore> CachedTable<S> {
         let groups = serde_json::to_string(&[group]).map_err(io::Error::from);
         let groups = groups.map_err(Error::io("writing the options"))?;
         let state = format!(r#"{{"0":{{"step":{}}}}}"#, adam.step_count(self.param())?);
+        let mut texts = vec![
+            Text { key: "format_version", value: "1".into() },
+            Text { key: "state", value: state },
+            Text { key: "param_groups", value: groups },
+        ];
+        let stored = adam.state_storage(self.param())?;
+        if let Rounding::Stochastic { seed } = stored.rounding {
+            let storage = serde_json::to_string(&BTreeMap::from([(0, (stored.moments, seed))]));
+            let value = storage.map_err(|error| Error::io("writing the formats")(error.into()))?;
+            texts.push(Text { key: "storage", value });
+        }
+        let tensors = self.state_tensors(adam, &options)?;
+        self.write(adam, path.as_ref(), tensors, &texts)
+    }
+
+    /// The tensors of the state, as records have them.
+    fn state_tensors(
+        &self,
+        adam: &SparseAdam,
+        options: &AdamOptions,
+    ) -> Result<Vec<Tensor>, Error> {
         let by_rows = options.second_moment == SecondMoment::Row;
         let fields = [
             ("exp_avg", true, false),
             ("exp_avg_sq", true, by_rows),
             ("max_exp_avg_sq", options.amsgrad, by_rows),
             ("row_counter", options.bias_correction == BiasCorrection::Row, true),
+            ("prev_iter", options.catch_up != CatchUp::Never, true),
         ];
-        let shape = self.shape(adam)?;
-        let values: u64 = shape[1..].iter().product();
-        let (mut of_values, mut of_rows) = (self.layout().weights as usize, 0);
-        of_rows += of_values + self.layout().moments as usize;
+        let are_narrow = adam.state_storage(self.param())?.moments != Format::F32;
+        let (shape, values) = (self.shape(adam)?, values(adam, self.param())? as usize);
+        let of_values = self.layout().weights as usize;
+        let (mut next, mut of_rows) = (of_values, of_values + self.layout().moments as usize);
         let mut tensors = Vec::new();
         for (name, _, of_row) in fields.into_iter().filter(|(_, is_there, _)| *is_there) {
-            let at = if of_row { &mut of_rows } else { &mut of_values };
-            let bytes = if of_row { 4 } else { 4 * values as usize };
+            let bytes = if of_row { 4 } else { 4 * values };
+            // Both moments in bf16 share words.
+            let (at, held) = match (of_row, are_narrow, name) {
+                (true, ..) => (of_rows, As::Bytes),
+                (_, true, "exp_avg") => (of_values, As::LowBf16),
+                (_, true, _) => (of_values, As::HighBf16),
+                _ => (next, As::Bytes),
+            };
+            *(if of_row { &mut of_rows } else { &mut next }) += bytes;
             tensors.push(Tensor {
                 name: format!("state.0.{name}"),
-                dtype: if name == "row_counter" { "U32" } else { "F32" },
+                dtype: if ["row_counter", "prev_iter"].contains(&name) { "U32" } else { "F32" },
                 shape: if of_row { vec![shape[0]] } else { shape.clone() },
-                at: std::mem::replace(at, *at + bytes),
+                at,
                 bytes,
+                held,
             });
         }
-        let texts = [
-            Text { key: "format_version", value: "1".into() },
-            Text { key: "state", value: state },
-            Text { key: "param_groups", value: groups },
-        ];
-        self.write(adam, path.as_ref(), tensors, &texts)
+        Ok(tensors)
     }
 
     /// Its shape, as torch has it.

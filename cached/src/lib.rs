@@ -18,7 +18,7 @@ mod threads;
 
 pub use error::Error;
 #[cfg(any(unix, windows))]
-pub use file::FileStore;
+pub use file::{FileGroup, FileStore};
 pub use layout::Layout;
 pub use memory::MemoryStore;
 pub use statistics::Statistics;

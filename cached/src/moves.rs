@@ -1,4 +1,4 @@
-//! Rows moved between the cache and records on the GPU (`move_rows.wgsl`).
+//! Rows moved between the cache and records on the GPU (`move_rows.wgsl`, `move_halves.wgsl`).
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +33,9 @@ struct Config {
     first: u32,
     count: u32,
     width: u32,
+    /// Of a part whose rows share words: values of a row.
+    values: u32,
+    pads: [u32; 3],
 }
 
 /// A dispatch: a part, a window of it, and what it is told.
@@ -45,7 +48,7 @@ struct Dispatch {
 }
 
 /// Which way rows go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Way {
     /// Out of the cache.
     Gather,
@@ -64,14 +67,15 @@ pub(crate) struct Rows<'a> {
 
 /// Moves that are ready to be recorded.
 pub(crate) struct Ready {
-    dispatches: Vec<(Way, [u32; 2], BindGroup)>,
+    dispatches: Vec<(Way, ComputePipeline, [u32; 2], BindGroup)>,
 }
 
 /// What moves the rows of a table.
 #[derive(Debug)]
 pub(crate) struct Mover {
-    gather: ComputePipeline,
-    scatter: ComputePipeline,
+    /// Gather and scatter of units; and of parts whose rows share words, where there is one.
+    units: [ComputePipeline; 2],
+    halves: Option<[ComputePipeline; 2]>,
     parts: Vec<Part>,
     layout: Layout,
     /// Words of a unit.
@@ -95,11 +99,17 @@ impl Mover {
                 "the device binds fewer than 64 of its records at once: take another device";
             return Err(Error::Unsupported { what: "a table of so long rows", remedy });
         }
-        let fours = parts.iter().all(|part| part.words.is_multiple_of(4));
+        let fours = parts.iter().all(|part| part.words.is_multiple_of(4) && part.halves.is_none());
         let unit = if fours { 4 } else { 1 };
-        let (gather, scatter) = (pipeline(gpu, unit, true)?, pipeline(gpu, unit, false)?);
+        let of_units = include_str!("move_rows.wgsl");
+        let units = [pipeline(gpu, unit, true, of_units)?, pipeline(gpu, unit, false, of_units)?];
+        let of_halves = include_str!("move_halves.wgsl");
+        let halves = match parts.iter().any(|part| part.halves.is_some()) {
+            true => Some([pipeline(gpu, 1, true, of_halves)?, pipeline(gpu, 1, false, of_halves)?]),
+            false => None,
+        };
         let widest = limits.max_compute_workgroups_per_dimension;
-        Ok(Self { gather, scatter, parts, layout, unit, most: most as usize, widest })
+        Ok(Self { units, halves, parts, layout, unit, most: most as usize, widest })
     }
 
     /// What a record is.
@@ -120,7 +130,8 @@ impl Mover {
         moved: &[Rows<'_>],
     ) -> Result<Ready, Error> {
         let all = moved.iter().flat_map(|rows| {
-            self.dispatches(rows.count).into_iter().map(move |dispatch| (rows, dispatch))
+            let dispatches = self.dispatches(rows.way, rows.count).into_iter();
+            dispatches.map(move |dispatch| (rows, dispatch))
         });
         let all: Vec<_> = all.collect();
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
@@ -135,8 +146,9 @@ impl Mover {
                 gpu.queue.write_buffer(&uniform, 0, &told);
             }
             let ready = |(number, (rows, dispatch)): (u64, &(&Rows<'_>, Dispatch))| {
+                let pipeline = self.pipeline(rows.way, dispatch.part);
                 let group = self.bind(gpu, &uniform, number, rows, dispatch);
-                (rows.way, dispatch.groups, group)
+                (rows.way, pipeline.clone(), dispatch.groups, group)
             };
             (0..).zip(&all).map(ready).collect()
         })?;
@@ -144,13 +156,17 @@ impl Mover {
     }
 
     /// The dispatches that move `count` rows.
-    fn dispatches(&self, count: usize) -> Vec<Dispatch> {
+    fn dispatches(&self, way: Way, count: usize) -> Vec<Dispatch> {
         let mut all = Vec::new();
         for (part, held) in self.parts.iter().enumerate() {
+            // Of rows that share words, each value is put into its place by itself.
+            let units = match (held.halves, way) {
+                (Some(values), Way::Scatter) => values,
+                _ => held.words / self.unit,
+            };
             for (window, rows) in held.windows.iter().enumerate() {
                 for first in (0..count).step_by(self.most) {
                     let count = (count - first).min(self.most) as u32;
-                    let units = held.words / self.unit;
                     let groups = (count * units).div_ceil(WORKGROUP);
                     let wide = groups.min(self.widest);
                     let config = Config {
@@ -162,6 +178,8 @@ impl Mover {
                         first: first as u32,
                         count,
                         width: wide * WORKGROUP,
+                        values: held.halves.unwrap_or_default(),
+                        pads: [0; 3],
                     };
                     let groups = [wide, groups.div_ceil(wide.max(1))];
                     all.push(Dispatch { part, window, config, groups });
@@ -194,38 +212,41 @@ impl Mover {
         ];
         let entry = |(binding, resource)| BindGroupEntry { binding, resource };
         let entries: Vec<_> = (0..).zip(resources).map(entry).collect();
-        let layout = &self.pipeline(rows.way).get_bind_group_layout(0);
+        let layout = &self.pipeline(rows.way, dispatch.part).get_bind_group_layout(0);
         let descriptor = BindGroupDescriptor { label: Some(LABEL), layout, entries: &entries };
         gpu.device.create_bind_group(&descriptor)
     }
 
-    fn pipeline(&self, way: Way) -> &ComputePipeline {
-        match way {
-            Way::Gather => &self.gather,
-            Way::Scatter => &self.scatter,
-        }
+    fn pipeline(&self, way: Way, part: usize) -> &ComputePipeline {
+        let [gather, scatter] = match &self.halves {
+            Some(halves) if self.parts[part].halves.is_some() => halves,
+            _ => &self.units,
+        };
+        if way == Way::Gather { gather } else { scatter }
     }
+}
 
+impl Ready {
     /// Records the moves of one way.
-    pub fn record(&self, encoder: &mut CommandEncoder, ready: &Ready, way: Way) {
-        let mut dispatches = ready.dispatches.iter().filter(|(of, ..)| *of == way).peekable();
+    pub fn record(&self, encoder: &mut CommandEncoder, way: Way) {
+        let mut dispatches = self.dispatches.iter().filter(|(of, ..)| *of == way).peekable();
         if dispatches.peek().is_none() {
             return;
         }
         let descriptor = ComputePassDescriptor { label: Some(LABEL), ..Default::default() };
         let mut pass = encoder.begin_compute_pass(&descriptor);
-        pass.set_pipeline(self.pipeline(way));
-        for (_, [x, y], group) in dispatches {
+        for (_, pipeline, [x, y], group) in dispatches {
+            pass.set_pipeline(pipeline);
             pass.set_bind_group(0, group, &[]);
             pass.dispatch_workgroups(*x, *y, 1);
         }
     }
 }
 
-fn pipeline(gpu: &Gpu, unit: u32, gathers: bool) -> Result<ComputePipeline, Error> {
+fn pipeline(gpu: &Gpu, unit: u32, gathers: bool, wgsl: &str) -> Result<ComputePipeline, Error> {
     let unit = if unit == 4 { "vec4<u32>" } else { "u32" };
     let before = format!("alias Unit = {unit};\nconst GATHER = {gathers};\n");
-    let source = ShaderSource::Wgsl((before + include_str!("move_rows.wgsl")).into());
+    let source = ShaderSource::Wgsl((before + wgsl).into());
     let label = Some(LABEL);
     Ok(gpu.heard("the kernel that moves rows", 0, || {
         let module = gpu.device.create_shader_module(ShaderModuleDescriptor { label, source });

@@ -208,6 +208,18 @@ impl Cache {
         }
     }
 
+    /// Every row that is there may have been written.
+    pub fn mark_all(&mut self) {
+        for &slot in self.slot_of.values() {
+            self.dirty[slot as usize] = true;
+        }
+    }
+
+    /// How many slots there are.
+    pub fn slots(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Slots that the store has to be told of, ascending, each with its row.
     pub fn dirty(&self) -> Vec<(u32, u64)> {
         let slots = (0..).zip(&self.dirty).zip(&self.rows);

@@ -62,6 +62,9 @@ pub struct Mark {
     pub steps: u64,
     /// Hyperparameters of its group, as JSON of [`AdamOptions`](sparse_adam::AdamOptions).
     pub options: String,
+    /// How the parameter and its state are stored, as JSON of [`Format`](sparse_adam::Format) and
+    /// [`StateStorage`](sparse_adam::StateStorage); empty: unknown.
+    pub stored: String,
     /// Anything of the caller's: a place in the data, a hash of the model.
     pub note: String,
 }
@@ -69,7 +72,13 @@ pub struct Mark {
 impl Mark {
     /// So many steps, by these options.
     pub fn new(steps: u64, options: impl Into<String>, note: impl Into<String>) -> Self {
-        Self { steps, options: options.into(), note: note.into() }
+        Self { steps, options: options.into(), stored: String::new(), note: note.into() }
+    }
+
+    /// Of a parameter that is stored so.
+    #[must_use]
+    pub fn stored(self, stored: impl Into<String>) -> Self {
+        Self { stored: stored.into(), ..self }
     }
 }
 

@@ -1,10 +1,12 @@
 //! A table larger than the GPU, whose rows are in its cache when a batch names them.
 
+mod behind;
 mod flights;
 mod flush;
 mod lanes;
 mod load;
 mod made;
+mod numbers;
 
 use crate::gpu::Gpu;
 use crate::moves::Mover;
@@ -13,6 +15,7 @@ use crate::threads::{Readers, Reading};
 use crate::{Error, Layout, RowStore, Statistics};
 use flights::Flights;
 use lanes::Lanes;
+use numbers::Numbers;
 use sparse_adam::{ParamId, Region, SparseAdam, SparseGrad};
 use std::sync::Arc;
 use wgpu::Buffer;
@@ -58,12 +61,16 @@ pub struct CachedTable<S: RowStore> {
     store: Arc<S>,
     cache: Cache,
     mover: Mover,
+    /// Where the optimizer draws random bits.
+    numbers: Option<Numbers>,
     readers: Readers,
     flights: Flights,
     lanes: Lanes,
     statistics: Statistics,
     /// Steps that the parameter had counted when it was last looked.
     steps: u64,
+    /// How often its rows had been brought up to date.
+    flushes: u64,
 }
 
 /// What a batch needs, and rows on their way from the store. One that is dropped has changed nothing.
@@ -178,8 +185,15 @@ impl<S: RowStore> CachedTable<S> {
         let (_, parts) = crate::layout::parts(adam, self.param)?;
         let same =
             parts.iter().zip(self.mover.parts()).all(|(now, then)| now.windows == then.windows);
-        if !same || parts.len() != self.mover.parts().len() {
+        let numbered = match &self.numbers {
+            Some(numbers) => numbers.are_read(adam, self.param)?,
+            None => true,
+        };
+        if !same || !numbered || parts.len() != self.mover.parts().len() {
             return Err(Error::Replaced);
+        }
+        if adam.flush_count(self.param)? != self.flushes {
+            return Err(Error::FlushedAlone);
         }
         let steps = adam.step_count(self.param)?;
         if steps != self.steps {

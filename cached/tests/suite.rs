@@ -6,6 +6,10 @@ mod disks;
 mod equality;
 #[path = "suite/errors.rs"]
 mod errors;
+#[path = "suite/exports.rs"]
+mod exports;
+#[path = "suite/groups.rs"]
+mod groups;
 #[path = "suite/kills.rs"]
 mod kills;
 #[path = "suite/run.rs"]

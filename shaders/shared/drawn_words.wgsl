@@ -1,4 +1,5 @@
-// A rule's words, and the random bits that a step rounds with. Twin: `src/narrow.rs`.
+// A rule's words, and the random bits that a step rounds with. Twin: `src/narrow.rs`. A fragment behind this one has
+// `drawn_row(row)`, by which a row of the window draws.
 
 struct Drawn {
     rule: Rule,
@@ -25,10 +26,9 @@ struct Random {
     second: Bits,
 }
 
-// Of columns of a row of the window: pcg4d (Jarzynski and Olano 2020) of the table's row, column, step and seed.
+// Of columns of a row of the window: pcg4d (Jarzynski and Olano 2020) of the row's number, column, step and seed.
 fn random_at(row: u32, columns: Bits) -> Random {
-    let table_row = row + (config.window_key - config.keys.base);
-    var x = Bits(table_row * 1664525u + 1013904223u);
+    var x = Bits(drawn_row(row) * 1664525u + 1013904223u);
     var y = columns * Bits(1664525u) + Bits(1013904223u);
     var z = Bits(drawn.step * 1664525u + 1013904223u);
     var w = Bits(drawn.seed * 1664525u + 1013904223u);

@@ -3,7 +3,7 @@
 use crate::step::list::Behind;
 use crate::step::shape::Window;
 use crate::table::Table;
-use crate::{Error, Scalars, SparseAdam};
+use crate::{Error, ParamId, Scalars, SparseAdam};
 use std::sync::Arc;
 use wgpu::CommandEncoder;
 
@@ -22,16 +22,50 @@ impl SparseAdam {
     /// [`Error::InvalidBuffer`] of a parameter's buffer, or one of the scalars', that the device can no longer use; [`Error::OutOfMemory`],
     /// [`Error::DeviceLost`], [`Error::Refused`]. Nothing was recorded then.
     pub fn flush(&mut self, encoder: &mut CommandEncoder) -> Result<(), Error> {
+        self.flush_tables(encoder, None)
+    }
+
+    /// As [`SparseAdam::flush`], of one parameter.
+    ///
+    /// # Errors
+    /// As [`SparseAdam::flush`]; [`Error::UnknownParam`].
+    pub fn flush_param(
+        &mut self,
+        encoder: &mut CommandEncoder,
+        param: ParamId,
+    ) -> Result<(), Error> {
+        let number = self.number_of(param)?;
+        self.flush_tables(encoder, Some(number))
+    }
+
+    /// How often [`SparseAdam::flush`] or [`SparseAdam::flush_param`] has brought a parameter's rows up to date: for who keeps
+    /// others of its rows elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParam`].
+    pub fn flush_count(&self, param: ParamId) -> Result<u64, Error> {
+        Ok(self.table(param)?.flushes)
+    }
+
+    /// Flushes all tables, or one.
+    fn flush_tables(
+        &mut self,
+        encoder: &mut CommandEncoder,
+        only: Option<usize>,
+    ) -> Result<(), Error> {
         self.begin()?;
         let guard = Arc::clone(&self.recorder.guard);
-        let behind = || self.tables.iter().filter(|table| table.is_behind());
-        if behind().next().is_none() {
+        let asked = |number: &usize| only.is_none_or(|only| only == *number);
+        let all = (0..self.tables.len()).filter(asked);
+        let behind: Vec<usize> = all.filter(|&number| self.tables[number].is_behind()).collect();
+        if behind.is_empty() {
             return Ok(());
         }
+        let placed = behind.iter().flat_map(|&number| self.tables[number].placed());
         let scalars = self.scalars.iter().flat_map(Scalars::given);
-        self.recorder.witness.check(&guard, behind().flat_map(Table::placed).chain(scalars))?;
-        let numbered = (0..).zip(&self.tables).filter(|(_, table)| table.is_behind());
-        self.recorder.prepare_flush(numbered.flat_map(|(number, table)| windows(number, table)));
+        self.recorder.witness.check(&guard, placed.chain(scalars))?;
+        let each = behind.iter().flat_map(|&number| windows(number as u32, &self.tables[number]));
+        self.recorder.prepare_flush(each);
         let (tables, groups) = (&self.tables, &self.groups);
         self.recorder.make_ready(tables, |number| {
             let table = &tables[number as usize];
@@ -42,6 +76,9 @@ impl SparseAdam {
             scalars.copy(encoder, held);
         }
         self.recorder.record_ready(encoder, "sparse_adam::flush");
+        for number in behind {
+            self.tables[number].flushes += 1;
+        }
         Ok(())
     }
 }

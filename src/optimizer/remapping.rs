@@ -32,7 +32,8 @@ impl SparseAdam {
     /// [`Error::UnknownParam`]; those of [`SparseAdam::add_param`] for a place and a shape; [`Error::BufferTooSmall`],
     /// [`Error::MissingUsage`], [`Error::Misaligned`] and [`Error::TooLarge`] for the map; [`Error::Overlap`];
     /// [`Error::Unsupported`] for a parameter that is named twice, of several sparse axes, or with a gradient that has entries
-    /// (of old rows: step, and clear gradients, before); [`Error::InvalidBuffer`], [`Error::OutOfMemory`],
+    /// (of old rows: step, and clear gradients, before), or
+    /// whose rows have numbers ([`SparseAdam::set_row_numbers`]); [`Error::InvalidBuffer`], [`Error::OutOfMemory`],
     /// [`Error::DeviceLost`], [`Error::Refused`]. Then nothing was recorded or changed.
     ///
     /// In a browser a device tells only later that it has no memory: then a later call returns the error, the parameters are
@@ -86,6 +87,12 @@ impl SparseAdam {
             return refuse(
                 "remapping a parameter whose gradient names rows of the old table",
                 "step first, then call clear_grads or zero_grads",
+            );
+        }
+        if table.numbers.is_some() {
+            return refuse(
+                "remapping a parameter whose rows have numbers of the caller's",
+                "call clear_row_numbers first, and set_row_numbers for the new rows",
             );
         }
         let lain = table.lain_in(place, map.rows, self.recorder.shape)?;

@@ -25,6 +25,8 @@ pub struct Table<T> {
     /// The last step that named each row; 0: none. Empty before the first step that catches up.
     pub prev_iter: Vec<u32>,
     storage: Storage,
+    /// What rows draw random bits by; empty: their place.
+    numbers: Vec<u32>,
 }
 
 impl<T: Copy + Default> Table<T> {
@@ -41,6 +43,7 @@ impl<T: Copy + Default> Table<T> {
             row_counter: Vec::new(),
             prev_iter: Vec::new(),
             storage: Storage::default(),
+            numbers: Vec::new(),
         }
     }
 
@@ -49,6 +52,13 @@ impl<T: Copy + Default> Table<T> {
     #[must_use]
     pub fn stored(self, param: Format, moments: Format, rounding: Rounding) -> Self {
         Self { storage: Storage { param, moments, rounding }, ..self }
+    }
+
+    /// With rows that draw random bits by these numbers, one each, as
+    /// [`SparseAdam::set_row_numbers`](crate::SparseAdam::set_row_numbers) has them.
+    #[must_use]
+    pub fn numbered(self, numbers: Vec<u32>) -> Self {
+        Self { numbers, ..self }
     }
 
     /// Makes room for what options need. A table whose rows have second moments has so many.
@@ -99,7 +109,8 @@ impl Table<f32> {
     ) {
         let at = row * self.dim + column;
         let Storage { param: param_format, moments, rounding } = self.storage;
-        let random = narrow::random(rounding, self.step, row as u32, column as u32);
+        let drawn_by = self.numbers.get(row).copied().unwrap_or(row as u32);
+        let random = narrow::random(rounding, self.step, drawn_by, column as u32);
         self.param[at] = narrow::stored(param_format, param, random[0]);
         for (name, &value) in rule.state().iter().zip(state) {
             // The moments have random bits of their own; other fields are f32.

@@ -49,6 +49,7 @@ fn accesses() -> [RowAccess; 6] {
         moments: Format::Bf16,
         values: Format::F16,
         is_stochastic: true,
+        is_numbered: false,
     };
     let (plain, nearest) = (Formats::default(), Formats { is_stochastic: false, ..narrow });
     [
@@ -56,7 +57,7 @@ fn accesses() -> [RowAccess; 6] {
         (Width::Vec4, Values::One, plain),
         (Width::Vec8, Values::One, plain),
         (Width::Scalar, Values::One, narrow),
-        (Width::Vec4, Values::One, narrow),
+        (Width::Vec4, Values::One, narrow.numbered(true)),
         (Width::Vec8, Values::One, nearest),
     ]
     .map(|(width, values, formats)| RowAccess {

@@ -40,8 +40,13 @@ const NO_ROWS: RowAccess = RowAccess {
     formats: F32,
 };
 
-const F32: Formats =
-    Formats { param: Format::F32, moments: Format::F32, values: Format::F32, is_stochastic: false };
+const F32: Formats = Formats {
+    param: Format::F32,
+    moments: Format::F32,
+    values: Format::F32,
+    is_stochastic: false,
+    is_numbered: false,
+};
 
 impl Kernel {
     /// Of a stage that reads no rows.

@@ -60,7 +60,8 @@ pub(crate) struct TablePlan {
     pub rows_per_value_window: u32,
     /// First word of its terms, where it has weights; as with its keys.
     pub terms: u32,
-    /// First word of the numbers that the columns of its rows share, where they do.
+    /// First word of the numbers that the columns of its rows share, where they do; behind the numbers that its rows draw
+    /// random bits by, where these are given.
     pub numbers: u32,
     /// One invocation per position.
     pub entries: Grid,
@@ -83,6 +84,13 @@ pub(crate) struct LevelPlan {
     /// Columns that a workgroup takes.
     pub slice: u32,
     pub launch: Launch,
+}
+
+impl TablePlan {
+    /// Where in the scratch the numbers are that its rows draw by, in bytes.
+    pub fn numbers_of_rows(&self) -> u64 {
+        4 * u64::from(self.numbers - (self.keys.sentinel - self.keys.base))
+    }
 }
 
 /// Plans a step.
@@ -131,6 +139,8 @@ pub(crate) fn plan(
             }
         };
         let first = keys.first;
+        // Numbers that its rows draw by lie before those that columns share.
+        words += if step.formats.is_numbered { u64::from(step.geometry.rows) } else { 0 };
         let numbers = words as u32;
         words += u64::from(step.rule.row_numbers()) * u64::from(step.nnz);
         let levels = levels(*step, &mut words, device, tuning)?;

@@ -66,6 +66,8 @@ pub struct Recorder {
     list: Vec<Dispatch>,
     /// What dispatches take that take several items.
     items: Vec<Item>,
+    /// Tables whose rows draw by numbers of the caller's, and where in the scratch a step reads these, in bytes.
+    numbered: Vec<(u32, u64)>,
     /// Where their configs and rules are put together: kept, so that a step allocates nothing for them.
     item_bytes: [Vec<u8>; 2],
     /// The demand of the step that is about to be recorded.
@@ -100,6 +102,7 @@ impl Recorder {
             listed: None,
             list: Vec::new(),
             items: Vec::new(),
+            numbered: Vec::new(),
             item_bytes: Default::default(),
             next: Demand::default(),
             ready: Vec::new(),
@@ -144,6 +147,10 @@ impl Recorder {
         let on = (self.shape, self.kit.tuning());
         list(&self.demand, &plan, on, &mut self.list);
         merge(&mut self.list, &mut self.items, self.shape);
+        self.numbered.clear();
+        let numbered = self.demand.tables.iter().zip(&plan.tables);
+        let numbered = numbered.filter(|(asked, _)| asked.formats.is_numbered);
+        self.numbered.extend(numbered.map(|(asked, at)| (asked.table, at.numbers_of_rows())));
         let need = ScratchBytes {
             // Pairs that are sorted as they come in, or not at all, are never elsewhere.
             pairs: if plan.sort.passes.is_empty() { 0 } else { 8 * u64::from(plan.pairs) },
@@ -299,6 +306,9 @@ impl Recorder {
         timestamps: Option<Timestamps<'_>>,
     ) {
         tables.copy_inputs(encoder);
+        for &(table, at) in &self.numbered {
+            tables.copy_numbers(table, encoder, (&self.scratch.sorted, at));
+        }
         self.dispatches = self.ready.len() as u32;
         let label = Some("sparse_adam::step");
         if let Some(timestamps) = timestamps {

@@ -45,7 +45,10 @@ pub fn wgsl(access: RowAccess, uses: Uses, items: u32) -> String {
         texts.extend(param(access, items));
         texts.push(match formats.is_stochastic {
             _ if items > 1 => "",
-            true => shared!("drawn_words"),
+            true if formats.is_numbered => {
+                concat!(shared!("drawn_words"), shared!("rows_by_numbers"))
+            }
+            true => concat!(shared!("drawn_words"), shared!("rows_by_place")),
             false => shared!("rule_words"),
         });
     }

@@ -9,7 +9,7 @@ use crate::step::list::Bind;
 use crate::step::record::{Binds, Tables};
 use crate::step::shape::Window;
 use crate::{Duplicates, NonFinite, Region};
-use wgpu::CommandEncoder;
+use wgpu::{Buffer, CommandEncoder};
 
 impl Binds for Vec<Table> {
     fn bytes_of(&self, bind: Bind) -> Option<Region> {
@@ -37,6 +37,13 @@ impl Tables for Vec<Table> {
             }
         }
     }
+
+    fn copy_numbers(&self, table: u32, encoder: &mut CommandEncoder, (to, at): (&Buffer, u64)) {
+        if let Some(numbers) = &self[table as usize].numbers {
+            let (buffer, offset, size) = (numbers.buffer(), numbers.offset(), numbers.size());
+            encoder.copy_buffer_to_buffer(buffer, offset, to, at, size);
+        }
+    }
 }
 
 impl Table {
@@ -62,7 +69,8 @@ impl Table {
             // Checked when the gradients were set.
             nnz: self.grads.iter().map(|grad| grad.nnz).sum(),
             value_rows: self.value_rows() as u32,
-            formats: Formats::of(self.storage, self.value_format()),
+            formats: Formats::of(self.storage, self.value_format())
+                .numbered(self.numbers.is_some()),
             promised,
             checked: first.duplicates == Duplicates::NoneChecked,
             first_wins: promised || matches!(first.source, ValueSource::Row),

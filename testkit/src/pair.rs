@@ -4,6 +4,7 @@
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
 mod growing;
+mod numbering;
 
 use crate::conformance::Finding;
 use crate::headless::Gpu;

@@ -61,6 +61,7 @@ tests! {
     accumulated_gradients_are_one_gradient: Accumulated,
     a_promise_of_uniqueness_gives_the_same_bits: Promise,
     rows_that_move_or_begin_anew_equal_their_twins: Remapped,
+    rows_round_by_numbers_of_the_callers: Numbered,
     a_state_that_is_saved_and_loaded_goes_on: StateDict,
 }
 

@@ -47,6 +47,7 @@ fn ids(options: &Options, zipf: &Zipf, step: u64) -> Vec<u64> {
 
 pub fn run(gpu: &Gpu, options: &Options) -> Result<(), Box<dyn Error>> {
     let &Options { rows, dim, entries, slots, steps, every, .. } = options;
+    println!("memory     resident set {} before there is a table", memory::told());
     let mut adam = SparseAdam::new(&gpu.device, &gpu.queue, AdamOptions::default().lr(0.01))?;
     let weights = gpu.zeroed("cache", 4 * u64::from(slots) * u64::from(dim));
     let param = adam.add_param(Param::new("items", &weights, [slots, dim]))?;

@@ -4,6 +4,31 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+/// How a record has the numbers of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum As {
+    /// As they are.
+    Bytes,
+    /// As bf16 in the low halves of words, or in the high ones.
+    LowBf16,
+    HighBf16,
+}
+
+impl As {
+    /// The bytes of a tensor that words of a record hold.
+    fn take(self, held: &[u8]) -> Vec<u8> {
+        let word = |word: &[u8]| match self {
+            // Of f32 bf16 is the upper half.
+            Self::LowBf16 => [0, 0, word[0], word[1]],
+            _ => [0, 0, word[2], word[3]],
+        };
+        match self {
+            Self::Bytes => held.to_vec(),
+            Self::LowBf16 | Self::HighBf16 => held.chunks_exact(4).flat_map(word).collect(),
+        }
+    }
+}
+
 /// A tensor, and which bytes of each record are a row of it.
 #[derive(Clone, Debug)]
 pub(super) struct Tensor {
@@ -13,6 +38,7 @@ pub(super) struct Tensor {
     pub shape: Vec<u64>,
     pub at: usize,
     pub bytes: usize,
+    pub held: As,
 }
 
 /// A text of the metadata.
@@ -67,9 +93,9 @@ impl File {
     pub fn write(&mut self, first: u64, records: &[u8], record: usize) -> io::Result<()> {
         let mut begin = self.header;
         for (tensor, crc) in &mut self.tensors {
-            let Tensor { at, bytes, .. } = *tensor;
-            let rows = records.chunks_exact(record).flat_map(|record| &record[at..at + bytes]);
-            let rows: Vec<u8> = rows.copied().collect();
+            let Tensor { at, bytes, held, .. } = *tensor;
+            let row = |record: &[u8]| held.take(&record[at..at + bytes]);
+            let rows: Vec<u8> = records.chunks_exact(record).flat_map(row).collect();
             crc.update(&rows);
             self.file.seek(SeekFrom::Start(begin + first * bytes as u64))?;
             self.file.write_all(&rows)?;

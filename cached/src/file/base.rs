@@ -1,5 +1,5 @@
-//! The base: a sparse file with a place for each row, `[record, crc32 u32]`. A row that was never folded into it has
-//! zeros there, and takes no room.
+//! The base: a sparse file with a place for each row, `[record, crc32 u32]`. A row that was never folded into it takes no
+//! room; which ones were is told apart from it (`folded`).
 
 use super::disk::{Bytes, Disk};
 use crate::Error;
@@ -17,7 +17,7 @@ pub(super) struct Base {
     name: String,
 }
 
-/// The checksum of a record in a row's place; never 0, which a row has that is not there.
+/// The checksum of a record in a row's place; never 0, which a hole has.
 fn crc(row: u64, record: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&row.to_le_bytes());
@@ -55,7 +55,12 @@ impl Base {
         row * (self.layout.bytes() as u64 + 4)
     }
 
-    /// Reads a row's record, or makes its first.
+    /// Makes the first record of a row that is not there.
+    pub fn first(&self, row: u64, record: &mut [u8]) {
+        self.init.record(self.layout, row, record);
+    }
+
+    /// Reads the record of a row that is there.
     pub fn read(&self, row: u64, record: &mut [u8]) -> Result<(), Error> {
         let mut held = vec![0; record.len() + 4];
         let read = self.file.read_at(&mut held, self.place(row));
@@ -63,13 +68,12 @@ impl Base {
         let (held, found) = held.split_at(record.len());
         if found == crc(row, held).to_le_bytes() {
             record.copy_from_slice(held);
-        } else if found == [0; 4] && held.iter().all(|&byte| byte == 0) {
-            self.init.record(self.layout, row, record);
-        } else {
-            let reason = format!("the record of row {row} was altered");
-            return Err(Error::Damaged { file: self.name.clone(), reason });
+            return Ok(());
         }
-        Ok(())
+        let is_gone = found == [0; 4] && held.iter().all(|&byte| byte == 0);
+        let what = if is_gone { "is gone: there are zeros" } else { "was altered" };
+        let reason = format!("the record of row {row} {what}");
+        Err(Error::Damaged { file: self.name.clone(), reason })
     }
 
     /// Writes a row's record.

@@ -2,7 +2,9 @@
 
 use super::Shared;
 use super::disk::Disk;
+use super::folded;
 use super::log::{self, Log};
+use super::manifest::Manifest;
 use crate::Error;
 use crate::threads::locked;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ impl Folding {
     /// Sets the active log aside, all of which the last checkpoint has. Nothing may be appended meanwhile.
     pub fn begin(&mut self, shared: &Shared) -> Result<(), Error> {
         let next = shared.state().active.number + 1;
-        let next = Log::new(&*shared.disk, next)?;
+        let next = Log::new(&shared.disk, next)?;
         let mut state = shared.state_mut();
         let active = std::mem::replace(&mut state.active, next);
         state.frozen = Some(active);
@@ -67,28 +69,42 @@ fn joined(thread: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
 
 /// Folds the log that is set aside, and takes it out of the manifest.
 fn fold(shared: &Shared) -> Result<(), Error> {
-    let Some((number, file, mut rows)) = shared.state().frozen.as_ref().map(|log| {
-        let rows: Vec<(u64, u64)> = log.places.iter().map(|(&row, &at)| (row, at)).collect();
-        (log.number, Arc::clone(&log.file), rows)
+    let Some((number, file, mut places)) = shared.state().frozen.as_ref().map(|log| {
+        let places: Vec<(u64, u64)> = log.places.iter().map(|(&row, &at)| (row, at)).collect();
+        (log.number, Arc::clone(&log.file), places)
     }) else {
         return Ok(());
     };
-    rows.sort_unstable();
+    places.sort_unstable();
     let mut record = vec![0; shared.layout.bytes()];
-    for place in rows {
-        log::read(&*shared.disk, (number, &*file), place, &mut record)?;
+    for &place in &places {
+        log::read(&shared.disk, (number, &*file), place, &mut record)?;
         shared.base.write(place.0, &record)?;
     }
     shared.base.sync()?;
+    let mut folded = shared.state().folded.clone();
+    let any = folded.extend(places.iter().map(|place| place.0));
+    // Nobody else changes what the manifest says of them.
+    let held = locked(&shared.manifest).manifest.folded;
+    let before = held.map(|pages| pages.number);
+    let pages = match any {
+        true => Some(folded.write(&shared.disk, before.map_or(0, |before| before + 1))?),
+        false => held,
+    };
     let mut written = locked(&shared.manifest);
-    let mut logs: Vec<_> = written.logs.iter().copied().filter(|log| log.0 > number).collect();
-    if logs.is_empty() {
-        logs.push((number + 1, 0));
+    let mut next = Manifest { folded: pages, ..written.manifest.clone() };
+    next.logs.retain(|log| log.0 > number);
+    if next.logs.is_empty() {
+        next.logs.push((number + 1, 0));
     }
-    let mark = written.mark.clone();
-    shared.publish(&mut written, mark, logs)?;
-    shared.state_mut().frozen = None;
-    drop(written);
-    let removed = Disk::remove(&*shared.disk, &log::name(number));
-    removed.map_err(Error::io(format!("removing {}", shared.disk.name(&log::name(number)))))
+    shared.publish(&mut written, next)?;
+    let mut state = shared.state_mut();
+    (state.folded, state.frozen) = (folded, None);
+    drop((state, written));
+    let old = before.filter(|_| any).map(folded::name);
+    for name in [log::name(number)].into_iter().chain(old) {
+        let removed = Disk::remove(&shared.disk, &name);
+        removed.map_err(Error::io(format!("removing {}", shared.disk.name(&name))))?;
+    }
+    Ok(())
 }

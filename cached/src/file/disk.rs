@@ -30,6 +30,47 @@ pub(super) trait Bytes: Debug + Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
+/// The files of one table of a folder: theirs begin with its name and a dot.
+#[derive(Debug)]
+pub(super) struct Named {
+    disk: Arc<dyn Disk>,
+    prefix: String,
+}
+
+impl Named {
+    /// A table without a name has files without a prefix.
+    pub fn new(disk: Arc<dyn Disk>, table: &str) -> Self {
+        let prefix = if table.is_empty() { String::new() } else { format!("{table}.") };
+        Self { disk, prefix }
+    }
+
+    fn file(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+}
+
+impl Disk for Named {
+    fn open(&self, name: &str, make: bool) -> io::Result<Arc<dyn Bytes>> {
+        self.disk.open(&self.file(name), make)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(&self.file(from), &self.file(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(&self.file(name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.disk.sync()
+    }
+
+    fn name(&self, file: &str) -> String {
+        self.disk.name(&self.file(file))
+    }
+}
+
 /// A folder of the system.
 #[derive(Debug)]
 pub(super) struct Folder {

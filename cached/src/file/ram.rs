@@ -59,6 +59,15 @@ impl Ram {
         inside.files[file][at] ^= 0x10;
     }
 
+    /// Leaves zeros in the place of bytes of a file.
+    pub fn punch(&self, name: &str, bytes: std::ops::Range<usize>) {
+        let mut inside = locked(&self.0);
+        let file = inside.names[name];
+        let end = bytes.end.max(inside.files[file].len());
+        inside.files[file].resize(end, 0);
+        inside.files[file][bytes].fill(0);
+    }
+
     /// Cuts a file off.
     pub fn cut(&self, name: &str, bytes: usize) {
         let mut inside = locked(&self.0);

@@ -1,5 +1,7 @@
 //! A store on a disk that crashes, is full, is read-only, or was altered.
 
+mod groups;
+
 use super::ram::Ram;
 use super::*;
 use sparse_adam_testkit::Rng;
@@ -18,7 +20,16 @@ fn init() -> Init {
 }
 
 fn open(disk: &Ram, rows: u64) -> Result<FileStore, Error> {
-    Ok(FileStore::on(Box::new(disk.clone()), rows, layout(), init())?.fold_from(600))
+    opened(&on(disk)?, "", rows)
+}
+
+/// The manifests of a disk.
+fn on(disk: &Ram) -> Result<Arc<Journal>, Error> {
+    Ok(Arc::new(Journal::open(Arc::new(disk.clone()))?))
+}
+
+fn opened(journal: &Arc<Journal>, name: &str, rows: u64) -> Result<FileStore, Error> {
+    Ok(FileStore::on(journal, name, (rows, layout()), init())?.fold_from(600))
 }
 
 fn first(row: u64) -> Vec<u8> {
@@ -193,23 +204,66 @@ fn what_was_altered_or_cut_off_is_told_by_name() {
     }
 }
 
-#[test]
-fn an_altered_record_is_never_handed_out() {
-    let mut rng = Rng(Budget::new().seed);
-    let (disk, rows) = (Ram::default(), 12);
+/// A store whose rows are all in its base, and what it holds.
+fn folded_store(rng: &mut Rng, disk: &Ram, rows: u64) -> Model {
     let mut model = Model::new();
-    let store = open(&disk, rows).unwrap().fold_from(0);
-    (0..20).for_each(|_| write(&mut rng, &store, &mut model).unwrap());
+    let store = open(disk, rows).unwrap().fold_from(0);
+    (0..20).for_each(|_| write(rng, &store, &mut model).unwrap());
     store.checkpoint(mark(1)).unwrap();
     locked(&store.folding).wait().unwrap();
-    check(&store, &model);
     assert!(store.shared.state().frozen.is_none(), "the log was not folded");
-    let row = *model.keys().next().unwrap();
-    let place = layout().bytes() + 4;
-    disk.alter(base::NAME, row as usize * place + rng.below(place));
-    let mut record = vec![0; layout().bytes()];
-    let read = store.read(&[row], &mut record);
-    assert!(matches!(read, Err(Error::Damaged { .. })), "{read:?}");
+    check(&store, &model);
+    model
+}
+
+#[test]
+fn a_record_that_was_altered_or_is_gone_is_never_handed_out() {
+    let mut rng = Rng(Budget::new().seed);
+    for case in 0..40 {
+        let (disk, rows) = (Ram::default(), 12);
+        let model = folded_store(&mut rng, &disk, rows);
+        let row = *model.keys().nth(rng.below(model.len())).unwrap();
+        let place = layout().bytes() + 4;
+        let begin = row as usize * place;
+        let (whole, mut expected) = (disk.len(base::NAME), "was altered");
+        match case % 3 {
+            0 => disk.alter(base::NAME, begin + rng.below(place)),
+            1 => disk.punch(base::NAME, begin..begin + place),
+            _ => {
+                disk.cut(base::NAME, begin);
+                disk.punch(base::NAME, begin..whole);
+            }
+        }
+        if case % 3 > 0 {
+            expected = "is gone";
+        }
+        let store = open(&disk, rows).unwrap();
+        let mut record = vec![0; layout().bytes()];
+        match store.read(&[row], &mut record) {
+            Err(Error::Damaged { reason, .. }) => assert!(reason.contains(expected), "{reason}"),
+            other => panic!("row {row}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn pages_of_what_the_base_has_are_checked() {
+    let mut rng = Rng(Budget::new().seed);
+    for _ in 0..20 {
+        let disk = Ram::default();
+        folded_store(&mut rng, &disk, 12);
+        let name = folded::name(0);
+        let at = rng.below(disk.len(&name));
+        match rng.below(3) {
+            0 => disk.alter(&name, at),
+            1 => disk.cut(&name, at),
+            _ => disk.punch(&name, 0..disk.len(&name)),
+        }
+        match open(&disk, 12) {
+            Err(Error::Damaged { file, .. }) => assert_eq!(file, format!("ram/{name}")),
+            other => panic!("byte {at}: {other:?}"),
+        }
+    }
 }
 
 #[test]
@@ -217,7 +271,7 @@ fn other_rows_records_or_a_read_only_disk_are_refused() {
     let disk = Ram::default();
     drop(open(&disk, 20).unwrap());
     assert!(matches!(open(&disk, 21), Err(Error::Mismatch { .. })));
-    let other = FileStore::on(Box::new(disk.clone()), 20, Layout::f32(8).unwrap(), init());
+    let other = FileStore::on(&on(&disk).unwrap(), "", (20, Layout::f32(8).unwrap()), init());
     assert!(matches!(other, Err(Error::Mismatch { .. })));
     disk.set_read_only(true);
     let error = open(&disk, 20).unwrap_err().to_string();

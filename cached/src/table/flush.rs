@@ -5,7 +5,7 @@ use crate::gpu::{Mapping, take_mapped};
 use crate::moves::{Rows, Way};
 use crate::table::lanes::list;
 use crate::{Durable, Error, Mark, RowStore};
-use sparse_adam::SparseAdam;
+use sparse_adam::{ParamId, SparseAdam};
 use wgpu::{Buffer, BufferUsages, MapMode};
 
 /// Bytes that are read back at once.
@@ -13,7 +13,8 @@ const PIECE: usize = 16 << 20;
 
 impl<S: RowStore> CachedTable<S> {
     /// Writes every row of the cache that steps have changed to the store, and waits for that. All steps must have been
-    /// submitted. Rows stay in the cache, and training goes on.
+    /// submitted. Rows stay in the cache, and training goes on. With a [`CatchUp`](sparse_adam::CatchUp) rows are written as far
+    /// as they are, behind as those of a resident table would be ([`CachedTable::catch_up`]).
     ///
     /// # Errors
     /// [`Error::NotSubmitted`], [`Error::Replaced`]; the store's, and the device's. What was not written is written by the
@@ -54,7 +55,7 @@ impl<S: RowStore> CachedTable<S> {
     ) -> Result<Vec<u8>, Error> {
         let (mapping, bytes) = (Mapping::default(), bytes as u64);
         self.gpu.submit(|encoder| {
-            self.mover.record(encoder, ready, Way::Gather);
+            ready.record(encoder, Way::Gather);
             encoder.copy_buffer_to_buffer(gathered, 0, readback, 0, bytes);
             encoder.map_buffer_on_submit(readback, MapMode::Read, .., mapping.callback());
         })?;
@@ -66,6 +67,23 @@ impl<S: RowStore> CachedTable<S> {
     }
 }
 
+impl<S: RowStore> CachedTable<S> {
+    /// What a checkpoint says of the table as it is.
+    pub(crate) fn mark(&self, adam: &SparseAdam, note: &str) -> Result<Mark, Error> {
+        let options = adam.options(adam.group_of(self.param)?)?;
+        let options = serde_json::to_string(&options).map_err(std::io::Error::from);
+        let options = options.map_err(Error::io("writing the options"))?;
+        let mark = Mark::new(adam.step_count(self.param)?, options, note);
+        Ok(mark.stored(stored(adam, self.param)?))
+    }
+}
+
+/// How a parameter and its state are stored, as text.
+pub(super) fn stored(adam: &SparseAdam, param: ParamId) -> Result<String, Error> {
+    let stored = serde_json::to_string(&(adam.format(param)?, adam.state_storage(param)?));
+    stored.map_err(|error| Error::io("writing the formats")(error.into()))
+}
+
 impl<S: Durable> CachedTable<S> {
     /// Flushes, and makes the table as it is now, the steps it has counted, its group's options and `note` what a process
     /// finds that opens the store later ([`CachedTable::new`] takes them over).
@@ -74,9 +92,6 @@ impl<S: Durable> CachedTable<S> {
     /// As [`CachedTable::flush`]; the last checkpoint is what is found then.
     pub fn checkpoint(&mut self, adam: &mut SparseAdam, note: &str) -> Result<(), Error> {
         self.flush(adam)?;
-        let options = adam.options(adam.group_of(self.param)?)?;
-        let options = serde_json::to_string(&options).map_err(std::io::Error::from);
-        let options = options.map_err(Error::io("writing the options"))?;
-        self.store.checkpoint(Mark::new(adam.step_count(self.param)?, options, note))
+        self.store.checkpoint(self.mark(adam, note)?)
     }
 }

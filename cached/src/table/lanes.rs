@@ -18,6 +18,9 @@ pub(super) struct Lane {
     /// Records of the rows that are loaded.
     pub staging: Option<Buffer>,
     pub uniform: Option<Buffer>,
+    /// Numbers of those rows, where the optimizer draws by them.
+    pub numbers: Option<Buffer>,
+    pub numbers_uniform: Option<Buffer>,
     /// Whether the GPU has done what was last recorded with them; none before that.
     done: Option<Arc<AtomicBool>>,
 }

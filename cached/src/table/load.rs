@@ -2,6 +2,7 @@
 
 use super::flights::Records;
 use super::lanes::{LIST, Lane, list};
+use super::numbers::Numbers;
 use super::{Batch, CachedTable, Plan};
 use crate::gpu::{Gpu, Mapping};
 use crate::moves::{Mover, Ready, Rows, Way};
@@ -15,6 +16,8 @@ struct Loaded {
     slots: Buffer,
     staging: Buffer,
     ready: Ready,
+    /// Numbers of the rows that come.
+    numbers: Option<Ready>,
 }
 
 impl<S: RowStore> CachedTable<S> {
@@ -47,12 +50,13 @@ impl<S: RowStore> CachedTable<S> {
             rows => Some(self.flights.records(&self.gpu, record * rows)?),
         };
         let (lane, waited_for_lane) = self.lanes.free(&self.gpu)?;
-        let loaded = prepare(&self.gpu, &self.mover, lane, &plan, (&evicted, records.as_ref()))?;
+        let movers = (&self.mover, self.numbers.as_ref());
+        let loaded = prepare(&self.gpu, movers, lane, &plan, (&evicted, records.as_ref()))?;
         // Nothing fails from here on.
         let number = self.cache.batches();
         if let Some(records) = records {
             let mapping = Mapping::default();
-            self.mover.record(encoder, &loaded.ready, Way::Gather);
+            loaded.ready.record(encoder, Way::Gather);
             let size = record * evicted.len() as u64;
             let Records { gathered, readback } = &records;
             encoder.copy_buffer_to_buffer(gathered, 0, readback, 0, size);
@@ -60,7 +64,10 @@ impl<S: RowStore> CachedTable<S> {
             self.flights.depart(number, &evicted, records, mapping);
         }
         copy_flights(encoder, &plan, &loaded.staging, record);
-        self.mover.record(encoder, &loaded.ready, Way::Scatter);
+        loaded.ready.record(encoder, Way::Scatter);
+        if let Some(numbers) = &loaded.numbers {
+            numbers.record(encoder, Way::Scatter);
+        }
         self.lanes.used(encoder);
         self.cache.commit(&plan.planned);
         let waits = [waited_to_write, waited_to_read, waited_for_lane];
@@ -76,7 +83,7 @@ impl<S: RowStore> CachedTable<S> {
 /// Makes and writes what the moves of a batch need.
 fn prepare(
     gpu: &Gpu,
-    mover: &Mover,
+    (mover, numbers): (&Mover, Option<&Numbers>),
     lane: &mut Lane,
     plan: &Plan,
     (evicted, records): (&[Eviction], Option<&Records>),
@@ -104,7 +111,9 @@ fn prepare(
         moved.push(Rows { way: Way::Gather, list: &evict_list, records, count });
     }
     let ready = mover.ready(gpu, &mut lane.uniform, &moved)?;
-    Ok(Loaded { slots, staging, ready })
+    let written = (&*planned.loads, &load_list);
+    let numbers = numbers.map(|numbers| numbers.ready(gpu, lane, written)).transpose()?;
+    Ok(Loaded { slots, staging, ready, numbers })
 }
 
 /// Copies rows that the store does not have yet from where an earlier batch gathered them.

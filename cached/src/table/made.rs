@@ -2,14 +2,16 @@
 
 use super::CachedTable;
 use super::flights::Flights;
+use super::flush::stored;
 use super::lanes::Lanes;
+use super::numbers::Numbers;
 use crate::gpu::Gpu;
 use crate::layout::parts;
 use crate::moves::Mover;
 use crate::plan::Cache;
 use crate::threads::Readers;
 use crate::{Error, Layout, RowStore, Statistics};
-use sparse_adam::{AdamOptions, CatchUp, Format, ParamId, Rounding, SparseAdam};
+use sparse_adam::{AdamOptions, ParamId, SparseAdam};
 use std::sync::Arc;
 use wgpu::{Device, Queue};
 
@@ -23,10 +25,8 @@ impl<S: RowStore> CachedTable<S> {
     /// Where the store has a checkpoint, the parameter's steps and its group's options become those of it.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for what cannot have the bits of a resident table: rounding by random bits, which are drawn by the
-    /// row's number in the parameter (so moments in bf16, too); rows that catch up on steps, as
-    /// [`SparseAdam::flush`] does not reach those in the store; rows of 16 bits of which two share a word; several sparse
-    /// axes. [`Error::Mismatch`] for a store of other records; those of `open`;
+    /// [`Error::Unsupported`] for a parameter of several sparse axes. [`Error::Mismatch`] for a store of other records, or
+    /// whose checkpoint is of other formats or another seed of the random rounding; those of `open`;
     /// [`Error::Adam`] for an unknown parameter, options that a checkpoint has and this group cannot take, and the device's.
     pub fn new(
         device: &Device,
@@ -52,7 +52,7 @@ impl<S: RowStore> CachedTable<S> {
     ) -> Result<Self, Error> {
         check(adam, param)?;
         let (layout, parts) = parts(adam, param)?;
-        let slots = adam.regions(param)?.iter().map(|window| window.rows as usize).sum();
+        let slots = adam.regions(param)?.iter().map(|window| window.rows).sum();
         let gpu = Gpu { device: device.clone(), queue: queue.clone() };
         let mover = Mover::new(&gpu, layout, parts)?;
         let store = Arc::new(open(layout)?);
@@ -65,16 +65,19 @@ impl<S: RowStore> CachedTable<S> {
         }
         let (readers, flights) = (Readers::new(threads)?, Flights::new(Arc::clone(&store))?);
         resume(adam, param, &*store)?;
+        let numbers = Numbers::new(&gpu, adam, param, slots)?;
         Ok(Self {
             gpu,
             param,
-            cache: Cache::new(slots),
+            cache: Cache::new(slots as usize),
             mover,
+            numbers,
             readers,
             flights,
             lanes: Lanes::default(),
             statistics: Statistics::default(),
             steps: adam.step_count(param)?,
+            flushes: adam.flush_count(param)?,
             store,
         })
     }
@@ -83,6 +86,11 @@ impl<S: RowStore> CachedTable<S> {
 /// Takes over what the store's last checkpoint says.
 fn resume(adam: &mut SparseAdam, param: ParamId, store: &impl RowStore) -> Result<(), Error> {
     let Some(mark) = store.mark() else { return Ok(()) };
+    let expected = stored(adam, param)?;
+    if !mark.stored.is_empty() && mark.stored != expected {
+        let what = "formats and rounding of a checkpoint";
+        return Err(Error::Mismatch { what, expected, found: mark.stored });
+    }
     let options: AdamOptions =
         serde_json::from_str(&mark.options).map_err(|error| Error::Damaged {
             file: "the mark of a checkpoint".into(),
@@ -99,30 +107,10 @@ fn resume(adam: &mut SparseAdam, param: ParamId, store: &impl RowStore) -> Resul
 }
 
 fn check(adam: &SparseAdam, param: ParamId) -> Result<(), Error> {
-    let unsupported = |what, remedy| Err(Error::Unsupported { what, remedy });
-    let storage = adam.state_storage(param)?;
-    if storage.rounding != Rounding::Nearest {
-        return unsupported(
-            "rounding by random bits",
-            "they are drawn by the row's number in the parameter: round to the nearest, with moments in f32",
-        );
-    }
-    if adam.options(adam.group_of(param)?)?.catch_up != CatchUp::Never {
-        return unsupported(
-            "rows that are behind (catch_up)",
-            "SparseAdam::flush does not reach those in the store: use CatchUp::Never",
-        );
-    }
     let (shape, windows) = (adam.shape(param)?, adam.regions(param)?);
-    if shape.first().copied() != Some(windows.iter().map(|window| window.rows).sum()) {
-        return unsupported("a parameter of several sparse axes", "flatten its ids");
+    if shape.first().copied() == Some(windows.iter().map(|window| window.rows).sum()) {
+        return Ok(());
     }
-    let dim: u64 = shape[1..].iter().map(|&axis| u64::from(axis)).product();
-    if adam.format(param)? != Format::F32 && !dim.is_multiple_of(2) {
-        return unsupported(
-            "rows of an odd number of values of 16 bits",
-            "two share a word: pad rows to an even number of values",
-        );
-    }
-    Ok(())
+    let what = "a parameter of several sparse axes";
+    Err(Error::Unsupported { what, remedy: "flatten its ids" })
 }

@@ -4,23 +4,23 @@ use bytemuck::cast_slice;
 use pollster::block_on;
 use safetensors::SafeTensors;
 use sparse_adam::{
-    AdamOptions, CatchUp, ClipGradNorm, Format, Param, ParamId, ParamState, RowWindow, SparseAdam,
-    SparseGrad, StateDict, Tuning,
+    AdamOptions, CatchUp, ClipGradNorm, Format, Param, ParamId, ParamState, RowWindow,
+    SecondMoment, SparseAdam, SparseGrad, StateDict, StateStorage, Tuning,
 };
 use sparse_adam_cached::{CachedTable, MemoryStore, RowStore};
 use sparse_adam_testkit::campaign::Budget;
 use sparse_adam_testkit::headless::Gpu;
-use sparse_adam_testkit::{Rng, drawn_variants};
+use sparse_adam_testkit::{Rng, Stored, drawn_variants};
 use std::collections::BTreeSet;
 use wgpu::Buffer;
 
 /// A table, resident and cached, and the ids of every step.
 struct Table {
     dim: usize,
-    format: Format,
+    stored: Stored,
     rows: usize,
-    /// Words of the weights at first, `[rows, words]`.
-    initial: Vec<u32>,
+    /// Bytes of a row's weights.
+    row: usize,
     batches: Vec<Vec<u64>>,
     resident: ParamId,
     cache: ParamId,
@@ -29,13 +29,14 @@ struct Table {
     weights: [Buffer; 2],
 }
 
-/// Weights of a row that training meets, and rows of any bits, NaN payloads and subnormal numbers among them, that it
-/// does not.
-fn initial(rng: &mut Rng, format: Format, rows: usize, dim: usize) -> (Vec<u32>, usize) {
+/// The weights at first, one row behind the other, and how many rows training meets: those behind them have any bits, NaN
+/// payloads and subnormal numbers among them.
+fn initial(rng: &mut Rng, format: Format, rows: usize, dim: usize) -> (Vec<u8>, usize) {
     let trained = rows / 2 + rng.below(rows / 2);
-    let mut words = Vec::new();
+    let row_bytes = row_bytes(format, dim);
+    let mut bytes = Vec::new();
     for row in 0..rows {
-        let row = match row < trained {
+        let words = match row < trained {
             true => format.pack(&rng.floats(dim)),
             false => {
                 let words = format.pack(&vec![0.0; dim]).len();
@@ -43,9 +44,13 @@ fn initial(rng: &mut Rng, format: Format, rows: usize, dim: usize) -> (Vec<u32>,
                 (0..words).map(|_| any[rng.below(5)] ^ (rng.next() as u32 & 0xff00)).collect()
             }
         };
-        words.extend(row);
+        bytes.extend(&cast_slice::<u32, u8>(&words)[..row_bytes]);
     }
-    (words, trained)
+    (bytes, trained)
+}
+
+fn row_bytes(format: Format, dim: usize) -> usize {
+    if format == Format::F32 { 4 * dim } else { 2 * dim }
 }
 
 /// The ids of each step: rows that are trained, and those that are only looked at where `looks` says so.
@@ -70,37 +75,53 @@ fn table(
     rng: &mut Rng,
     gpu: &Gpu,
     [resident, cache]: [&mut SparseAdam; 2],
-    (number, format, looks): (usize, Format, &[bool]),
+    (number, stored, looks): (usize, Stored, &[bool]),
 ) -> Table {
     let rows = 40 + rng.below(150);
-    let dims = if format == Format::F32 { [1, 3, 4, 8, 20] } else { [2, 4, 6, 8, 32] };
-    let dim = dims[rng.below(5)];
-    let (initial, trained) = initial(rng, format, rows, dim);
+    let dim = [1, 2, 3, 4, 5, 6, 7, 8, 20, 32][rng.below(10)];
+    let (initial, trained) = initial(rng, stored.param, rows, dim);
     let batches = batches(rng, looks, rows, trained);
     let slots = fewest_slots(&batches);
-    let words = initial.len() / rows;
-    let weights =
-        [gpu.upload("resident", &initial), gpu.zeroed("cache", (4 * words * slots) as u64)];
+    let row = row_bytes(stored.param, dim);
+    let whole = |bytes: usize| bytes.next_multiple_of(4);
+    let mut padded = initial.clone();
+    padded.resize(whole(padded.len()), 0);
+    let weights = [gpu.upload("resident", &padded), gpu.zeroed("cache", whole(row * slots) as u64)];
     let param = |buffer: &Buffer, rows: usize| {
-        Param::new(format!("table {number}"), buffer, [rows as u32, dim as u32]).format(format)
+        Param::new(format!("table {number}"), buffer, [rows as u32, dim as u32])
+            .format(stored.param)
+            .moments(stored.moments)
+            .rounding(stored.rounding)
     };
     let resident = resident.add_param(param(&weights[0], rows)).unwrap();
     let held = cache.add_param(param(&weights[1], slots)).unwrap();
-    let first = initial.clone();
     let cached = CachedTable::with_threads(&gpu.device, &gpu.queue, cache, held, 2, |layout| {
-        let init = move |row: u64, bytes: &mut [u8]| {
-            bytes.copy_from_slice(cast_slice(&first[row as usize * words..][..words]));
+        let init = move |number: u64, bytes: &mut [u8]| {
+            bytes[..row].copy_from_slice(&initial[number as usize * row..][..row]);
         };
         Ok(MemoryStore::new(rows as u64, layout, init))
     });
     let cached = cached.unwrap();
-    Table { dim, format, rows, initial, batches, resident, cache: held, cached, weights }
+    Table { dim, stored, rows, row, batches, resident, cache: held, cached, weights }
 }
 
+/// Any options, and formats that go with them.
 fn options(rng: &mut Rng) -> AdamOptions {
     let options = rng.options();
-    let options = rng.rule(options);
-    options.catch_up(CatchUp::Never)
+    rng.rule(options)
+}
+
+fn stored(rng: &mut Rng, options: &AdamOptions) -> Stored {
+    loop {
+        let stored = Stored::any(rng);
+        let are_f32 = [stored.param, stored.moments] == [Format::F32; 2];
+        let by_value = !options.amsgrad && options.second_moment == SecondMoment::Element;
+        if are_f32
+            || (options.catch_up == CatchUp::Never && (stored.moments == Format::F32 || by_value))
+        {
+            return stored;
+        }
+    }
 }
 
 #[test]
@@ -126,13 +147,12 @@ fn check(rng: &mut Rng, (gpu, tuning): (&Gpu, Tuning)) {
         });
     }
     let looks: Vec<bool> = (0..24).map(|_| rng.below(4) == 0).collect();
-    let formats = [Format::F32, Format::F16, Format::Bf16];
     let tables = 1 + rng.below(3);
     let [resident, cache] = &mut both;
     let mut tables: Vec<Table> = (0..tables)
         .map(|number| {
-            let format = formats[rng.below(3)];
-            table(rng, gpu, [resident, cache], (number, format, &looks))
+            let stored = stored(rng, &options);
+            table(rng, gpu, [resident, cache], (number, stored, &looks))
         })
         .collect();
     train(rng, gpu, &mut both, (&mut tables, &looks));
@@ -141,9 +161,12 @@ fn check(rng: &mut Rng, (gpu, tuning): (&Gpu, Tuning)) {
         compare(gpu, &mut both[0], table);
         export(gpu, &mut both, table);
         let told = table.cached.statistics();
-        assert_eq!(told.batches, looks.len() as u64);
         let named = |batch: &Vec<u64>| batch.iter().collect::<BTreeSet<_>>().len() as u64;
-        assert_eq!(told.hits + told.misses, table.batches.iter().map(named).sum::<u64>());
+        // Rows that caught up were batches too.
+        let is_lazy = options.catch_up == CatchUp::Never;
+        assert!(!is_lazy || told.batches == looks.len() as u64);
+        let all = table.batches.iter().map(named).sum::<u64>();
+        assert!(!is_lazy || told.hits + told.misses == all);
         assert_eq!(told.bytes_up, told.misses * table.cached.layout().bytes() as u64);
     }
 }
@@ -158,7 +181,7 @@ fn train(
     let mut plans: Vec<_> =
         tables.iter().map(|table| Some(table.cached.plan(&table.batches[0]).unwrap())).collect();
     for (step, &looks) in looks.iter().enumerate() {
-        let flushes = rng.below(8) == 0;
+        let (flushes, catches_up) = (rng.below(8) == 0, rng.below(10) == 0);
         let values: Vec<Vec<f32>> =
             tables.iter().map(|table| rng.floats(table.batches[step].len() * table.dim)).collect();
         gpu.submit(|encoder| {
@@ -185,6 +208,13 @@ fn train(
         if flushes {
             tables.iter_mut().for_each(|table| table.cached.flush(&mut both[1]).unwrap());
         }
+        if catches_up {
+            gpu.submit(|encoder| both[0].flush(encoder)).unwrap();
+            for (table, plan) in tables.iter_mut().zip(&mut plans) {
+                table.cached.catch_up(&mut both[1]).unwrap();
+                *plan = table.batches.get(step + 1).map(|ids| table.cached.plan(ids).unwrap());
+            }
+        }
     }
 }
 
@@ -198,47 +228,51 @@ fn resident_grad(gpu: &Gpu, table: &Table, step: usize, values: &Buffer) -> Spar
 
 /// What a forward pass would read.
 fn compare_batch(gpu: &Gpu, table: &Table, step: usize) {
-    let words = table.initial.len() / table.rows;
-    let [resident, cache] = [0, 1].map(|at| block_on(gpu.read::<u32>(&table.weights[at])).unwrap());
+    let [resident, cache] = [0, 1].map(|at| block_on(gpu.read::<u8>(&table.weights[at])).unwrap());
     for &row in &table.batches[step] {
         let slot = table.cached.slot_of(row).unwrap() as usize;
-        let found = &cache[slot * words..][..words];
-        let expected = &resident[row as usize * words..][..words];
-        assert!(same(table.format, found, expected), "row {row} in step {step}");
+        let found = &cache[slot * table.row..][..table.row];
+        let expected = &resident[row as usize * table.row..][..table.row];
+        assert!(same(table.stored.param, found, expected), "row {row} in step {step}");
     }
 }
 
 /// Every row of the store against the resident table's.
 fn compare(gpu: &Gpu, adam: &mut SparseAdam, table: &Table) {
     let read = |windows: Vec<RowWindow>| {
-        let bytes = windows.iter().flat_map(|w| block_on(gpu.read::<u32>(&w.region)).unwrap());
-        bytes.collect::<Vec<u32>>()
+        let bytes = windows.iter().flat_map(|w| block_on(gpu.read::<u8>(&w.region)).unwrap());
+        bytes.collect::<Vec<u8>>()
     };
-    let parts = [
-        read(adam.regions(table.resident).unwrap()),
+    let state = [
         read(adam.moments(table.resident).unwrap()),
         read(adam.row_state(table.resident).unwrap()),
     ];
-    let layout = table.cached.layout();
+    let row_bytes = state.each_ref().map(|part| part.len() / table.rows);
+    let weights = read(adam.regions(table.resident).unwrap());
+    let (formats, layout) = (table.stored, table.cached.layout());
+    let of_words = if formats.moments == Format::F32 { Format::F32 } else { Format::Bf16 };
     let mut record = vec![0; layout.bytes()];
     for row in 0..table.rows {
         table.cached.store().read(&[row as u64], &mut record).unwrap();
-        let found: Vec<u32> = bytemuck::pod_collect_to_vec(&record);
-        let mut at = 0;
-        for (number, part) in parts.iter().enumerate() {
-            let words = part.len() / table.rows;
-            let expected = &part[row * words..][..words];
-            let format = if number == 0 { table.format } else { Format::F32 };
+        let (found, rest) = record.split_at(layout.weights as usize);
+        let (found, pad) = found.split_at(table.row);
+        assert!(pad.iter().all(|&byte| byte == 0), "row {row}: a half that is nobody's");
+        let (moments, rows) = rest.split_at(layout.moments as usize);
+        let expected = [0, 1].map(|part| &state[part][row * row_bytes[part]..][..row_bytes[part]]);
+        let parts = [
+            (formats.param, found, &weights[row * table.row..][..table.row]),
+            (of_words, moments, expected[0]),
+            (Format::F32, rows, expected[1]),
+        ];
+        for (number, (format, found, expected)) in parts.into_iter().enumerate() {
             assert!(
-                same(format, &found[at..][..words], expected),
-                "{}: row {row} of {}, part {number}, {format:?}:\n{:x?}\n{expected:x?}",
+                same(format, found, expected),
+                "{}: row {row} of {} x {}, part {number}, {formats:?}:\n{found:x?}\n{expected:x?}",
                 gpu.describe(),
                 table.rows,
-                &found[at..][..words]
+                table.dim,
             );
-            at += words;
         }
-        assert_eq!(at, found.len());
     }
 }
 
@@ -254,20 +288,27 @@ fn export(gpu: &Gpu, both: &mut [SparseAdam; 2], table: &mut Table) {
     // Through Debug, by which a NaN equals another.
     let text = |state: &ParamState| format!("{state:?}");
     assert_eq!(text(&saved.state[&0]), text(&resident.expect("no step of 24")));
+    let stored = both[0].state_storage(table.resident).unwrap();
+    let is_plain = stored == StateStorage::default();
+    assert_eq!(saved.storage.get(&0), (!is_plain).then_some(&stored));
     let bytes = std::fs::read(&weights).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let held = file.tensor(both[1].name(table.cache).unwrap()).unwrap();
     assert_eq!(held.shape(), [table.rows, table.dim]);
-    let expected: Vec<u32> = block_on(gpu.read(&table.weights[0])).unwrap();
-    let found: Vec<u32> = bytemuck::pod_collect_to_vec(held.data());
-    assert!(same(table.format, &found, &expected[..found.len()]), "exported weights");
+    let expected: Vec<u8> = block_on(gpu.read(&table.weights[0])).unwrap();
+    let found = held.data();
+    assert!(same(table.stored.param, found, &expected[..found.len()]), "exported weights");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// Whether numbers have the same bits; a NaN that arithmetic made may be any other.
-fn same(format: Format, found: &[u32], expected: &[u32]) -> bool {
+/// Whether numbers have the same bits; a NaN of f32 that arithmetic made may be any other.
+fn same(format: Format, found: &[u8], expected: &[u8]) -> bool {
+    if format != Format::F32 {
+        return found == expected;
+    }
+    let numbers = |bytes: &[u8]| bytemuck::pod_collect_to_vec::<u8, u32>(bytes);
     let is_nan = |word: &u32| f32::from_bits(*word).is_nan();
-    let pairs = found.iter().zip(expected);
-    found.len() == expected.len()
-        && pairs.clone().all(|(a, b)| a == b || (format == Format::F32 && is_nan(a) && is_nan(b)))
+    let (found, expected) = (numbers(found), numbers(expected));
+    let mut pairs = found.iter().zip(&expected);
+    found.len() == expected.len() && pairs.all(|(a, b)| a == b || (is_nan(a) && is_nan(b)))
 }

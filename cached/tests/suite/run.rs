@@ -26,6 +26,11 @@ fn ids(seed: u64, step: u64) -> Vec<u64> {
     (0..ENTRIES).map(|_| id()).collect()
 }
 
+/// The ids and values of a step.
+pub fn batch(seed: u64, step: u64) -> (Vec<u64>, Vec<f32>) {
+    (ids(seed, step), Rng::of_stream(!seed, step).floats(ENTRIES * DIM as usize))
+}
+
 /// A row's first weights.
 pub fn init() -> impl Fn(u64, &mut [u8]) + Send + Sync + 'static {
     f32_weights(|row, weights| weights.fill((row as f32 + 0.5) / ROWS as f32))
@@ -52,11 +57,11 @@ impl<'a, S: RowStore> Run<'a, S> {
     /// One more step.
     pub fn step(&mut self) -> Result<(), Error> {
         let step = self.steps();
-        let plan = self.table.plan(&ids(self.seed, step))?;
+        let (ids, values) = batch(self.seed, step);
+        let plan = self.table.plan(&ids)?;
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let batch = self.table.load(&mut self.adam, &mut encoder, plan)?;
-        let mut rng = Rng::of_stream(!self.seed, step);
-        let values = self.gpu.upload("values", &rng.floats(ENTRIES * DIM as usize));
+        let values = self.gpu.upload("values", &values);
         let grad = self.table.grad(&batch, &values)?;
         self.adam.set_grad(self.param, grad)?;
         self.adam.step(&mut encoder)?;

@@ -142,7 +142,8 @@ fn narrow() -> Vec<Kernel> {
     ];
     let mut kernels = Vec::new();
     for (number, (param, moments, values, is_stochastic)) in all.into_iter().enumerate() {
-        let formats = Formats { param, moments, values, is_stochastic };
+        let formats = Formats { param, moments, values, is_stochastic, is_numbered: false };
+        let formats = formats.numbered(number > 2);
         for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
             let bound = [Values::One, Values::Windows][number % 2];
             let access = RowAccess { width, values: bound, formats, ..NO_ROWS };

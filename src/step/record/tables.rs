@@ -3,7 +3,7 @@
 use crate::Region;
 use crate::step::demand::Demand;
 use crate::step::list::Bind;
-use wgpu::CommandEncoder;
+use wgpu::{Buffer, CommandEncoder};
 
 /// Who has the bytes that dispatches name.
 pub trait Binds {
@@ -19,4 +19,6 @@ pub trait Tables: Binds {
     fn ask(&self, demand: &mut Demand);
     /// Copies what must be copied before the pass.
     fn copy_inputs(&self, encoder: &mut CommandEncoder);
+    /// Copies the numbers that a table's rows draw by, to a buffer at an offset in bytes.
+    fn copy_numbers(&self, table: u32, encoder: &mut CommandEncoder, to: (&Buffer, u64));
 }

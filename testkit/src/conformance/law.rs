@@ -2,7 +2,7 @@
 
 use super::finding::{Check, Finding, Kind};
 use super::setting::Setting;
-use super::{growing, kernels, laws, turns, values};
+use super::{growing, kernels, laws, numbered, turns, values};
 use crate::headless::Gpu;
 use sparse_adam::{Error, Tuning};
 
@@ -55,13 +55,15 @@ pub enum Law {
     Promise,
     /// Tables whose rows move between steps, and begin anew, equal their twins.
     Remapped,
+    /// Rows round by numbers of the caller's as the rows of these numbers do in a table that has them all.
+    Numbered,
     /// The state dict, saved and loaded into a new optimizer, goes on as if nothing had happened.
     StateDict,
 }
 
 impl Law {
     /// All of them, kernels first.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Order,
         Self::ShortSums,
         Self::LongSums,
@@ -84,6 +86,7 @@ impl Law {
         Self::Accumulated,
         Self::Promise,
         Self::Remapped,
+        Self::Numbered,
         Self::StateDict,
     ];
 
@@ -112,6 +115,7 @@ impl Law {
             Self::Accumulated => "accumulated gradients",
             Self::Promise => "a promise of uniqueness",
             Self::Remapped => "rows move and begin anew",
+            Self::Numbered => "rows round by numbers of the caller's",
             Self::StateDict => "the state dict, saved and loaded",
         }
     }
@@ -163,6 +167,7 @@ impl Law {
             Self::Accumulated => values::accumulated(on, finding).await,
             Self::Promise => values::promise(on, finding).await,
             Self::Remapped => growing::remapped(on, finding).await,
+            Self::Numbered => numbered::numbered(on, finding).await,
             Self::StateDict => laws::state_dict(on, finding).await,
         }
     }
