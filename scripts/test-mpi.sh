@@ -60,6 +60,7 @@ for count in 2 4; do
 done
 fails_with 'rank 1 panics, as it should' 3 "$job" panic
 fails_with 'rank 0 .* has waited 2 s for rank 1, which sent nothing, in step 5' 3 "$job" silent
+fails_with 'rank 0 .* has waited 2 s for rank 1, which sent nothing, in its own end' 3 "$job" late
 
 if alone="$("$replay" "$repo/tests/golden/vector.safetensors" 2>&1)"; then die "a process without a launcher ran: $alone"; fi
 grep -q 'no launcher' <<<"$alone" || die "a process without a launcher failed for another reason: $alone"

@@ -249,28 +249,28 @@ fn check_padding(row: Option<u32>, what: &dyn Display, table: Geometry) -> Resul
 
 /// A word that is copied must lie where it can be copied from.
 pub(crate) fn copied_word(count: &Region, what: &dyn Display) -> Result<Region, Error> {
-    copied_words(count, what, 1)
+    copied_words(count, what, 4)
 }
 
-/// So must several.
+/// The first `bytes` of a region that the caller gives to be copied from.
 pub(crate) fn copied_words(
-    copied: &Region,
+    count: &Region,
     what: &dyn Display,
-    words: u32,
+    bytes: u64,
 ) -> Result<Region, Error> {
-    copied.check_inside(what)?;
-    let (what, bytes) = (|| what.to_string(), 4 * u64::from(words));
-    let (expected, found) = (BufferUsages::COPY_SRC, copied.buffer().usage());
+    count.check_inside(what)?;
+    let what = || what.to_string();
+    let (expected, found) = (BufferUsages::COPY_SRC, count.buffer().usage());
     if !found.contains(expected) {
         return Err(Error::MissingUsage { what: what(), expected, found });
     }
-    if copied.size() < bytes {
-        return Err(Error::BufferTooSmall { what: what(), expected: bytes, found: copied.size() });
+    if count.size() < bytes {
+        return Err(Error::BufferTooSmall { what: what(), expected: bytes, found: count.size() });
     }
-    if !copied.offset().is_multiple_of(4) {
-        return Err(Error::Misaligned { what: what(), expected: 4, found: copied.offset() });
+    if !count.offset().is_multiple_of(4) {
+        return Err(Error::Misaligned { what: what(), expected: 4, found: count.offset() });
     }
-    Ok(copied.part(0, bytes))
+    Ok(count.part(0, bytes))
 }
 
 /// Values may span as many bindings as the device has to spare.

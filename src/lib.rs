@@ -72,7 +72,9 @@ pub use hooks::HookId;
 pub use ids::{GroupId, ParamId};
 pub use index_list::{GradValues, IndexList};
 pub use kit::Kit;
-pub use optimizer::{ClipGradNorm, NormType, Resources, RowWindow, Scalars, SparseAdam};
+pub use optimizer::{
+    ClipGradNorm, ClippedStep, NormTotal, NormType, Resources, RowWindow, Scalars, SparseAdam,
+};
 pub use options::{
     AdamOptions, BiasCorrection, CatchUp, Clip, Epsilon, ParamGroup, Reduction, SecondMoment,
     WeightDecay,

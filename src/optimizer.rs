@@ -3,9 +3,11 @@
 mod flushing;
 mod gradients;
 mod groups;
+mod halves;
 mod hooking;
 mod inspect;
 pub(crate) mod norm;
+mod norm_total;
 mod numbering;
 mod placing;
 mod recording;
@@ -343,7 +345,9 @@ impl SparseAdam {
     }
 }
 
+pub use halves::ClippedStep;
 pub use inspect::RowWindow;
 pub use norm::{ClipGradNorm, NormType};
+pub use norm_total::NormTotal;
 pub use resources::Resources;
 pub use scalars::Scalars;

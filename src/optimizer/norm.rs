@@ -4,9 +4,9 @@ use super::scalars;
 use crate::guard::Guard;
 use crate::readback::{Reading, Wait};
 use crate::step::demand::NormDemand;
-use crate::{Error, Region, SparseAdam};
+use crate::{Error, NormTotal, Region, SparseAdam};
 use std::sync::Arc;
-use wgpu::{Buffer, BufferUsages, WasmNotSend};
+use wgpu::{Buffer, BufferUsages, CommandEncoder, WasmNotSend};
 
 /// What a norm is of: of all values of a step's gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -77,20 +77,24 @@ pub(crate) struct Norm {
     pub state: Buffer,
     /// Scalars that change nothing, where the caller gives none.
     pub unscaled: Buffer,
+    /// Whether a step was taken in two halves: the second may never have run, and left its total.
+    pub in_halves: bool,
 }
 
 /// Words of scalars and the norm, of digits, and one of marks.
-pub(crate) const STATE_BYTES: u64 = 4 * (4 + 20 + 1);
-/// Where the norm is among them, in bytes.
+pub(crate) const STATE_BYTES: u64 = TOTAL_AT + NormTotal::BYTES;
+/// Where the norm is among them, and the total, in bytes.
 pub(crate) const NORM_AT: u64 = 12;
+pub(crate) const TOTAL_AT: u64 = 16;
 
 impl Norm {
     /// # Errors
     /// As [`Guard::buffer`].
     pub fn new(guard: &Guard, asked: NormDemand) -> Result<Self, Error> {
-        let usage = BufferUsages::STORAGE | BufferUsages::UNIFORM | BufferUsages::COPY_SRC;
+        let copied = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        let usage = BufferUsages::STORAGE | BufferUsages::UNIFORM | copied;
         let state = guard.buffer("sparse_adam::norm", STATE_BYTES.next_multiple_of(16), usage)?;
-        Ok(Self { asked, state, unscaled: scalars::buffer(guard)? })
+        Ok(Self { asked, state, unscaled: scalars::buffer(guard)?, in_halves: false })
     }
 
     /// What an update reads.
@@ -101,6 +105,15 @@ impl Norm {
     fn region(&self) -> Region {
         Region::new(&self.state, NORM_AT, 4)
     }
+
+    fn total(&self) -> Region {
+        Region::new(&self.state, TOTAL_AT, NormTotal::BYTES)
+    }
+
+    /// Has the total begin anew.
+    pub fn clear_total(&self, encoder: &mut CommandEncoder) {
+        encoder.clear_buffer(&self.state, TOTAL_AT, Some(NormTotal::BYTES));
+    }
 }
 
 impl SparseAdam {
@@ -109,8 +122,8 @@ impl SparseAdam {
     /// nothing; the first step with a norm, and with another type, builds kernels.
     ///
     /// The sum over all rows and parameters is exact and rounded once, so the norm's bits depend neither on the
-    /// order of parameters nor on that of rows, nor on the device, where its arithmetic is exact; a sum dealt out to
-    /// several devices would have them too.
+    /// order of parameters nor on that of rows, nor on the device, where its arithmetic is exact. Nor does a sum that is
+    /// dealt out to several devices show in them: [`SparseAdam::begin_clipped_step`].
     ///
     /// It is a setting of how steps are taken, as in torch, and in no state dict.
     ///
@@ -157,8 +170,16 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::Unsupported`] where gradients are not clipped by their norm.
     pub fn grad_norm_region(&self) -> Result<Region, Error> {
-        let norm = self.recorder.norm.as_ref();
-        norm.map(Norm::region).ok_or(Error::Unsupported {
+        Ok(self.norm()?.region())
+    }
+
+    /// Where the GPU has the total that it comes of, within a step.
+    pub(super) fn norm_total_region(&self) -> Result<Region, Error> {
+        Ok(self.norm()?.total())
+    }
+
+    fn norm(&self) -> Result<&Norm, Error> {
+        self.recorder.norm.as_ref().ok_or(Error::Unsupported {
             what: "the norm of gradients that are not clipped by it",
             remedy: "call set_clip_grad_norm; a very large max_norm clips nothing",
         })

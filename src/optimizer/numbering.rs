@@ -29,7 +29,7 @@ impl SparseAdam {
         let table = &self.tables[number];
         let role = "row numbers";
         let what = format!("{role} of {:?}", table.name);
-        let numbers = copied_words(&numbers.into(), &what, table.geometry.rows)?;
+        let numbers = copied_words(&numbers.into(), &what, 4 * u64::from(table.geometry.rows))?;
         if let Some(owner) = self.places.owners(&numbers).next() {
             return Err(overlap(("parameter", &self.tables[owner].name), (role, &table.name)));
         }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use wgpu::CommandEncoder;
 
 /// What a step has changed so far, as it was.
-struct Undo {
+#[derive(Debug)]
+pub(super) struct Undo {
     scratch: Scratch,
     extras: Vec<(usize, Extras)>,
     /// Tables whose state the step has made.
@@ -24,6 +25,15 @@ impl SparseAdam {
         encoder: &mut CommandEncoder,
         timestamps: Option<Timestamps<'_>>,
     ) -> Result<(), Error> {
+        self.ready_step(timestamps)?;
+        self.count_step();
+        self.copy_scalars(encoder);
+        self.recorder.record(encoder, &self.tables, timestamps);
+        Ok(())
+    }
+
+    /// Has all of a step ready to be recorded; what that changed.
+    pub(super) fn ready_step(&mut self, timestamps: Option<Timestamps<'_>>) -> Result<Undo, Error> {
         // Whether the device lives, the list finds out on its way.
         self.settle()?;
         if let Some(timestamps) = timestamps {
@@ -37,16 +47,22 @@ impl SparseAdam {
             return Err(error);
         }
         self.trust(&undo.made);
+        Ok(undo)
+    }
+
+    pub(super) fn count_step(&mut self) {
         for table in self.tables.iter_mut().filter(|table| table.has_grad) {
             if let Some(state) = &mut table.state {
                 state.step += 1;
             }
         }
+    }
+
+    /// Copies the caller's scalars to where a step reads them.
+    pub(super) fn copy_scalars(&self, encoder: &mut CommandEncoder) {
         if let (Some(scalars), Some(held)) = (&self.scalars, &self.recorder.scalars) {
             scalars.copy(encoder, held);
         }
-        self.recorder.record(encoder, &self.tables, timestamps);
-        Ok(())
     }
 
     /// Makes all that the step needs, and writes down in `undo` what that changes.
@@ -75,7 +91,7 @@ impl SparseAdam {
         })
     }
 
-    fn undo(&mut self, Undo { scratch, extras, made }: Undo) {
+    pub(super) fn undo(&mut self, Undo { scratch, extras, made }: Undo) {
         self.recorder.scratch = scratch;
         for (number, extras) in extras {
             self.tables[number].extras = extras;

@@ -210,6 +210,8 @@ fn structs_of_a_norm_lie_as_the_shaders_read_them() {
     let offsets = |held: &[(String, u32)]| held.iter().map(|held| held.1).collect::<Vec<_>>();
     assert_eq!(offsets(&state[..4]), offsets(&scalars), "the update reads its first words");
     assert_eq!((state[3].0.as_str(), state[3].1 as u64), ("norm", crate::optimizer::norm::NORM_AT));
+    let total = crate::optimizer::norm::TOTAL_AT;
+    assert_eq!((state[4].0.as_str(), u64::from(state[4].1)), ("digits", total));
     assert_eq!(u64::from(span), crate::optimizer::norm::STATE_BYTES);
     assert_eq!(constant(squares, "BLOCK"), crate::step::plan::norm::BLOCK);
 }

@@ -4,6 +4,7 @@
 //! anything is counted; writing the list down makes nothing.
 
 mod flush;
+mod halves;
 mod items;
 mod passes;
 mod ready;
@@ -305,13 +306,9 @@ impl Recorder {
         tables: &impl Tables,
         timestamps: Option<Timestamps<'_>>,
     ) {
-        tables.copy_inputs(encoder);
-        for &(table, at) in &self.numbered {
-            tables.copy_numbers(table, encoder, (&self.scratch.sorted, at));
-        }
-        self.dispatches = self.ready.len() as u32;
-        let label = Some("sparse_adam::step");
+        self.begin(encoder, tables);
         if let Some(timestamps) = timestamps {
+            let label = Some(LABEL);
             // A part without dispatches writes its timestamps too.
             for part in Timed::ALL {
                 let timestamp_writes = Some(timestamps.of(part));
@@ -321,14 +318,31 @@ impl Recorder {
                 of_part.for_each(|ready| ready.write(&mut pass));
             }
         } else {
-            for of_pass in passes(&self.ready, |ready| ready.part) {
-                let descriptor = ComputePassDescriptor { label, timestamp_writes: None };
-                let mut pass = encoder.begin_compute_pass(&descriptor);
-                of_pass.iter().for_each(|ready| ready.write(&mut pass));
-            }
+            write_passes(&self.ready, encoder);
         }
         // What is ready would hold the caller's buffers.
         self.ready.clear();
+    }
+
+    fn begin(&mut self, encoder: &mut CommandEncoder, tables: &impl Tables) {
+        tables.copy_inputs(encoder);
+        for &(table, at) in &self.numbered {
+            tables.copy_numbers(table, encoder, (&self.scratch.sorted, at));
+        }
+        self.dispatches = self.ready.len() as u32;
+        if let Some(norm) = self.norm.as_ref().filter(|norm| norm.in_halves) {
+            norm.clear_total(encoder);
+        }
+    }
+}
+
+const LABEL: &str = "sparse_adam::step";
+
+fn write_passes(ready: &[Ready], encoder: &mut CommandEncoder) {
+    for of_pass in passes(ready, |ready| ready.part) {
+        let descriptor = ComputePassDescriptor { label: Some(LABEL), timestamp_writes: None };
+        let mut pass = encoder.begin_compute_pass(&descriptor);
+        of_pass.iter().for_each(|ready| ready.write(&mut pass));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Gradients clipped by the norm of all of a step's.
 
 mod edges;
+mod halves;
 
 use pollster::block_on;
 use sparse_adam::reference::{self, Gradient, Scalars as Known, Table};

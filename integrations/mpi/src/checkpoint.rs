@@ -8,7 +8,7 @@ mod rows;
 mod shard;
 
 pub use export::export_torch;
-pub(crate) use files::{generation, remove_others, shard_name, write_index};
+pub(crate) use files::{generation, remove_others, shard_name, sync_folder, write_index};
 pub use import::{ImportedTable, import};
 pub(crate) use index::{Index, ShardFile, StateEntry, TableEntry, words};
 pub(crate) use rows::own_rows;

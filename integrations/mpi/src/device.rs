@@ -4,8 +4,8 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use sparse_adam::{Error, Region};
 use wgpu::{
-    Buffer, BufferDescriptor, BufferUsages, CommandEncoder, CommandEncoderDescriptor, Device,
-    ErrorFilter, MapMode, PollType, Queue,
+    Buffer, BufferAsyncError, BufferDescriptor, BufferUsages, CommandEncoder,
+    CommandEncoderDescriptor, Device, ErrorFilter, MapMode, PollType, Queue, SubmissionIndex,
 };
 
 const LABEL: &str = "sparse_adam_mpi";
@@ -16,6 +16,16 @@ pub(crate) struct Gpu {
     pub device: Device,
     pub queue: Queue,
 }
+
+/// Regions on their way to the host.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    sizes: Vec<u64>,
+    /// None where there is nothing to copy.
+    copied: Option<(Buffer, SubmissionIndex, Mapped)>,
+}
+
+type Mapped = oneshot::Receiver<Result<(), BufferAsyncError>>;
 
 impl Gpu {
     /// A buffer of `size` bytes (a multiple of 4).
@@ -35,15 +45,15 @@ impl Gpu {
     }
 
     /// Records with `record`, and submits what it recorded.
-    pub fn submit(
+    pub fn submit<T>(
         &self,
-        record: impl FnOnce(&mut CommandEncoder) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        record: impl FnOnce(&mut CommandEncoder) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let descriptor = CommandEncoderDescriptor { label: Some(LABEL) };
         let mut encoder = self.device.create_command_encoder(&descriptor);
         let recorded = record(&mut encoder);
         // After a hook's error the step is recorded and counted.
-        if !matches!(recorded, Ok(()) | Err(Error::AfterStep { .. })) {
+        if !matches!(recorded, Ok(_) | Err(Error::AfterStep { .. })) {
             return recorded;
         }
         self.heard("the commands that were recorded", 0, || {
@@ -73,35 +83,51 @@ impl Gpu {
 
     /// The words of regions (of buffers with usage `COPY_SRC`), after everything submitted so far.
     pub fn read(&self, what: &str, regions: &[Region]) -> Result<Vec<Vec<u32>>, Error> {
-        let size: u64 = regions.iter().map(Region::size).sum();
+        let reading = self.begin_read(what, regions)?;
+        self.finish_read(what, reading)
+    }
+
+    /// Has the device copy regions to where [`Gpu::finish_read`] reads them, after everything submitted so far.
+    pub fn begin_read(&self, what: &str, regions: &[Region]) -> Result<Reading, Error> {
+        let sizes: Vec<_> = regions.iter().map(Region::size).collect();
+        let size = sizes.iter().sum();
         if size == 0 {
-            return Ok(vec![Vec::new(); regions.len()]);
+            return Ok(Reading { sizes, copied: None });
         }
         let staging = self.buffer(what, size, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
-        self.submit(|encoder| {
+        let mut encoder = self.device.create_command_encoder(&CommandEncoderDescriptor::default());
+        let submitted = self.heard(what, 0, || {
             let mut at = 0;
             for region in regions {
                 let (buffer, offset, size) = (region.buffer(), region.offset(), region.size());
                 encoder.copy_buffer_to_buffer(buffer, offset, &staging, at, size);
                 at += size;
             }
-            Ok(())
+            self.queue.submit([encoder.finish()])
         })?;
-        let (sender, receiver) = oneshot::channel();
+        let (sender, mapped) = oneshot::channel();
         self.heard(what, 0, || {
             // The receiver is only gone where this call has failed.
             staging.map_async(MapMode::Read, .., move |result| drop(sender.send(result)));
         })?;
+        Ok(Reading { sizes, copied: Some((staging, submitted, mapped)) })
+    }
+
+    /// The words of each region. Waits for the copy, and for nothing that was submitted later.
+    pub fn finish_read(&self, what: &str, reading: Reading) -> Result<Vec<Vec<u32>>, Error> {
+        let Some((staging, submitted, mapped)) = reading.copied else {
+            return Ok(vec![Vec::new(); reading.sizes.len()]);
+        };
         let lost =
             |reason: String| Error::DeviceLost { reason: format!("reading {what}: {reason}") };
-        let polled = self.device.poll(PollType::wait_indefinitely());
-        polled.map_err(|error| lost(error.to_string()))?;
-        let mapped = pollster::block_on(receiver).map_err(|error| lost(error.to_string()))?;
+        let copied = PollType::Wait { submission_index: Some(submitted), timeout: None };
+        self.device.poll(copied).map_err(|error| lost(error.to_string()))?;
+        let mapped = pollster::block_on(mapped).map_err(|error| lost(error.to_string()))?;
         mapped.map_err(|error| lost(error.to_string()))?;
         let view = staging.get_mapped_range(..).map_err(|error| lost(error.to_string()))?;
         let mut rest: &[u8] = &view;
-        let words = regions.iter().map(|region| {
-            let (words, behind) = rest.split_at(region.size() as usize);
+        let words = reading.sizes.iter().map(|&size| {
+            let (words, behind) = rest.split_at(size as usize);
             rest = behind;
             bytemuck::pod_collect_to_vec(words)
         });

@@ -81,12 +81,6 @@ pub enum Error {
         /// How many there are.
         bags: u32,
     },
-    /// A table with two gradients in one step.
-    #[error("table {table:?} is named twice in one step; join its ids and values")]
-    NamedTwice {
-        /// The table.
-        table: String,
-    },
     /// More than one device can take.
     #[error("{what}: {found}, at most {limit}; use more ranks, or smaller batches")]
     TooLarge {
@@ -116,6 +110,8 @@ pub enum Error {
         found: u32,
     },
     /// MPI was initialised before in this process.
-    #[error("MPI was initialised before; a process is one rank, and has one Mpi in its life")]
+    #[error(
+        "MPI was initialised before; a process is one rank, and has one World::init in its life"
+    )]
     MpiInUse,
 }

@@ -8,13 +8,17 @@ mod chunks;
 mod device;
 mod entries;
 mod error;
-#[cfg(feature = "mpi")]
-mod job;
 #[cfg(any(test, feature = "mpi"))]
 mod launcher;
+mod link;
 mod lookup;
+#[cfg(feature = "mpi")]
+mod mpi;
+#[cfg(any(test, feature = "mpi"))]
+mod notes;
 mod optimizer;
 mod ranks;
+mod received;
 #[cfg(any(test, feature = "mpi"))]
 mod rounds;
 mod table;
@@ -24,18 +28,17 @@ mod values;
 #[cfg(any(test, feature = "mpi"))]
 mod watch;
 mod words;
+mod world;
 
 pub use assign::Assign;
 pub use checkpoint::{ImportedTable, export_torch, import};
 pub use entries::Gradient;
 pub use error::Error;
-#[cfg(feature = "mpi")]
-pub use job::Mpi;
 pub use lookup::{Asked, Looked, Rows};
-pub use optimizer::{ShardedOptimizer, Sums};
+pub use optimizer::{Giving, ShardedOptimizer, Sums};
 pub use ranks::Ranks;
 pub use sparse_adam;
 pub use table::{ShardedTable, Whole};
-pub use threads::Threads;
 pub use transport::{Blocks, Transport};
 pub use values::Values;
+pub use world::World;

@@ -1,6 +1,8 @@
 //! The optimizer over ranks: tables, groups, and what every rank must do alike.
 
+mod clipping;
 mod gather;
+mod giving;
 mod lookup;
 mod meet;
 mod saving;
@@ -8,12 +10,14 @@ mod send;
 mod step;
 
 use crate::device::Gpu;
-use crate::entries::Given;
+use crate::link::Link;
 use crate::lookup::Fetch;
+use crate::received::Received;
 use crate::table::Held;
-use crate::{Error, Ranks, ShardedTable, Transport};
-use send::Of;
-use sparse_adam::{AdamOptions, GroupId, ParamGroup, ParamId, SparseAdam};
+use crate::{Error, Ranks, ShardedTable, Transport, World};
+pub use giving::Giving;
+use sparse_adam::{AdamOptions, ClipGradNorm, GroupId, ParamGroup, ParamId, SparseAdam};
+use std::collections::BTreeMap;
 use wgpu::{Buffer, Device, Queue};
 
 /// What travels of a row that a rank's gradient names several times.
@@ -25,7 +29,7 @@ pub enum Sums {
     Entries,
     /// The sum of each whole chunk of [`CHUNK`](sparse_adam::CHUNK) entries that one rank has, and the other entries as they are:
     /// the same bits, fewer bytes, and the owner of a row that everybody names has little more to receive than the
-    /// others; two small messages more for each step. The host adds: on a device that flushes subnormal numbers,
+    /// others; two small exchanges more for each gradient. The host adds: on a device that flushes subnormal numbers,
     /// sums that meet them may differ. Not with [`Clip::Entries`](sparse_adam::Clip) and
     /// [`Reduction::Mean`](sparse_adam::Reduction), which look at entries.
     Chunks,
@@ -43,8 +47,8 @@ pub enum Sums {
 /// ([`Error::Disagree`]). Where one rank's call fails, so do all others ([`Error::Peer`]). The other methods
 /// talk to nobody.
 #[derive(Debug)]
-pub struct ShardedOptimizer<T> {
-    transport: T,
+pub struct ShardedOptimizer<T = World> {
+    link: Link<T>,
     ranks: Ranks,
     gpu: Gpu,
     core: SparseAdam,
@@ -52,10 +56,13 @@ pub struct ShardedOptimizer<T> {
     /// Each group as ranks compare it: its tables.
     groups: Vec<(GroupId, String)>,
     sums: Sums,
+    clip: Option<ClipGradNorm>,
+    /// A buffer for what the norm of all ranks comes of.
+    norms: Option<Buffer>,
     /// Steps made so far.
     steps: u64,
-    /// Gradients for the next step.
-    given: Vec<Of<Given<'static>>>,
+    /// What this rank has been sent for the next step, by table.
+    received: BTreeMap<usize, Received>,
     /// Calls of `ask` so far.
     asks: u64,
     /// The kernel that looks rows up, once it is needed.
@@ -64,10 +71,6 @@ pub struct ShardedOptimizer<T> {
     spare: Vec<Buffer>,
     /// The adapter and its driver, which all ranks must have.
     adapter: String,
-    /// What it last met the other ranks for.
-    doing: String,
-    /// What made it useless.
-    broken: Option<Error>,
 }
 
 impl<T: Transport> ShardedOptimizer<T> {
@@ -90,38 +93,34 @@ impl<T: Transport> ShardedOptimizer<T> {
             });
         }
         if core.grad_norm_region().is_ok() {
-            let what = "clipping gradients by their norm, which would be each rank's own";
-            return Err(Error::Unsupported { what, remedy: "clip entries or sums (Clip)" });
+            let what = "an optimizer that clips gradients by a norm of its own";
+            let remedy = "have it clip here, by the norm of all ranks (set_clip_grad_norm)";
+            return Err(Error::Unsupported { what, remedy });
         }
-        let (tables, groups) = (Vec::new(), Vec::new());
-        let (sums, steps, broken) = (Sums::default(), 0, None);
         let info = device.adapter_info();
-        let adapter = format!("{} ({} {})", info.name, info.driver, info.driver_info);
-        let (given, fetching, spare) = (Vec::new(), None, Vec::new());
-        let gpu = Gpu { device: device.clone(), queue: queue.clone() };
         Ok(Self {
-            transport,
+            link: Link::new(transport),
             ranks,
-            gpu,
+            gpu: Gpu { device: device.clone(), queue: queue.clone() },
             core,
-            tables,
-            groups,
-            sums,
-            steps,
-            given,
+            tables: Vec::new(),
+            groups: Vec::new(),
+            sums: Sums::default(),
+            clip: None,
+            norms: None,
+            steps: 0,
+            received: BTreeMap::new(),
             asks: 0,
-            fetching,
-            spare,
-            adapter,
-            doing: String::new(),
-            broken,
+            fetching: None,
+            spare: Vec::new(),
+            adapter: format!("{} ({} {})", info.name, info.driver, info.driver_info),
         })
     }
 
-    /// What travels of rows that are named several times (default [`Sums::Entries`]).
+    /// What travels of rows that are named several times (default [`Sums::Entries`]). What was given is forgotten.
     #[must_use]
     pub fn sums(self, sums: Sums) -> Self {
-        Self { sums, ..self }
+        Self { sums, received: BTreeMap::new(), ..self }
     }
 
     /// Lets ranks be on adapters of several kinds, or with several drivers, which [`ShardedOptimizer::add_group`] refuses otherwise: for
@@ -133,7 +132,7 @@ impl<T: Transport> ShardedOptimizer<T> {
 
     /// This rank.
     pub fn rank(&self) -> u32 {
-        self.transport.rank()
+        self.link.rank()
     }
 
     /// How many ranks there are.
@@ -165,10 +164,7 @@ impl<T: Transport> ShardedOptimizer<T> {
         let added = self.core.add_param_group(ParamGroup::new(params).options(options));
         let has_added = added.is_ok();
         let met = self.meet("add_group, added", added.map_err(Error::from));
-        if let (true, Err(error)) = (has_added, &met) {
-            self.broken = Some(error.clone());
-        }
-        let group = met?;
+        let group = if has_added { self.link.or_broken(met) } else { met }?;
         self.tables.extend(self.core.group_params(group)?.into_iter().zip(shards));
         self.groups.push((group, described));
         Ok(group)

@@ -13,7 +13,7 @@ use clap::Parser;
 use counted::{Counted, Counts};
 use serde::Serialize;
 use sparse_adam::{AdamOptions, ParamId, SparseAdam};
-use sparse_adam_mpi::{Ranks, ShardedOptimizer, ShardedTable, Sums, Threads, Transport, Values};
+use sparse_adam_mpi::{Ranks, ShardedOptimizer, ShardedTable, Sums, Transport, Values, World};
 use sparse_adam_testkit::bench::{Case, Distribution};
 use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let Some(count) = args.ranks else { return over_mpi(&args) };
     let gpu = pollster::block_on(Gpu::open())?;
-    let ended = Threads::run(Ranks::new(count)?, |end| {
+    let ended = World::run(Ranks::new(count)?, |end| {
         rank(end, &gpu, &args).map_err(|error| error.to_string())
     });
     Ok(ended.into_iter().collect::<Result<(), _>>()?)
@@ -80,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(feature = "mpi")]
 fn over_mpi(args: &Args) -> Result<(), Box<dyn Error>> {
-    rank(sparse_adam_mpi::Mpi::init()?, &pollster::block_on(Gpu::open())?, args)
+    rank(sparse_adam_mpi::World::init()?, &pollster::block_on(Gpu::open())?, args)
 }
 
 #[cfg(not(feature = "mpi"))]

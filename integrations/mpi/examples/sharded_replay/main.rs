@@ -8,7 +8,7 @@ mod over_ranks;
 use clap::{Parser, ValueEnum};
 use over_ranks::{How, Outcomes, replay, rows_that_differ};
 use serde::{Serialize, Serializer};
-use sparse_adam_mpi::{Assign, Ranks, Sums, Threads, export_torch};
+use sparse_adam_mpi::{Assign, Ranks, Sums, World, export_torch};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::{Comparison, Trace};
 use std::error::Error;
@@ -115,7 +115,7 @@ fn over_threads(
     how: &How,
 ) -> Result<Found, Box<dyn Error>> {
     let mut found = Outcomes::new();
-    for outcomes in Threads::run(ranks, |rank| replay(trace, gpu, rank, how)) {
+    for outcomes in World::run(ranks, |rank| replay(trace, gpu, rank, how)) {
         found.append(&mut outcomes?);
     }
     Ok((ranks.get(), found))
@@ -124,8 +124,8 @@ fn over_threads(
 /// None on all ranks but the first.
 #[cfg(feature = "mpi")]
 fn over_mpi(trace: &Trace, gpu: &Gpu, how: &How) -> Result<Option<Found>, Box<dyn Error>> {
-    use sparse_adam_mpi::{Mpi, Transport};
-    let mpi = Mpi::init()?;
+    use sparse_adam_mpi::Transport;
+    let mpi = World::init()?;
     let (rank, ranks) = (mpi.rank(), mpi.size());
     let found = replay(trace, gpu, mpi, how)?;
     Ok((rank == 0).then_some((ranks, found)))

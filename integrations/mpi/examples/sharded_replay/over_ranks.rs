@@ -1,6 +1,6 @@
 //! A trace over ranks: each step's entries in contiguous blocks, one for each rank.
 
-use sparse_adam::{Error as CoreError, ParamId, SparseAdam, Tuning};
+use sparse_adam::{ClipGradNorm, Error as CoreError, ParamId, SparseAdam, Tuning};
 use sparse_adam_mpi::{Assign, Error, Gradient, ShardedOptimizer, ShardedTable, Sums, Transport};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::{Outcome, Trace};
@@ -27,15 +27,14 @@ fn block(count: usize, rank: u32, ranks: u32) -> std::ops::Range<usize> {
 /// That ranks replay a trace.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for one that clips by a norm, has moments in 16 bits, or rounds by random bits.
+/// [`Error::Unsupported`] for one that has moments in 16 bits, or rounds by random bits.
 pub fn check(trace: &Trace) -> Result<(), Error> {
-    let refuse = |what| Err(Error::Unsupported { what, remedy: "replay it on one device" });
-    if trace.recipe.clip_grad_norm.is_some() {
-        return refuse("clipping gradients by their norm");
-    }
     let mut formats = trace.recipe.formats.values();
     if formats.any(|stored| (stored.moments, stored.rounding) != Default::default()) {
-        return refuse("a trace with moments in 16 bits, or rounded by random bits,");
+        return Err(Error::Unsupported {
+            what: "a trace with moments in 16 bits, or rounded by random bits,",
+            remedy: "replay it on one device",
+        });
     }
     Ok(())
 }
@@ -56,6 +55,7 @@ pub fn replay<T: Transport>(
     let on = (&gpu.device, &gpu.queue);
     let mut optimizer = ShardedOptimizer::new(transport, on, core)?.sums(how.sums);
     let groups = add_groups(trace, &mut optimizer, how.assign)?;
+    optimizer.set_clip_grad_norm(trace.recipe.clip_grad_norm.map(ClipGradNorm::from))?;
     let mut outcomes = Outcomes::new();
     for (k, step) in trace.recipe.steps.iter().enumerate() {
         for set in &step.set {

@@ -23,7 +23,7 @@ mod train;
 use clap::Parser;
 use data::WordNet;
 use evaluate::Embedding;
-use sparse_adam_mpi::{Ranks, Sums, Threads, Transport, export_torch};
+use sparse_adam_mpi::{Ranks, Sums, Transport, World, export_torch};
 use sparse_adam_testkit::headless::Gpu;
 use std::error::Error;
 use std::path::PathBuf;
@@ -100,7 +100,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let wait = Duration::from_secs(options.timeout);
     let Some(count) = options.ranks else { return over_mpi(options, wait) };
     let (gpu, wordnet) = (pollster::block_on(Gpu::open())?, WordNet::load()?);
-    let ended = Threads::run(Ranks::new(count)?, |end| {
+    let ended = World::run(Ranks::new(count)?, |end| {
         // An error as text, which any thread may have.
         rank(end.timeout(wait), &gpu, &wordnet, options).map_err(|error| error.to_string())
     });
@@ -110,7 +110,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 #[cfg(feature = "mpi")]
 fn over_mpi(options: &Options, wait: Duration) -> Result<(), Box<dyn Error>> {
     // First, since a process without its launcher has no use for a device.
-    let mpi = sparse_adam_mpi::Mpi::init()?.timeout(wait);
+    let mpi = sparse_adam_mpi::World::init()?.timeout(wait);
     let (gpu, wordnet) = (pollster::block_on(Gpu::open())?, WordNet::load()?);
     rank(mpi, &gpu, &wordnet, options)
 }

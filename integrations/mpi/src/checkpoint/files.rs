@@ -55,9 +55,17 @@ pub(crate) fn replace(
         drop(fs::remove_file(&temporary));
         return Err(io(path, error));
     }
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Brings the names of a folder's files to the disk, where that can be asked for.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), Error> {
     // Folders can be opened and synced on Unix alone.
-    match path.parent().map(File::open) {
-        Some(Ok(folder)) if cfg!(unix) => folder.sync_all().map_err(|error| io(path, error)),
+    match File::open(folder) {
+        Ok(opened) if cfg!(unix) => opened.sync_all().map_err(|error| io(folder, error)),
         _ => Ok(()),
     }
 }

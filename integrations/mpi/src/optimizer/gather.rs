@@ -26,10 +26,12 @@ impl<T: Transport> ShardedOptimizer<T> {
     pub fn gather(&mut self, table: ParamId) -> Result<Option<Whole>, Error> {
         let read = self.part(table);
         let doing = format!("gather of {:?}", self.core.name(table).unwrap_or_default());
-        let part = self.meet(&doing, read)?;
-        let mut messages = vec![Vec::new(); self.ranks.get() as usize];
-        messages[0] = part.words();
-        let received = self.exchange(messages)?;
+        let mine = read.map(|part| {
+            let mut messages = self.link.no_words();
+            messages[0] = part.words();
+            ((), messages)
+        });
+        let ((), received) = self.send(&doing, mine)?;
         if self.rank() > 0 {
             return Ok(None);
         }

@@ -1,13 +1,12 @@
-//! Rows looked up over ranks, and the gradients that come back for them.
+//! Rows looked up over ranks.
 
 use super::ShardedOptimizer;
-use super::send::{Of, tables};
-use crate::entries::Given;
+use super::send::tables;
 use crate::lookup::{
     Asked, AskedTable, Fetch, Gathered, Looked, Rows, asked_for, wanted, words_of,
 };
 use crate::words::push_list;
-use crate::{Error, Transport, Values};
+use crate::{Error, Transport};
 use sparse_adam::{ParamId, Region};
 use wgpu::BufferUsages;
 
@@ -16,31 +15,34 @@ type OfDim = (usize, Gathered);
 
 impl<T: Transport> ShardedOptimizer<T> {
     /// Tells every rank which of its rows this one wants: of each table the rows that a list of ids names, in any order, repeats
-    /// allowed. Collective; ranks name the same tables in the same order. It does not wait for a device: after a
+    /// allowed; a table may be named with several lists. Collective; ranks name the same tables in the same order. It does not wait for a device: after a
     /// [`ShardedOptimizer::step`], ids travel while devices compute. All tables share one exchange.
     ///
     /// # Errors
-    /// [`sparse_adam::Error::UnknownParam`], [`Error::NamedTwice`], [`Error::TooLarge`] for more than 2^31 - 1 ids of a table;
+    /// [`sparse_adam::Error::UnknownParam`], [`Error::TooLarge`] for more than 2^31 - 1 ids of a table;
     /// [`Error::Peer`], [`Error::Disagree`], [`Error::RankLost`], [`Error::Garbled`].
     pub fn ask(&mut self, ids: &[(ParamId, &[i64])]) -> Result<Asked, Error> {
         let numbers = self.numbers(ids);
         let named = numbers.as_deref().unwrap_or_default();
         let doing = format!("ask for rows of {}", self.names(named.iter().copied()));
-        let numbers = self.meet(&doing, numbers)?;
-        let deals: Vec<_> = numbers.iter().map(|&number| self.tables[number].1.deal).collect();
-        let wanted: Vec<_> =
-            deals.iter().zip(ids).map(|(&deal, (_, ids))| wanted(deal, ids)).collect();
-        let mut messages = self.no_words();
-        for wanted in &wanted {
-            let lists = messages.iter_mut().zip(&wanted.by_owner);
-            lists.for_each(|(words, list)| push_list(words, list));
-        }
-        let messages = self.exchange(messages)?;
+        let mine = numbers.map(|numbers| {
+            let deals = numbers.iter().map(|&number| self.tables[number].1.deal);
+            let deals: Vec<_> = deals.collect();
+            let wanted = deals.iter().zip(ids).map(|(&deal, (_, ids))| wanted(deal, ids));
+            let wanted: Vec<_> = wanted.collect();
+            let mut messages = self.link.no_words();
+            for wanted in &wanted {
+                let lists = messages.iter_mut().zip(&wanted.by_owner);
+                lists.for_each(|(words, list)| push_list(words, list));
+            }
+            ((deals, wanted), messages)
+        });
+        let ((deals, wanted), messages) = self.send(&doing, mine)?;
         let own = self.rank();
-        let asked = tables(&messages, numbers.len(), |table, rank, reader| {
+        let asked = tables(&messages, deals.len(), |table, rank, reader| {
             asked_for(rank, deals[table].rows_of(own), reader)
         });
-        let asked = self.or_broken(asked)?;
+        let asked = self.link.or_broken(asked)?;
         let of = |((&(id, ids), wanted), by_rank): ((&(ParamId, &[i64]), _), _)| AskedTable {
             id,
             ids: ids.to_vec(),
@@ -63,17 +65,19 @@ impl<T: Transport> ShardedOptimizer<T> {
         let named: Vec<_> = asked.tables.iter().map(|table| self.number(table.id)).collect();
         let named = named.iter().flatten().copied();
         let doing = format!("rows of {}, asked for by call {}", self.names(named), asked.number);
-        let (fetched, looked) = self.meet(&doing, fetched)?;
-        let mut messages = self.no_words();
-        for (asked, (dim, gathered)) in asked.tables.iter().zip(&fetched) {
-            let mut at = 0;
-            for (words, rows) in messages.iter_mut().zip(&asked.by_rank) {
-                let end = at + rows.len() * dim;
-                words.extend(gathered.packed(at..end));
-                at = end;
+        let mine = fetched.map(|(fetched, looked)| {
+            let mut messages = self.link.no_words();
+            for (asked, (dim, gathered)) in asked.tables.iter().zip(&fetched) {
+                let mut at = 0;
+                for (words, rows) in messages.iter_mut().zip(&asked.by_rank) {
+                    let end = at + rows.len() * dim;
+                    words.extend(gathered.packed(at..end));
+                    at = end;
+                }
             }
-        }
-        let messages = self.exchange(messages)?;
+            (looked, messages)
+        });
+        let (looked, messages) = self.send(&doing, mine)?;
         let values = tables(&messages, asked.tables.len(), |table, rank, reader| {
             let asked = &asked.tables[table];
             let shard = &self.tables[self.number(asked.id)?].1;
@@ -81,7 +85,7 @@ impl<T: Transport> ShardedOptimizer<T> {
             let words = reader.take(words_of(shard.format, count as u64))?;
             Ok(shard.format.unpack(words, count))
         });
-        let values = self.or_broken(values)?;
+        let values = self.link.or_broken(values)?;
         for ((asked, rows), values) in asked.tables.iter().zip(&looked).zip(values) {
             let mut values = values.concat();
             values.resize((rows.rows.size() / 4) as usize, 0.0);
@@ -93,24 +97,6 @@ impl<T: Transport> ShardedOptimizer<T> {
         Ok(Looked { tables: looked, ids })
     }
 
-    /// Takes the gradient of rows that were looked up, of each table in their order, for the next [`ShardedOptimizer::step`], which
-    /// names the tables by that. Collective. Reads the values back: what writes them is submitted before. The
-    /// buffers of the rows are used again from now on: what reads them is submitted too.
-    ///
-    /// # Errors
-    /// [`Error::WrongLength`] for values that are too short or of another number of tables; [`Error::NoSuchBag`]; [`Error::NamedTwice`] for a table
-    /// that has been given a gradient since the last step; what a device says, also for a buffer without `COPY_SRC`;
-    /// [`Error::Peer`], [`Error::Disagree`], [`Error::RankLost`]. No rank has taken anything then.
-    pub fn give(&mut self, looked: Looked, values: &[Values]) -> Result<(), Error> {
-        let read = self.read_values(&looked, values);
-        let named: Vec<_> = looked.ids.iter().map(|(id, _)| self.number(*id)).collect();
-        let doing = format!("give gradients of {}", self.names(named.iter().flatten().copied()));
-        let read = self.meet(&doing, read)?;
-        self.forget(looked);
-        self.given.extend(read);
-        Ok(())
-    }
-
     /// Lets go of rows that get no gradient: their buffers are used again. What reads them is submitted before. It talks
     /// to nobody.
     pub fn forget(&mut self, looked: Looked) {
@@ -118,22 +104,18 @@ impl<T: Transport> ShardedOptimizer<T> {
         self.spare.extend(looked.tables.into_iter().flat_map(buffers));
     }
 
-    /// The places of tables, each named once.
+    /// The places of tables.
     fn numbers(&self, ids: &[(ParamId, &[i64])]) -> Result<Vec<usize>, Error> {
-        let mut numbers = Vec::with_capacity(ids.len());
-        for &(id, ids) in ids {
+        let of = |&(id, ids): &(ParamId, &[i64])| {
             let number = self.number(id)?;
-            let name = &self.tables[number].1.name;
-            if numbers.contains(&number) {
-                return Err(Error::NamedTwice { table: name.clone() });
-            }
             let (found, limit) = (ids.len() as u64, i32::MAX as u64);
             if found > limit {
-                return Err(Error::TooLarge { what: format!("ids of {name:?}"), found, limit });
+                let what = format!("ids of {:?}", self.tables[number].1.name);
+                return Err(Error::TooLarge { what, found, limit });
             }
-            numbers.push(number);
-        }
-        Ok(numbers)
+            Ok(number)
+        };
+        ids.iter().map(of).collect()
     }
 
     /// The rows of this rank that all ranks ask for, and places for those that it has asked for.
@@ -167,57 +149,4 @@ impl<T: Transport> ShardedOptimizer<T> {
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         Ok(self.gpu.at_least(what, &mut held, 4 * words, usage)?)
     }
-
-    fn read_values(
-        &self,
-        looked: &Looked,
-        values: &[Values],
-    ) -> Result<Vec<Of<Given<'static>>>, Error> {
-        if values.len() != looked.ids.len() {
-            let (expected, found) = (looked.ids.len(), values.len());
-            let table = "the tables that were looked up".into();
-            return Err(Error::WrongLength { table, expected, found });
-        }
-        let read = |((id, ids), values): (&(ParamId, Vec<i64>), &Values)| {
-            let number = self.number(*id)?;
-            let shard = &self.tables[number].1;
-            if self.given.iter().any(|(given, _)| *given == number) {
-                return Err(Error::NamedTwice { table: shard.name.clone() });
-            }
-            let (name, entries) = (&shard.name, ids.len());
-            let value_rows = values.bags.as_ref().map_or(entries, |(_, bags)| *bags as usize);
-            let mut wanted = vec![part(name, &values.rows, value_rows * shard.dim)?];
-            if let Some((map, _)) = &values.bags {
-                wanted.push(part(name, map, entries)?);
-            }
-            if let Some(weights) = &values.weights {
-                wanted.push(part(name, weights, entries)?);
-            }
-            let mut read = self.gpu.read(name, &wanted)?.into_iter();
-            let rows = bytemuck::cast_vec(read.next().unwrap_or_default());
-            let map = values.bags.as_ref().and_then(|_| read.next());
-            let weights = values.weights.as_ref().and_then(|_| read.next());
-            let outside =
-                |map: &Vec<u32>| map.iter().copied().find(|&bag| bag as usize >= value_rows);
-            if let Some(found) = map.as_ref().and_then(outside) {
-                return Err(Error::NoSuchBag {
-                    table: name.clone(),
-                    found,
-                    bags: value_rows as u32,
-                });
-            }
-            let weights = weights.map(bytemuck::cast_vec);
-            Ok((number, Given { ids: ids.clone().into(), values: Vec::into(rows), map, weights }))
-        };
-        looked.ids.iter().zip(values).map(read).collect()
-    }
-}
-
-/// The first `words` of a region.
-fn part(table: &str, region: &Region, words: usize) -> Result<Region, Error> {
-    let (bytes, found) = (4 * words as u64, (region.size() / 4) as usize);
-    if found < words {
-        return Err(Error::WrongLength { table: table.into(), expected: words, found });
-    }
-    Ok(Region::new(region.buffer(), region.offset(), bytes))
 }

@@ -3,7 +3,7 @@
 use super::ShardedOptimizer;
 use crate::checkpoint::{
     Index, Layout, Opened, ShardFile, StateEntry, TableEntry, generation, own_rows, remove_others,
-    shard_name, text, words, write_index, write_shard,
+    shard_name, sync_folder, text, words, write_index, write_shard,
 };
 use crate::words::{Reader, push_wide};
 use crate::{Error, Transport};
@@ -36,13 +36,22 @@ impl<T: Transport> ShardedOptimizer<T> {
         let text_of = |index: &Index| format!("{:?} {:?}", index.groups, index.tables);
         let doing = described.as_ref().map(|(index, _)| text_of(index)).unwrap_or_default();
         let doing = format!("save after step {} of {doing}", self.steps);
-        let (mut index, number) = self.meet(&doing, described)?;
-        let number = self.told_by_rank_0(number)?;
-        let written = self.write_own(folder, &index, number);
-        let crc = self.meet("save, files written", written)?;
-        let mut messages = self.no_words();
-        messages[0] = vec![crc];
-        let told = self.exchange(messages)?;
+        // Rank 0 tells all the number of the save.
+        let mine = described.map(|(index, number)| {
+            let mut words = Vec::new();
+            if self.rank() == 0 {
+                push_wide(&mut words, number);
+            }
+            (index, vec![words; self.ranks.get() as usize])
+        });
+        let (mut index, told) = self.send(&doing, mine)?;
+        let number = self.link.or_broken(Reader::new(0, &told[0]).wide())?;
+        let written = self.write_own(folder, &index, number).map(|crc| {
+            let mut messages = self.link.no_words();
+            messages[0] = vec![crc];
+            ((), messages)
+        });
+        let ((), told) = self.send("save, files written", written)?;
         let placed = if self.rank() == 0 {
             let ranks = self.ranks.get();
             let shard = |(rank, crc): (u32, &Vec<u32>)| {
@@ -78,20 +87,14 @@ impl<T: Transport> ShardedOptimizer<T> {
         let taken = self.core.load_state_dict(&loaded.dict);
         let has_taken = taken.is_ok();
         let met = self.meet("load, state taken", taken.map_err(Error::from));
-        if let (true, Err(error)) = (has_taken, &met) {
-            self.broken = Some(error.clone());
-        }
+        let met = if has_taken { self.link.or_broken(met) } else { met };
         met?;
         self.steps = loaded.steps;
-        self.given.clear();
+        self.received.clear();
         for ((_, shard), values) in self.tables.iter().zip(loaded.values) {
             let written = self.gpu.write(&shard.name, &shard.buffer, &shard.format.pack(&values));
-            if let Err(error) = written {
-                // The others have loaded, and this rank has new states beside old values.
-                let error = Error::from(error);
-                self.broken = Some(error.clone());
-                return Err(error);
-            }
+            // Where it fails, the others have loaded, and this rank has new states beside old values.
+            self.link.or_broken(written.map_err(Error::from))?;
         }
         Ok(())
     }
@@ -116,23 +119,12 @@ impl<T: Transport> ShardedOptimizer<T> {
         Ok(Index::new(self.ranks, self.steps, self.core.group_states(), tables))
     }
 
-    /// A number that rank 0 tells all.
-    fn told_by_rank_0(&mut self, number: u64) -> Result<u64, Error> {
-        let mut words = Vec::new();
-        if self.rank() == 0 {
-            push_wide(&mut words, number);
-        }
-        let told = self.exchange(vec![words; self.ranks.get() as usize])?;
-        let read = Reader::new(0, &told[0]).wide();
-        self.or_broken(read)
-    }
-
     /// Writes this rank's file; its checksum.
     fn write_own(&self, folder: &Path, index: &Index, number: u64) -> Result<u32, Error> {
         let (rank, ranks) = (self.rank(), self.ranks);
         let path = folder.join(shard_name(number, rank, ranks.get()));
         let layout = Layout::new(index, rank, ranks)?;
-        write_shard(&path, &layout, |table| {
+        let crc = write_shard(&path, &layout, |table| {
             let (id, shard) = &self.tables[table];
             let words = self.gpu.read(&shard.name, &[(&shard.buffer).into()])?.remove(0);
             let held = shard.deal.rows_of(rank).max(1);
@@ -145,8 +137,11 @@ impl<T: Transport> ShardedOptimizer<T> {
                 }
                 tensors.extend(words_of_state(&state));
             }
-            Ok(tensors)
-        })
+            Ok::<_, Error>(tensors)
+        })?;
+        // Before an index names it.
+        sync_folder(folder)?;
+        Ok(crc)
     }
 
     /// Makes the files a checkpoint, if all are there; removes those of earlier ones.

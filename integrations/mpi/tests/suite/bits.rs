@@ -7,10 +7,19 @@ use sparse_adam_testkit::Rng;
 use sparse_adam_testkit::campaign::fresh_seed;
 
 fn compare(seed: u64, runs: u32, options: fn(&mut Rng) -> AdamOptions, sums: Sums) {
+    compare_several(seed, (runs, 1), options, sums);
+}
+
+fn compare_several(
+    seed: u64,
+    (runs, gradients): (u32, usize),
+    options: fn(&mut Rng) -> AdamOptions,
+    sums: Sums,
+) {
     let mut rng = Rng(seed);
     for number in 0..runs {
         let ranks = 1 + number % 7;
-        let run = Run::draw(&mut rng, ranks as usize, options);
+        let run = Run::draw_several(&mut rng, (ranks as usize, gradients), options);
         let (found, expected) = (run.over_ranks(ranks, sums), run.on_one_device());
         assert_eq!(found.len(), expected.len());
         for (table, (found, expected)) in run.tables.iter().zip(found.iter().zip(&expected)) {
@@ -40,6 +49,16 @@ fn of_sums(rng: &mut Rng) -> AdamOptions {
 fn with_sums_of_chunks() {
     compare(3, 21, |_| AdamOptions::default().lr(0.01), Sums::Chunks);
     compare(4, 7, of_sums, Sums::Chunks);
+}
+
+/// Of a table and step, the entries of the second gradient follow those of the first over all ranks.
+#[test]
+fn of_several_gradients_in_a_step() {
+    let seed = fresh_seed();
+    eprintln!("seed {seed}");
+    let options = |_: &mut Rng| AdamOptions::default().lr(0.01);
+    compare_several(seed, (7, 2), options, Sums::Entries);
+    compare_several(seed, (7, 3), options, Sums::Chunks);
 }
 
 /// Sums of ranks: the bits of one device on one rank; on more, the same in every run, and as near as sums in another

@@ -4,7 +4,7 @@ use super::harness::{Run, bits, optimizer, ranks, whole};
 use safetensors::SafeTensors;
 use sparse_adam::{AdamOptions, Error as CoreError, StateDict};
 use sparse_adam_mpi::{
-    Assign, Error, ImportedTable, ShardedOptimizer, Threads, Whole, export_torch, import,
+    Assign, Error, ImportedTable, ShardedOptimizer, Whole, World, export_torch, import,
 };
 use sparse_adam_testkit::Rng;
 use sparse_adam_testkit::campaign::fresh_seed;
@@ -30,7 +30,7 @@ fn other(assign: Assign) -> Assign {
 
 /// Ranks that have made the first two steps, and saved them.
 fn saved(run: &Run, count: u32, folder: &Path) {
-    Threads::run(ranks(count), |end| {
+    World::run(ranks(count), |end| {
         let mut optimizer = optimizer(end);
         let ids = run.add_to(&mut optimizer, |assign| assign).unwrap();
         run.steps(&mut optimizer, &ids, 0..2).unwrap();
@@ -40,7 +40,7 @@ fn saved(run: &Run, count: u32, folder: &Path) {
 
 /// Ranks that load what was saved, and make the rest of the steps.
 fn resumed(run: &Run, count: u32, folder: &Path, assign: fn(Assign) -> Assign) -> Vec<Whole> {
-    let ended = Threads::run(ranks(count), |end| {
+    let ended = World::run(ranks(count), |end| {
         let mut optimizer = optimizer(end);
         let ids = run.add_to(&mut optimizer, assign).unwrap();
         // What is there before does not matter.
@@ -76,7 +76,7 @@ fn go_on_on_any_number_of_ranks() {
 
 /// A run whose last step is dropped: the state is that of the checkpoint.
 fn first_two(run: &Run) -> Run {
-    Run { tables: run.tables.clone(), steps: run.steps[..2].to_vec() }
+    Run { steps: run.steps[..2].to_vec(), ..run.clone() }
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn are_made_of_one_devices_state() {
 
 /// What loading says on each of two ranks that have made no steps; that it changed nothing; that a good one loads then.
 fn refused(run: &Run, folder: &Path) -> Vec<Error> {
-    Threads::run(ranks(2), |end| {
+    World::run(ranks(2), |end| {
         let mut optimizer = optimizer(end);
         let ids = run.add_to(&mut optimizer, |assign| assign).unwrap();
         let error = optimizer.load(folder).unwrap_err();
@@ -218,8 +218,8 @@ fn that_cannot_be_written_are_an_error_on_all_ranks() {
     let path = folder("file");
     fs::write(&path, "no folder").unwrap();
     let run = Run::draw(&mut Rng(fresh_seed()), 2, any_rule);
-    let errors = Threads::run(ranks(2), |end| {
-        let mut optimizer: ShardedOptimizer<Threads> = optimizer(end);
+    let errors = World::run(ranks(2), |end| {
+        let mut optimizer: ShardedOptimizer<World> = optimizer(end);
         let ids = run.add_to(&mut optimizer, |assign| assign).unwrap();
         let error = optimizer.save(&path).unwrap_err();
         run.steps(&mut optimizer, &ids, 0..1).unwrap();

@@ -3,19 +3,19 @@
 use super::harness::{core, gpu, optimizer, optimizer_on, ranks};
 use sparse_adam::{AdamOptions, ClipGradNorm, ParamId, SparseAdam};
 use sparse_adam_mpi::{
-    Assign, Error, Gradient, Ranks, ShardedOptimizer, ShardedTable, Sums, Threads, Transport,
+    Assign, Error, Gradient, Ranks, ShardedOptimizer, ShardedTable, Sums, Transport, World,
 };
 use sparse_adam_testkit::headless::Gpu;
 use wgpu::Limits;
 
-type Optimizer = ShardedOptimizer<Threads>;
+type Optimizer = ShardedOptimizer<World>;
 
 fn table(name: &str) -> ShardedTable<'static> {
     ShardedTable::new(name, 10, &[2], |row, values| values.fill(row as f32))
 }
 
 /// The rank of `end` with one table.
-fn single(end: Threads) -> (Optimizer, ParamId) {
+fn single(end: World) -> (Optimizer, ParamId) {
     with_table(optimizer(end))
 }
 
@@ -37,7 +37,7 @@ fn heard_on(
     of_rank_1: &Gpu,
     step: impl Fn(&mut Optimizer, ParamId) -> Result<(), Error> + Sync,
 ) -> Vec<Error> {
-    Threads::run(ranks(3), |end| {
+    World::run(ranks(3), |end| {
         let device = if end.rank() == 1 { of_rank_1 } else { gpu() };
         let (mut optimizer, id) = with_table(optimizer_on(device, end));
         let error = step(&mut optimizer, id).unwrap_err();
@@ -77,19 +77,25 @@ fn a_device_that_cannot_take_what_it_is_sent_is_named() {
     // Row 1 is rank 1's.
     let ids = vec![1; most as usize / 8 + 1];
     let values = vec![0.5; 2 * ids.len()];
-    let errors = heard_on(&small, |optimizer, id| {
-        let large = Gradient { ids: &ids, values: &values };
-        optimizer.step(&[(id, if optimizer.rank() == 0 { large } else { GOOD })])
-    });
-    assert!(matches!(errors[1], Error::Core(_)), "{errors:?}");
-    let peer = Error::Peer { rank: 1, reason: errors[1].to_string() };
-    assert!(errors[0] == peer && errors[2] == peer, "{errors:?}");
+    for clip in [None, Some(ClipGradNorm::new(1.0))] {
+        let errors = heard_on(&small, |optimizer, id| {
+            optimizer.set_clip_grad_norm(clip).unwrap();
+            let large = Gradient { ids: &ids, values: &values };
+            optimizer.step(&[(id, if optimizer.rank() == 0 { large } else { GOOD })])
+        });
+        assert!(matches!(errors[1], Error::Core(_)), "{errors:?}");
+        let peer = Error::Peer { rank: 1, reason: errors[1].to_string() };
+        assert!(errors[0] == peer && errors[2] == peer, "{errors:?}");
+    }
 }
 
 #[test]
-fn two_gradients_of_a_table_are_refused() {
-    let errors = heard(|optimizer, id| optimizer.step(&[(id, GOOD), (id, GOOD)]));
-    assert_eq!(errors, vec![Error::NamedTwice { table: "t".into() }; 3]);
+fn ranks_that_give_a_table_another_number_of_gradients_are_told_so() {
+    let errors = heard(|optimizer, id| match optimizer.rank() {
+        0 => optimizer.step(&[(id, GOOD), (id, GOOD)]),
+        _ => optimizer.step(&[(id, GOOD)]),
+    });
+    assert!(errors.iter().all(|error| matches!(error, Error::Disagree { .. })), "{errors:?}");
 }
 
 #[test]
@@ -126,7 +132,7 @@ fn ranks_with_other_options_are_told_so() {
 
 #[test]
 fn ranks_that_add_other_tables_are_told_so_and_add_none() {
-    Threads::run(ranks(2), |end| {
+    World::run(ranks(2), |end| {
         let mut optimizer = optimizer(end);
         let assign = [Assign::Cyclic, Assign::Block][optimizer.rank() as usize];
         let added = optimizer.add_group(AdamOptions::default(), vec![table("t").assign(assign)]);
@@ -140,7 +146,7 @@ fn ranks_that_add_other_tables_are_told_so_and_add_none() {
 fn ranks_on_other_adapters_are_told_so_unless_that_is_allowed() {
     let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
     for allowed in [false, true] {
-        Threads::run(ranks(2), |end| {
+        World::run(ranks(2), |end| {
             let mut optimizer = match end.rank() {
                 0 => optimizer(end),
                 _ => {
@@ -166,7 +172,7 @@ fn ranks_on_other_adapters_are_told_so_unless_that_is_allowed() {
 
 #[test]
 fn a_table_without_rows_or_values_is_refused() {
-    Threads::run(ranks(2), |end| {
+    World::run(ranks(2), |end| {
         let mut optimizer = optimizer(end);
         for (rows, row_shape) in [(0, &[2][..]), (5, &[2, 0][..])] {
             let table = ShardedTable::new("t", rows, row_shape, |_, _| ());
@@ -180,7 +186,7 @@ fn a_table_without_rows_or_values_is_refused() {
 
 #[test]
 fn a_rank_that_ends_is_lost_to_the_others_for_good() {
-    Threads::run(ranks(3), |end| {
+    World::run(ranks(3), |end| {
         let (mut optimizer, id) = single(end);
         if optimizer.rank() == 1 {
             return;
@@ -194,9 +200,9 @@ fn a_rank_that_ends_is_lost_to_the_others_for_good() {
 
 #[test]
 fn ids_of_another_optimizer_are_refused() {
-    Threads::run(ranks(1), |end| {
+    World::run(ranks(1), |end| {
         let (mut optimizer, _) = single(end);
-        let (_, other) = single(Threads::group(ranks(1)).remove(0));
+        let (_, other) = single(World::threads(ranks(1)).remove(0));
         let unknown = |error| matches!(error, Error::Core(sparse_adam::Error::UnknownParam { .. }));
         assert!(unknown(optimizer.step(&[(other, GOOD)]).unwrap_err()));
         assert!(unknown(optimizer.gather(other).unwrap_err()));
@@ -207,7 +213,7 @@ fn ids_of_another_optimizer_are_refused() {
 #[test]
 fn a_core_that_would_clip_by_its_own_norm_or_has_parameters_is_refused() {
     let given = |core: SparseAdam| {
-        let end = Threads::group(ranks(1)).remove(0);
+        let end = World::threads(ranks(1)).remove(0);
         ShardedOptimizer::new(end, (&gpu().device, &gpu().queue), core).map(drop)
     };
     let mut clipping = core();
@@ -232,7 +238,7 @@ fn options_that_look_at_entries_do_not_go_with_sums_of_chunks() {
     use sparse_adam::{Clip, Reduction};
     let own = AdamOptions::default();
     for options in [own.clip(Clip::Entries(1.0)), own.duplicates(Reduction::Mean)] {
-        Threads::run(ranks(2), |end| {
+        World::run(ranks(2), |end| {
             let mut optimizer = optimizer(end).sums(Sums::Chunks);
             let group = optimizer.add_group(options, vec![table("t")]).unwrap();
             let id = optimizer.core().group_params(group).unwrap()[0];

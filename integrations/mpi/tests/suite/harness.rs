@@ -2,10 +2,11 @@
 
 use sparse_adam::reference::Gradient as Entries;
 use sparse_adam::{
-    AdamOptions, Format, IndexDtype, Param, ParamGroup, ParamId, SparseAdam, SparseGrad, Tuning,
+    AdamOptions, ClipGradNorm, Format, IndexDtype, Param, ParamGroup, ParamId, SparseAdam,
+    SparseGrad, Tuning,
 };
 use sparse_adam_mpi::{
-    Assign, Error, Gradient, Ranks, ShardedOptimizer, ShardedTable, Sums, Threads, Transport, Whole,
+    Assign, Error, Gradient, Ranks, ShardedOptimizer, ShardedTable, Sums, Transport, Whole, World,
 };
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Named, Rng};
@@ -30,12 +31,12 @@ pub fn core() -> SparseAdam {
 }
 
 /// A rank without tables.
-pub fn optimizer(end: Threads) -> ShardedOptimizer<Threads> {
+pub fn optimizer(end: World) -> ShardedOptimizer<World> {
     optimizer_on(gpu(), end)
 }
 
 /// As [`optimizer`], on another device.
-pub fn optimizer_on(gpu: &Gpu, end: Threads) -> ShardedOptimizer<Threads> {
+pub fn optimizer_on(gpu: &Gpu, end: World) -> ShardedOptimizer<World> {
     let core = gpu.optimizer(AdamOptions::default(), Tuning::for_adapter(&gpu.info)).unwrap();
     ShardedOptimizer::new(end, (&gpu.device, &gpu.queue), core).unwrap()
 }
@@ -50,16 +51,30 @@ pub struct Table {
     pub values: Vec<f32>,
 }
 
-/// Tables, and steps: of each table the gradient of each rank, or none.
+/// Tables, and steps: of each table the parts of ranks, or none.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub tables: Vec<Table>,
+    /// By step and table, of each gradient the ranks' parts, gradients one behind the other.
     pub steps: Vec<Vec<Option<Vec<Entries<f32>>>>>,
+    /// Gradients of each table that has any in a step.
+    pub gradients: usize,
+    /// What gradients are clipped by.
+    pub clip: Option<ClipGradNorm>,
 }
 
 impl Run {
-    /// One to three tables of a few rows, three steps. `tables` draws their options.
+    /// One to three tables of a few rows, three steps. `options` draws the tables'.
     pub fn draw(rng: &mut Rng, ranks: usize, options: fn(&mut Rng) -> AdamOptions) -> Self {
+        Self::draw_several(rng, (ranks, 1), options)
+    }
+
+    /// As [`Run::draw`], with several gradients in each step.
+    pub fn draw_several(
+        rng: &mut Rng,
+        (ranks, gradients): (usize, usize),
+        options: fn(&mut Rng) -> AdamOptions,
+    ) -> Self {
         let table = |rng: &mut Rng| {
             let most = if rng.below(3) == 0 { 4 } else { 60 };
             let shape = (1 + rng.below(most), 1 + rng.below(9));
@@ -87,14 +102,14 @@ impl Run {
                 }
                 part
             };
-            Some((0..ranks).map(|_| part(rng)).collect())
+            Some((0..ranks * gradients).map(|_| part(rng)).collect())
         };
         let step = |rng: &mut Rng| tables.iter().map(|table| gradient(rng, table)).collect();
         let steps = (0..3).map(|_| step(rng)).collect();
-        Self { tables, steps }
+        Self { tables, steps, gradients, clip: None }
     }
 
-    /// What one device makes of it, given the ranks' entries one rank after another.
+    /// What one device makes of it, given the ranks' entries one rank after another, of each gradient.
     pub fn on_one_device(&self) -> Vec<Whole> {
         let (core, held) = self.core_on_one_device();
         let whole = |(table, (id, buffer)): (&Table, &(_, wgpu::Buffer))| {
@@ -109,6 +124,7 @@ impl Run {
     /// One device's optimizer after all steps, and its tables.
     pub fn core_on_one_device(&self) -> (SparseAdam, Vec<(ParamId, wgpu::Buffer)>) {
         let (gpu, mut core) = (gpu(), core());
+        core.set_clip_grad_norm(self.clip).unwrap();
         let mut held = Vec::new();
         for (number, table) in self.tables.iter().enumerate() {
             let buffer = gpu.upload("p", &table.format.pack(&table.values));
@@ -137,19 +153,21 @@ impl Run {
 
     /// What ranks make of it.
     pub fn over_ranks(&self, count: u32, sums: Sums) -> Vec<Whole> {
-        let ended = Threads::run(ranks(count), |end| self.rank(end, sums).unwrap());
+        let ended = World::run(ranks(count), |end| self.rank(end, sums).unwrap());
         ended.into_iter().next().unwrap()
     }
 
-    fn rank(&self, end: Threads, sums: Sums) -> Result<Vec<Whole>, Error> {
+    fn rank(&self, end: World, sums: Sums) -> Result<Vec<Whole>, Error> {
         let rank = end.rank() as usize;
         let mut optimizer = optimizer(end).sums(sums);
         let ids = self.add_to(&mut optimizer, |assign| assign)?;
         self.steps(&mut optimizer, &ids, 0..self.steps.len())?;
+        let count = optimizer.ranks().get() as usize;
         for (number, (&id, table)) in ids.iter().zip(&self.tables).enumerate() {
-            let parts = self.steps.iter().filter_map(|step| Some(&step[number].as_ref()?[rank]));
+            let parts = self.steps.iter().filter_map(|step| step[number].as_ref());
+            let own = parts.flat_map(|parts| parts.iter().skip(rank).step_by(count));
             let rows = 0..table.shape.0 as i64;
-            let outside = parts.flat_map(|part| &part.indices).filter(|id| !rows.contains(id));
+            let outside = own.flat_map(|part| &part.indices).filter(|id| !rows.contains(id));
             assert_eq!(optimizer.out_of_range(id), Ok(outside.count() as u64));
         }
         whole(&mut optimizer, &ids)
@@ -158,7 +176,7 @@ impl Run {
     /// Adds the tables, dealt out as `assign` says for each.
     pub fn add_to(
         &self,
-        optimizer: &mut ShardedOptimizer<Threads>,
+        optimizer: &mut ShardedOptimizer<World>,
         assign: fn(Assign) -> Assign,
     ) -> Result<Vec<ParamId>, Error> {
         let mut ids = Vec::new();
@@ -180,20 +198,23 @@ impl Run {
     /// are more, those have nothing.
     pub fn steps(
         &self,
-        optimizer: &mut ShardedOptimizer<Threads>,
+        optimizer: &mut ShardedOptimizer<World>,
         ids: &[ParamId],
         steps: Range<usize>,
     ) -> Result<(), Error> {
+        optimizer.set_clip_grad_norm(self.clip)?;
         let (rank, last) = (optimizer.rank() as usize, optimizer.ranks().get() as usize - 1);
         for step in &self.steps[steps] {
             let mut owned = Vec::new();
             for (&id, parts) in ids.iter().zip(step) {
                 let Some(parts) = parts else { continue };
-                let (from, to) = (rank.min(parts.len()), (rank + 1).min(parts.len()));
-                let own = &parts[from..if rank == last { parts.len() } else { to }];
-                let own_ids: Vec<_> = own.iter().flat_map(|part| &part.indices).copied().collect();
-                let values: Vec<_> = own.iter().flat_map(|part| &part.values).copied().collect();
-                owned.push((id, own_ids, values));
+                for parts in parts.chunks(parts.len() / self.gradients) {
+                    let (from, to) = (rank.min(parts.len()), (rank + 1).min(parts.len()));
+                    let own = &parts[from..if rank == last { parts.len() } else { to }];
+                    let own_ids = own.iter().flat_map(|part| &part.indices).copied();
+                    let values = own.iter().flat_map(|part| &part.values).copied();
+                    owned.push((id, own_ids.collect::<Vec<_>>(), values.collect::<Vec<_>>()));
+                }
             }
             let gradients: Vec<_> =
                 owned.iter().map(|(id, ids, values)| (*id, Gradient { ids, values })).collect();
@@ -205,7 +226,7 @@ impl Run {
 
 /// All tables, on rank 0.
 pub fn whole(
-    optimizer: &mut ShardedOptimizer<Threads>,
+    optimizer: &mut ShardedOptimizer<World>,
     ids: &[ParamId],
 ) -> Result<Vec<Whole>, Error> {
     let wholes: Result<Vec<_>, _> = ids.iter().map(|&id| optimizer.gather(id)).collect();

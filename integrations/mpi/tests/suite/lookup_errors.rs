@@ -1,10 +1,10 @@
 //! Lookups that come to nothing, and what is wrong with a gradient that is given.
 
 use super::harness::{gpu, optimizer, ranks};
-use sparse_adam::{AdamOptions, ParamId};
-use sparse_adam_mpi::{Error, Gradient, ShardedOptimizer, ShardedTable, Threads, Values};
+use sparse_adam::{AdamOptions, ParamId, Reduction};
+use sparse_adam_mpi::{Error, Gradient, ShardedOptimizer, ShardedTable, Sums, Values, World};
 
-fn two_tables(end: Threads) -> (ShardedOptimizer<Threads>, [ParamId; 2]) {
+fn two_tables(end: World) -> (ShardedOptimizer<World>, [ParamId; 2]) {
     let mut optimizer = optimizer(end);
     let table = |name: &str| ShardedTable::new(name, 10, &[2], |row, out| out.fill(row as f32));
     let group = optimizer.add_group(AdamOptions::default(), vec![table("a"), table("b")]).unwrap();
@@ -14,7 +14,7 @@ fn two_tables(end: Threads) -> (ShardedOptimizer<Threads>, [ParamId; 2]) {
 
 #[test]
 fn of_a_lookup_that_is_forgotten_nothing_steps() {
-    Threads::run(ranks(3), |end| {
+    World::run(ranks(3), |end| {
         let (mut optimizer, [a, b]) = two_tables(end);
         for _ in 0..2 {
             let asked = optimizer.ask(&[(a, &[1, 2]), (b, &[3])]).unwrap();
@@ -43,7 +43,7 @@ fn a_gradient_that_does_not_fit_is_refused_on_all_ranks() {
         ),
     ];
     for (give, is_expected) in wrong {
-        Threads::run(ranks(2), |end| {
+        World::run(ranks(2), |end| {
             let (mut optimizer, [a, _]) = two_tables(end);
             let (few, good) = (gpu().upload("few", &[1.0f32; 4]), gpu().upload("v", &[1.0f32; 6]));
             for attempt in 0..2 {
@@ -66,32 +66,46 @@ fn a_gradient_that_does_not_fit_is_refused_on_all_ranks() {
 }
 
 #[test]
-fn a_table_is_given_one_gradient_for_a_step() {
-    Threads::run(ranks(2), |end| {
+fn what_was_given_is_forgotten_where_a_step_fails() {
+    World::run(ranks(2), |end| {
         let (mut optimizer, [a, b]) = two_tables(end);
-        assert_eq!(
-            optimizer.ask(&[(a, &[]), (a, &[1])]).map(drop),
-            Err(Error::NamedTwice { table: "a".into() })
-        );
         let values = gpu().upload("v", &[1.0f32; 2]);
-        for number in 0..2 {
-            let asked = optimizer.ask(&[(a, &[1])]).unwrap();
-            let looked = optimizer.rows(asked).unwrap();
-            let given = optimizer.give(looked, &[Values::rows(&values)]);
-            assert_eq!(given.is_ok(), number == 0);
-        }
-        let gradient = Gradient { ids: &[1], values: &[1.0; 2] };
-        let twice = optimizer.step(&[(a, gradient)]);
-        assert_eq!(twice, Err(Error::NamedTwice { table: "a".into() }));
-        // What was given is forgotten.
-        optimizer.step(&[(b, gradient)]).unwrap();
+        let asked = optimizer.ask(&[(a, &[1])]).unwrap();
+        let looked = optimizer.rows(asked).unwrap();
+        optimizer.give(looked, &[Values::rows(&values)]).unwrap();
+        let short = Gradient { ids: &[1], values: &[1.0] };
+        assert!(optimizer.step(&[(b, short)]).is_err());
+        optimizer.step(&[(b, Gradient { ids: &[1], values: &[1.0; 2] })]).unwrap();
         assert_eq!(optimizer.core().step_count(a), Ok(0));
+        assert_eq!(optimizer.core().step_count(b), Ok(1));
+    });
+}
+
+/// A gradient may be given before options that do not go with it are set.
+#[test]
+fn options_that_look_at_entries_are_refused_at_the_step_too() {
+    World::run(ranks(2), |end| {
+        let (optimizer, [a, _]) = two_tables(end);
+        let mut optimizer = optimizer.sums(Sums::Chunks);
+        let values = gpu().upload("v", &[1.0f32; 2]);
+        let asked = optimizer.ask(&[(a, &[1])]).unwrap();
+        let looked = optimizer.rows(asked).unwrap();
+        optimizer.give(looked, &[Values::rows(&values)]).unwrap();
+        let group = optimizer.core().group_of(a).unwrap();
+        let mean = AdamOptions::default().duplicates(Reduction::Mean);
+        optimizer.set_options(group, mean).unwrap();
+        let stepped = optimizer.step(&[]);
+        assert!(matches!(stepped, Err(Error::Unsupported { .. })), "{stepped:?}");
+        let asked = optimizer.ask(&[(a, &[1])]).unwrap();
+        let looked = optimizer.rows(asked).unwrap();
+        let given = optimizer.give(looked, &[Values::rows(&values)]);
+        assert!(matches!(given, Err(Error::Unsupported { .. })), "{given:?}");
     });
 }
 
 #[test]
 fn ranks_that_ask_for_other_tables_are_told_so() {
-    Threads::run(ranks(2), |end| {
+    World::run(ranks(2), |end| {
         let (mut optimizer, [a, b]) = two_tables(end);
         let table = [a, b][optimizer.rank() as usize];
         let asked = optimizer.ask(&[(table, &[1])]).map(drop);

@@ -3,7 +3,7 @@
 use super::harness::{bits, core, gpu, optimizer, ranks};
 use sparse_adam::{AdamOptions, Format, IndexDtype, Param, ParamGroup, ParamId, SparseGrad};
 use sparse_adam_mpi::{
-    Assign, Looked, ShardedOptimizer, ShardedTable, Sums, Threads, Transport, Values, Whole,
+    Assign, Gradient, Looked, ShardedOptimizer, ShardedTable, Sums, Transport, Values, Whole, World,
 };
 use sparse_adam_testkit::Rng;
 use sparse_adam_testkit::campaign::fresh_seed;
@@ -28,11 +28,11 @@ struct Table {
     start: Vec<f32>,
 }
 
-/// Tables, and of each step, table and rank a batch; in all steps each table has bags or none, weights or none.
+/// Tables, and of each step, lookup, table and rank a batch; in all steps each table has bags or none, weights or none.
 #[derive(Debug)]
 struct Run {
     tables: Vec<Table>,
-    steps: Vec<Vec<Vec<Batch>>>,
+    steps: Vec<Vec<Vec<Vec<Batch>>>>,
 }
 
 fn batch(rng: &mut Rng, table: &Table, bagged: bool, weighted: bool) -> Batch {
@@ -60,14 +60,15 @@ impl Run {
         };
         let tables: Vec<_> = (0..1 + rng.below(3)).map(|_| table(rng)).collect();
         let forms: Vec<_> = tables.iter().map(|_| (rng.below(2) == 0, rng.below(2) == 0)).collect();
-        let step = |rng: &mut Rng| {
+        let lookup = |rng: &mut Rng| {
             let each = tables.iter().zip(&forms);
             let of = |(table, &(bagged, weighted)): (&Table, &(bool, bool))| {
                 (0..ranks).map(|_| batch(rng, table, bagged, weighted)).collect()
             };
             each.map(of).collect()
         };
-        let steps = (0..3).map(|_| step(rng)).collect();
+        // The first step has one lookup, the others two.
+        let steps = (0..3).map(|step| (0..=step.min(1)).map(|_| lookup(rng)).collect()).collect();
         Self { tables, steps }
     }
 
@@ -93,8 +94,10 @@ impl Run {
         let mut wholes = vec![whole(&core)];
         for step in &self.steps {
             core.clear_grads();
-            for ((id, _), parts) in held.iter().zip(step) {
-                core.set_grad(*id, joined(parts)).unwrap();
+            for lookup in step {
+                for ((id, _), parts) in held.iter().zip(lookup) {
+                    core.accumulate_grad(*id, joined(parts)).unwrap();
+                }
             }
             gpu.submit(|encoder| core.step(encoder)).unwrap();
             wholes.push(whole(&core));
@@ -103,28 +106,30 @@ impl Run {
     }
 
     /// As a rank, which looks up what it needs and checks that it is what one device has then.
-    fn rank(&self, end: Threads, sums: Sums, expected: &[Vec<Whole>]) -> Option<Vec<Whole>> {
+    fn rank(&self, end: World, sums: Sums, expected: &[Vec<Whole>]) -> Option<Vec<Whole>> {
         let rank = end.rank() as usize;
         let mut optimizer = optimizer(end).sums(sums);
         let ids = self.add_to(&mut optimizer);
         for (step, before) in self.steps.iter().zip(expected) {
-            let own: Vec<_> = step.iter().map(|parts| &parts[rank]).collect();
-            let asked: Vec<_> =
-                ids.iter().zip(&own).map(|(&id, batch)| (id, &batch.ids[..])).collect();
-            let asked = optimizer.ask(&asked).unwrap();
-            let looked = optimizer.rows(asked).unwrap();
-            for (number, table) in self.tables.iter().enumerate() {
-                check(table, &own[number].ids, &looked, number, &before[number]);
+            for lookup in step {
+                let own: Vec<_> = lookup.iter().map(|parts| &parts[rank]).collect();
+                let asked: Vec<_> =
+                    ids.iter().zip(&own).map(|(&id, batch)| (id, &batch.ids[..])).collect();
+                let asked = optimizer.ask(&asked).unwrap();
+                let looked = optimizer.rows(asked).unwrap();
+                for (number, table) in self.tables.iter().enumerate() {
+                    check(table, &own[number].ids, &looked, number, &before[number]);
+                }
+                let values: Vec<_> = own.iter().map(|batch| batch.values()).collect();
+                optimizer.give(looked, &values).unwrap();
             }
-            let values: Vec<_> = own.iter().map(|batch| batch.values()).collect();
-            optimizer.give(looked, &values).unwrap();
             optimizer.step(&[]).unwrap();
         }
         let wholes: Vec<_> = ids.iter().map(|&id| optimizer.gather(id).unwrap()).collect();
         wholes.into_iter().collect()
     }
 
-    fn add_to(&self, optimizer: &mut ShardedOptimizer<Threads>) -> Vec<ParamId> {
+    fn add_to(&self, optimizer: &mut ShardedOptimizer<World>) -> Vec<ParamId> {
         let mut ids = Vec::new();
         for (number, table) in self.tables.iter().enumerate() {
             let (rows, dim) = table.shape;
@@ -219,7 +224,7 @@ fn compare(seed: u64, runs: u32, sums: Sums) {
         let count = 1 + number % 5;
         let run = Run::draw(&mut rng, count as usize);
         let expected = run.on_one_device();
-        let ended = Threads::run(ranks(count), |end| run.rank(end, sums, &expected));
+        let ended = World::run(ranks(count), |end| run.rank(end, sums, &expected));
         let found = ended.into_iter().next().flatten().unwrap();
         for (found, expected) in found.iter().zip(expected.last().unwrap()) {
             assert!(bits(found) == bits(expected), "run {number} of seed {seed}, {count} ranks");
@@ -231,6 +236,49 @@ fn compare(seed: u64, runs: u32, sums: Sums) {
 fn have_the_rows_and_the_bits_of_one_device() {
     let seed = fresh_seed();
     compare(seed, 25, Sums::Entries);
+}
+
+/// One call may look up, and give, several lists of one table; a step may have a gradient of its own behind them.
+#[test]
+fn of_one_table_there_may_be_several_in_a_call() {
+    let mut rng = Rng(fresh_seed());
+    let part = |rng: &mut Rng| rng.gradient(9, 3, 40);
+    for sums in [Sums::Entries, Sums::Chunks] {
+        // By gradient and rank.
+        let parts = [(); 3].map(|()| [(); 2].map(|()| part(&mut rng)));
+        let ended = World::run(ranks(2), |end| {
+            let rank = end.rank() as usize;
+            let mut optimizer = optimizer(end).sums(sums);
+            let table = ShardedTable::new("t", 9, &[3], |row, out| out.fill(row as f32));
+            let group = optimizer.add_group(options(), vec![table]).unwrap();
+            let id = optimizer.core().group_params(group).unwrap()[0];
+            let own = parts.each_ref().map(|parts| &parts[rank]);
+            let asked = optimizer.ask(&[(id, &own[0].indices), (id, &own[1].indices)]).unwrap();
+            let looked = optimizer.rows(asked).unwrap();
+            let values = [own[0], own[1]].map(|part| Values::rows(gpu().upload("v", &part.values)));
+            optimizer.give(looked, &values).unwrap();
+            let last = Gradient { ids: &own[2].indices, values: &own[2].values };
+            optimizer.step(&[(id, last)]).unwrap();
+            optimizer.gather(id).unwrap()
+        });
+        let mut core = core();
+        let start: Vec<_> = (0..9).flat_map(|row| [row as f32; 3]).collect();
+        let buffer = gpu().upload("p", &start);
+        let group = core.add_param_group(ParamGroup::new([Param::new("t", &buffer, [9, 3])]));
+        let id = core.group_params(group.unwrap()).unwrap()[0];
+        core.set_options(core.group_of(id).unwrap(), options()).unwrap();
+        let parts = parts.iter().flatten();
+        let (ids, values): (Vec<_>, Vec<_>) =
+            parts.map(|part| (part.indices.clone(), part.values.clone())).unzip();
+        let (ids, values) = (ids.concat(), values.concat());
+        let grad = SparseGrad::new(gpu().upload("i", &ids), gpu().upload("v", &values), 240);
+        core.set_grad(id, grad.index_dtype(IndexDtype::I64)).unwrap();
+        gpu().submit(|encoder| core.step(encoder)).unwrap();
+        let state = pollster::block_on(core.state_of(id)).unwrap();
+        let expected = Whole::new(pollster::block_on(gpu().read(&buffer)).unwrap(), state);
+        let found = ended.into_iter().next().flatten().unwrap();
+        assert!(bits(&found) == bits(&expected), "{sums:?}");
+    }
 }
 
 #[test]
@@ -252,7 +300,7 @@ fn rows_of_several_windows_are_found() {
     for format in [Format::F32, Format::F16, Format::Bf16] {
         let (rows, dim) = (8_000 + rng.below(100), 5 + 2 * rng.below(3));
         let table = sparse_adam_testkit::rounded(format, &rng.floats(rows * dim));
-        let end = Threads::group(ranks(1)).remove(0);
+        let end = World::threads(ranks(1)).remove(0);
         let mut optimizer = super::harness::optimizer_on(&small, end);
         let sharded = ShardedTable::new("t", rows as u64, &[dim as u32], |row, out| {
             out.copy_from_slice(&table[row as usize * dim..][..dim]);

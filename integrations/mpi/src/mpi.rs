@@ -1,35 +1,30 @@
 //! Ranks as processes of an MPI job.
 
+use crate::notes::{Note, noted, of_words, words_of};
 use crate::rounds::{of_round, rounds};
 use crate::transport::{Blocks, TIMEOUT, Transport};
 use crate::watch::Watch;
 use crate::{Error, launcher};
 use mpi::Threading;
-use mpi::collective::SystemOperation;
 use mpi::datatype::{Partition, PartitionMut};
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator, CommunicatorCollectives, Destination, Source};
+use mpi::traits::{Communicator, CommunicatorCollectives, Destination, MatchedReceiveVec, Source};
+use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// What a rank that ends tells in place of a block's length.
-const GONE: u64 = u64::MAX;
-
 /// A rank that is a process of an MPI job, started by `mpirun` or its like.
-///
-/// MPI lives on a thread of its own, which initialises and finalises it, so that a rank may be moved between threads.
-/// What MPI itself cannot do ends the job, as is MPI's custom, and so do a panic, and an exchange that takes too long
-/// ([`Mpi::timeout`]). A rank that is dropped
-/// tells the others, whose next exchange fails with [`Error::RankLost`], and waits until each has heard of it.
 #[derive(Debug)]
-pub struct Mpi {
+pub(crate) struct Mpi {
     rank: u32,
     size: u32,
     requests: Sender<Request>,
     thread: Option<JoinHandle<()>>,
+    /// Closed once the thread has finalised MPI.
+    running: Receiver<Infallible>,
     timeout: Duration,
     /// Who has been heard in the exchange that goes on.
     watch: Arc<Watch>,
@@ -43,26 +38,33 @@ enum Request {
 }
 
 impl Mpi {
-    /// Initialises MPI: once in the life of a process.
-    ///
     /// # Errors
-    /// [`Error::MpiInUse`] where it was initialised before; [`Error::Launcher`] where the process is not a rank of the
-    /// job that it was started for.
+    /// [`Error::MpiInUse`], [`Error::Launcher`].
     pub fn init() -> Result<Self, Error> {
         let (requests, asked) = channel();
         let (opened, opening) = channel();
-        let thread = thread::spawn(move || serve(&opened, &asked));
+        let (runs, running) = channel();
+        let thread = thread::spawn(move || {
+            // Dropped at last, also by a panic.
+            let _runs: Sender<Infallible> = runs;
+            serve(&opened, &asked);
+        });
         // Without an answer the thread has panicked, and the job is being ended.
         let (rank, size, watch) = opening.recv().map_err(|_| Error::MpiInUse)??;
-        Ok(Self { rank, size, requests, thread: Some(thread), timeout: TIMEOUT, watch })
+        let thread = Some(thread);
+        Ok(Self { rank, size, requests, thread, running, timeout: TIMEOUT, watch })
     }
 
-    /// How long an exchange may take (default 10 minutes): then this rank says on stderr what it waits for and for whom, and ends
-    /// the job. [`Duration::MAX`] for one that is looked at in a debugger.
-    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// Says who is waited for, and ends the job.
+    fn give_up(&self, doing: &str) -> ! {
+        eprintln!("sparse_adam_mpi: {}", self.watch.told(self.rank, doing, self.timeout));
+        // MPI's own thread is the only one that may call MPI, and it waits. The launcher ends the other ranks.
+        std::process::abort()
     }
 }
 
@@ -83,11 +85,7 @@ impl Transport for Mpi {
         match received.recv_timeout(self.timeout) {
             Ok(received) => received,
             Err(RecvTimeoutError::Disconnected) => Err(own),
-            Err(RecvTimeoutError::Timeout) => {
-                eprintln!("sparse_adam_mpi: {}", self.watch.told(self.rank, doing, self.timeout));
-                // MPI's own thread is the only one that may call MPI, and it waits. The launcher ends the other ranks.
-                std::process::abort()
-            }
+            Err(RecvTimeoutError::Timeout) => self.give_up(doing),
         }
     }
 }
@@ -95,8 +93,13 @@ impl Transport for Mpi {
 impl Drop for Mpi {
     fn drop(&mut self) {
         let last = if thread::panicking() { Request::Abort } else { Request::End };
+        self.watch.begin();
         // A thread that is gone has ended the job, or is about to.
         let _ = self.requests.send(last);
+        // A rank that hangs outside its exchanges would never hear that this one ends.
+        if self.running.recv_timeout(self.timeout) == Err(RecvTimeoutError::Timeout) {
+            self.give_up("its own end");
+        }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -130,7 +133,7 @@ fn serve(opened: &Sender<Result<Opened, Error>>, requests: &Receiver<Request>) {
             Request::Exchange(send, reply) => {
                 let received = match &lost {
                     Some(error) => Err(Error::clone(error)),
-                    None => exchange(&world, &watch, &send),
+                    None => exchange(&world, &watch, send),
                 };
                 lost = lost.or(received.as_ref().err().cloned());
                 // The asker waits for it, unless it panics.
@@ -139,7 +142,7 @@ fn serve(opened: &Sender<Result<Opened, Error>>, requests: &Receiver<Request>) {
             Request::End => {
                 // Who has heard of a rank that ends needs to tell nobody: all have.
                 if lost.is_none() {
-                    lengths(&world, &watch, &vec![GONE; size as usize]);
+                    notes(&world, &watch, vec![None; size as usize]);
                 }
                 return;
             }
@@ -163,19 +166,22 @@ impl Drop for AbortOnPanic {
 const LENT: Duration = Duration::from_millis(2);
 const ASLEEP: Duration = Duration::from_micros(50);
 
-/// Tells every rank the length of its block, and hears theirs, as each comes: so it is known who has not come yet.
-fn lengths(world: &SimpleCommunicator, watch: &Watch, own: &[u64]) -> Vec<u64> {
+/// Tells every rank of its block, and hears theirs, as each comes: so it is known who has not come yet.
+fn notes(world: &SimpleCommunicator, watch: &Watch, own: Vec<Option<Note>>) -> Vec<Option<Note>> {
+    let words: Vec<_> = own.into_iter().map(words_of).collect();
     mpi::request::scope(|scope| {
-        let send = |(rank, length)| world.process_at_rank(rank).immediate_send(scope, length);
-        let sending: Vec<_> = (0..).zip(own).map(send).collect();
-        let mut theirs = vec![None; own.len()];
+        let sending = (0..)
+            .zip(&words)
+            .map(|(rank, words)| world.process_at_rank(rank).immediate_send(scope, &words[..]));
+        let sending: Vec<_> = sending.collect();
+        let mut theirs = vec![None; words.len()];
         let mut last = Instant::now();
         while theirs.contains(&None) {
             let mut heard = false;
-            for (rank, length) in theirs.iter_mut().enumerate().filter(|(_, held)| held.is_none()) {
+            for (rank, note) in theirs.iter_mut().enumerate().filter(|(_, held)| held.is_none()) {
                 let source = world.process_at_rank(rank as i32);
-                if let Some((message, _)) = source.immediate_matched_probe() {
-                    *length = Some(message.matched_receive::<u64>().0);
+                if let Some(sent) = source.immediate_matched_probe() {
+                    *note = Some(of_words(sent.matched_receive_vec().0));
                     watch.heard(rank);
                     heard = true;
                 }
@@ -195,23 +201,30 @@ fn lengths(world: &SimpleCommunicator, watch: &Watch, own: &[u64]) -> Vec<u64> {
     })
 }
 
-fn exchange(world: &SimpleCommunicator, watch: &Watch, send: &Blocks) -> Result<Blocks, Error> {
-    let own: Vec<_> = send.iter().map(|block| block.len() as u64).collect();
-    let theirs = lengths(world, watch, &own);
-    if let Some(rank) = theirs.iter().position(|&length| length == GONE) {
+fn exchange(world: &SimpleCommunicator, watch: &Watch, mut send: Blocks) -> Result<Blocks, Error> {
+    let (ranks, rank) = (send.len(), world.rank() as usize);
+    // What a rank sends itself stays where it is.
+    let kept = std::mem::take(&mut send[rank]);
+    // MPI counts what a rank sends and receives at once in i32.
+    let part = (i32::MAX as u64 / ranks as u64).max(1);
+    let (own, rest) = noted(send);
+    let theirs = notes(world, watch, own);
+    if let Some(rank) = theirs.iter().position(Option::is_none) {
         return Err(Error::RankLost { rank: rank as u32 });
     }
-    let (mut largest, most) = (0u64, own.iter().copied().max().unwrap_or(0));
-    world.all_reduce_into(&most, &mut largest, SystemOperation::max());
-    // MPI counts what a rank sends and receives at once in i32.
-    let part = (i32::MAX as u64 / own.len() as u64).max(1);
-    let mut received = vec![Vec::new(); send.len()];
+    let theirs: Vec<_> = theirs.into_iter().flatten().collect();
+    let largest = theirs.iter().map(|note| note.largest).max().unwrap_or(0);
+    let lengths = |blocks: &Blocks| blocks.iter().map(|block| block.len() as u64).collect();
+    let (own, left): (Vec<u64>, Vec<u64>) =
+        (lengths(&rest), theirs.iter().map(|note| note.left).collect());
+    let mut received: Blocks = theirs.into_iter().map(|note| note.words).collect();
     for round in 0..rounds(largest, part) {
         let cut = |lengths: &[u64]| {
             lengths.iter().map(|&length| of_round(length, round, part)).collect::<Vec<_>>()
         };
-        one_round(world, send, (&cut(&own), &cut(&theirs)), &mut received);
+        one_round(world, &rest, (&cut(&own), &cut(&left)), &mut received);
     }
+    received[rank] = kept;
     Ok(received)
 }
 

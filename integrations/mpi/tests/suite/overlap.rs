@@ -1,0 +1,94 @@
+//! What travels while the device works: ids of the next batch, and values of this one.
+
+use super::harness::{optimizer_on, ranks};
+use sparse_adam::{AdamOptions, ParamId};
+use sparse_adam_mpi::{ShardedOptimizer, ShardedTable, Values, World};
+use sparse_adam_testkit::headless::Gpu;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use wgpu::PollType;
+
+/// Of every invocation, many turns.
+const LONG: &str = "
+    @group(0) @binding(0) var<storage, read_write> values: array<f32>;
+    @compute @workgroup_size(64)
+    fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+        var value = values[id.x];
+        for (var turn = 0u; turn < 50000u; turn++) {
+            value = value * 1.0001 + f32(turn & 1u);
+        }
+        values[id.x] = value;
+    }";
+
+/// Submits work; it is told when the device has done that, by a call that waits for it or comes later.
+fn work(gpu: &Gpu) -> Arc<AtomicBool> {
+    let groups = 2048;
+    let buffer = gpu.zeroed("long", 4 * 64 * groups);
+    let source = wgpu::ShaderSource::Wgsl(LONG.into());
+    let module = wgpu::ShaderModuleDescriptor { label: None, source };
+    let module = gpu.device.create_shader_module(module);
+    let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: None,
+        layout: None,
+        module: &module,
+        entry_point: None,
+        compilation_options: Default::default(),
+        cache: None,
+    });
+    let entries = [wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }];
+    let layout = &pipeline.get_bind_group_layout(0);
+    let bound = wgpu::BindGroupDescriptor { label: None, layout, entries: &entries };
+    let bound = gpu.device.create_bind_group(&bound);
+    let mut encoder = gpu.device.create_command_encoder(&Default::default());
+    let mut pass = encoder.begin_compute_pass(&Default::default());
+    pass.set_pipeline(&pipeline);
+    pass.set_bind_group(0, &bound, &[]);
+    pass.dispatch_workgroups(groups as u32, 1, 1);
+    drop(pass);
+    gpu.queue.submit([encoder.finish()]);
+    let done = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&done);
+    gpu.queue.on_submitted_work_done(move || told.store(true, Ordering::Relaxed));
+    done
+}
+
+/// One rank with a table, on a device that nobody else asks whether it is done.
+fn alone(gpu: &Gpu) -> (ShardedOptimizer, ParamId) {
+    let mut optimizer = optimizer_on(gpu, World::threads(ranks(1)).remove(0));
+    let table = ShardedTable::new("t", 9, &[2], |_, out| out.fill(0.5));
+    let group = optimizer.add_group(AdamOptions::default(), vec![table]).unwrap();
+    let id = optimizer.core().group_params(group).unwrap()[0];
+    (optimizer, id)
+}
+
+#[test]
+fn ids_travel_and_values_too_while_the_device_works_on() {
+    let gpu = pollster::block_on(Gpu::open()).unwrap();
+    let (mut optimizer, id) = alone(&gpu);
+    let values = gpu.upload("v", &[1.0f32; 4]);
+    // Kernels are compiled when they are first used.
+    let looked = |optimizer: &mut ShardedOptimizer| {
+        let asked = optimizer.ask(&[(id, &[1, 2])]).unwrap();
+        optimizer.rows(asked).unwrap()
+    };
+    let first = looked(&mut optimizer);
+    optimizer.give(first, &[Values::rows(&values)]).unwrap();
+    optimizer.step(&[]).unwrap();
+    let looked = looked(&mut optimizer);
+    let giving = optimizer.begin_give(looked, &[Values::rows(&values)]);
+    let done = work(&gpu);
+    let begun = Instant::now();
+    optimizer.finish_give(giving).unwrap();
+    let given = begun.elapsed();
+    assert!(!done.load(Ordering::Relaxed), "giving waited for what was submitted later: {given:?}");
+    optimizer.step(&[]).unwrap();
+    let next = optimizer.ask(&[(id, &[3])]).unwrap();
+    let asked = begun.elapsed();
+    assert!(!done.load(Ordering::Relaxed), "asking waited for the device: {asked:?}");
+    let looked = optimizer.rows(next).unwrap();
+    assert!(done.load(Ordering::Relaxed), "rows are those behind the step");
+    eprintln!("given after {given:?}, asked after {asked:?}, rows after {:?}", begun.elapsed());
+    optimizer.forget(looked);
+    gpu.device.poll(PollType::wait_indefinitely()).unwrap();
+}
