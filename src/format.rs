@@ -2,7 +2,7 @@
 
 use crate::narrow;
 use crate::rule::Rule;
-use crate::{AdamOptions, CatchUp, Error, SecondMoment};
+use crate::{AdamOptions, Error, SecondMoment};
 use serde::{Deserialize, Serialize};
 
 /// How a number is stored. All arithmetic is f32.
@@ -31,6 +31,7 @@ pub enum Rounding {
     /// largest finite number. Which of the two depends on `seed`, the step's number, row and column, and
     /// on nothing else: not on the rest of the batch, nor on the adapter. The row counts by its place in the parameter, or by a
     /// number that the caller gives it ([`SparseAdam::set_row_numbers`](crate::SparseAdam::set_row_numbers)).
+    /// [`SparseAdam::flush`](crate::SparseAdam::flush) draws bits of its own, by the step that it brings a row up to.
     Stochastic {
         /// Tables of one seed round equal rows and columns alike: give each its own.
         seed: u32,
@@ -103,10 +104,6 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    fn is_narrow(self) -> bool {
-        self.param.is_narrow() || self.moments.is_narrow()
-    }
-
     /// Checks it against the options of a group.
     ///
     /// # Errors
@@ -130,10 +127,6 @@ impl Storage {
             Format::Bf16 if options.second_moment == SecondMoment::Row => refuse(
                 "a second moment per row with moments in bf16",
                 "keep the moments in f32: they have 4 bytes per value all the same",
-            ),
-            _ if options.catch_up != CatchUp::Never && self.is_narrow() => refuse(
-                "catch_up of a parameter with numbers in 16 bits",
-                "keep parameter and moments in f32",
             ),
             Format::F32 if is_stochastic && !self.param.is_narrow() => refuse(
                 "Rounding::Stochastic where parameter and moments are f32",

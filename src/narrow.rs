@@ -1,4 +1,4 @@
-//! Numbers of 16 bits, bit for bit as `shaders/shared/{f16,bf16,drawn_words}.wgsl` make and read them.
+//! Numbers of 16 bits, bit for bit as `shaders/shared/{f16,bf16,random}.wgsl` make and read them.
 
 use crate::{Format, Rounding};
 
@@ -38,6 +38,17 @@ pub(crate) fn random(rounding: Rounding, step: u64, row: u32, column: u32) -> [O
     let Rounding::Stochastic { seed } = rounding else { return [None; 3] };
     let [param, first, second, _] = pcg4d([row, column, step as u32, seed]);
     [param, first, second].map(Some)
+}
+
+/// As [`random`], for what brings a row up to step `step`: of no column that a table has, as that step may round
+/// the row as well.
+pub(crate) fn random_behind(
+    rounding: Rounding,
+    step: u64,
+    row: u32,
+    column: u32,
+) -> [Option<u32>; 3] {
+    random(rounding, step, row, !column)
 }
 
 /// Four random words of four others (pcg4d, Jarzynski and Olano 2020).

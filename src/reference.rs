@@ -16,6 +16,7 @@ pub use norm::{Asked, clip_factor, grad_norm, grad_norm_f64, step_clipped};
 pub use rows::{flush, flush_with_scalars};
 pub use table::Table;
 
+use crate::narrow;
 use crate::rule::adam::{ADAM, limited};
 use crate::rule::{RowWords, Rule, Value, Words};
 use crate::{AdamOptions, CHUNK, Clip, Status};
@@ -208,7 +209,9 @@ fn update(table: &mut Table<f32>, run: &Run, by: &By) {
             shared,
         };
         by.rule.twin(&by.words, value);
-        table.set_value(run.row, column, by.rule, (param, &state));
+        let (row, step) = (table.drawn_by(run.row), table.step);
+        let random = narrow::random(table.rounding(), step, row, column as u32);
+        table.set_value(run.row, column, by.rule, (param, &state), random);
     }
 }
 

@@ -25,6 +25,9 @@ pub(crate) const ROW_WORDS: usize = 56;
 /// The numbers of a rule's rows for one step of one parameter, as its WGSL struct `RowRule` has them.
 pub(crate) type RowWords = [u32; ROW_WORDS];
 
+/// Which of them is left to be the seed of a table that draws random bits.
+pub(crate) const ROW_SEED: usize = 53;
+
 /// Most numbers that the columns of a row share.
 pub(crate) const ROW_NUMBERS: usize = 4;
 
@@ -60,13 +63,13 @@ pub(crate) struct Rows {
     pub state: fn(Variant) -> Vec<&'static str>,
     /// How many numbers the columns of a row share, at most [`ROW_NUMBERS`]; 0 where rows have nothing.
     pub numbers: fn(Variant) -> u32,
-    /// Declares `struct RowRule`, and `fn update_row_state(row: u32, mean_square: f32) -> Numbers`; see
+    /// Declares `struct RowRule`, with `step` and `seed` ([`ROW_SEED`]), and `fn update_row_state(row: u32, mean_square: f32) -> Numbers`; see
     /// `shaders/rows.wgsl`.
     pub wgsl: fn(Variant) -> String,
     /// Declares `struct Behind`, `fn behind_since(last: u32) -> Behind`, and `fn catch_up_value(row: u32, column: u32,
     /// behind: Behind)`, for rows that are behind; see `shaders/flush.wgsl`.
     pub catch_up_wgsl: &'static str,
-    /// The words of step `step` (from 1).
+    /// The words of step `step` (from 1), but for the seed.
     pub words: fn(Variant, &AdamOptions, u64) -> RowWords,
     /// What the WGSL does, on one row.
     pub twin: fn(Variant, &RowWords, RowValue<'_>) -> [f32; ROW_NUMBERS],

@@ -4,6 +4,7 @@
 mod suite {
     mod api;
     mod bags;
+    mod behind_in_16_bits;
     mod calls;
     mod campaign;
     mod devices;

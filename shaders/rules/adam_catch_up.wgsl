@@ -1,9 +1,7 @@
-// What a lazy Adam does to the values of a row that is behind.
+// What a lazy Adam does to the values of a row that is behind: each is stored, and so rounded, once.
 
 /// Fields of the state, in their order.
 const FIELDS: u32 = select(select(2u, 3u, AMSGRAD), 1u, ROW_SECOND);
-const EXP_AVG: u32 = 0u;
-const EXP_AVG_SQ: u32 = 1u;
 
 /// What the steps that a row missed come to; as `Shared` of `adam.wgsl`.
 struct Behind {
@@ -30,21 +28,19 @@ fn behind_since(last: u32) -> Behind {
 }
 
 fn catch_up_value(row: u32, column: u32, behind: Behind) {
-    let at = row * config.dim + column;
+    let p = load_param(row, column);
     if (CATCH_UP) {
-        param[at] = multiply(param[at], behind.remaining);
+        store_param(row, column, multiply(p, behind.remaining));
     }
     if (MOMENTUM) {
-        let first = (row * FIELDS + EXP_AVG) * config.dim + column;
-        let second = (row * FIELDS + EXP_AVG_SQ) * config.dim + column;
-        let m = state[first];
-        let v = state[second];
+        let held = load_moments(row, column);
+        let m = held.exp_avg;
+        let v = held.exp_avg_sq;
         var step = multiply(quotient(m, add(root(v), behind.eps)), behind.missed);
         if (DEVICE) {
             step = multiply(step, device_lr_factor());
         }
-        param[at] = subtract(param[at], step);
-        state[first] = multiply(m, behind.kept1);
-        state[second] = multiply(v, behind.kept2);
+        store_param(row, column, subtract(p, step));
+        store_moments(row, column, Moments(multiply(m, behind.kept1), multiply(v, behind.kept2)));
     }
 }

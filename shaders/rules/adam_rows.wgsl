@@ -14,9 +14,10 @@ struct RowRule {
     decay: f32,
     /// The step's number, from 1.
     step: u32,
+    /// What random bits are drawn from, where they are (`shaders/shared/drawn_rows.wgsl`).
+    seed: u32,
     pad0: u32,
     pad1: u32,
-    pad2: u32,
 }
 
 /// What the columns of a row share; see AT_*.

@@ -1,5 +1,6 @@
 //! Rows that are behind, brought up to date.
 
+use crate::format::{Format, Formats};
 use crate::step::list::Behind;
 use crate::step::shape::Window;
 use crate::table::Table;
@@ -16,7 +17,12 @@ impl SparseAdam {
     /// What is made up for is at the options of this call. With [`CatchUp::Decay`](crate::CatchUp::Decay) training goes on
     /// as if nothing had been made up for early, but for rounding, while these stay. With [`CatchUp::Momentum`](crate::CatchUp::Momentum) a row takes the steps that it is owed, that of its last
     /// gradient among them, and the moments decay; what comes later is corrected by this step in the
-    /// place of the last one that named the row. No step is counted.
+    /// place of the last one that named the row. No step is counted, and a second flush changes nothing.
+    ///
+    /// Numbers in 16 bits are rounded once in it. With [`Rounding::Nearest`](crate::Rounding::Nearest) what is made up for is lost where it is
+    /// less than half a spacing, and it is less the more often rows are flushed; with
+    /// [`Rounding::Stochastic`](crate::Rounding::Stochastic) it is kept on average, by random bits of seed, row, column and the
+    /// step that the row is brought up to, its new `prev_iter`. No step draws the same.
     ///
     /// # Errors
     /// [`Error::InvalidBuffer`] of a parameter's buffer, or one of the scalars', that the device can no longer use; [`Error::OutOfMemory`],
@@ -98,5 +104,6 @@ fn windows(number: u32, table: &Table) -> impl Iterator<Item = Behind> {
         rows: Window { first_row: held.first_row, rows: held.rows },
         geometry: table.geometry,
         rule: table.rule,
+        formats: Formats::of(table.storage, Format::F32),
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::entries::copied_words;
 use crate::places::overlap;
-use crate::{Error, ParamId, Region, SparseAdam};
+use crate::{CatchUp, Error, ParamId, Region, Rounding, SparseAdam};
 
 impl SparseAdam {
     /// Has the rows of a parameter draw random bits ([`Rounding::Stochastic`](crate::Rounding::Stochastic)) by numbers of
@@ -16,7 +16,7 @@ impl SparseAdam {
     ///
     /// # Errors
     /// [`Error::UnknownParam`]; [`Error::BufferTooSmall`], [`Error::MissingUsage`], [`Error::Misaligned`] (to 4 bytes);
-    /// [`Error::Overlap`] with a parameter; [`Error::InvalidBuffer`] for a buffer that belongs to another device, or was
+    /// [`Error::Unsupported`] for a parameter that catches up and rounds by random bits; [`Error::Overlap`] with a parameter; [`Error::InvalidBuffer`] for a buffer that belongs to another device, or was
     /// destroyed and has usage `STORAGE` (of others only the submit tells); [`Error::DeviceLost`]. A step, too, returns
     /// [`Error::TooLarge`] where they do not fit into a binding of the scratch.
     pub fn set_row_numbers(
@@ -27,6 +27,14 @@ impl SparseAdam {
         self.begin()?;
         let number = self.number_of(param)?;
         let table = &self.tables[number];
+        let catches_up = self.groups[table.group].options.catch_up != CatchUp::Never;
+        // A flush draws by the row's place.
+        if catches_up && table.storage.rounding != Rounding::Nearest {
+            return Err(Error::Unsupported {
+                what: format!("row numbers of {:?}, which catches up and rounds by random bits", table.name),
+                remedy: "let it round to the nearest, or not catch up".into(),
+            });
+        }
         let role = "row numbers";
         let what = format!("{role} of {:?}", table.name);
         let numbers = copied_words(&numbers.into(), &what, 4 * u64::from(table.geometry.rows))?;

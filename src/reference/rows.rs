@@ -2,6 +2,7 @@
 
 use super::{By, Run, Scalars, Table};
 use crate::AdamOptions;
+use crate::narrow;
 use crate::rule::adam::ADAM;
 use crate::rule::{ROW_NUMBERS, RowValue, Rule, Value};
 
@@ -60,12 +61,17 @@ pub fn flush_with_scalars(table: &mut Table<f32>, scalars: Option<Scalars>, opti
     let Some(step) = rule.behind(table.step).filter(|_| table.step > 0) else { return };
     let words = rule.row_words(options, step);
     for row in 0..table.prev_iter.len() {
-        if table.prev_iter[row] == 0 {
+        let mut last = table.prev_iter[row];
+        if last == 0 {
             continue;
         }
-        let mut last = table.prev_iter[row];
+        let owes = u64::from(last) < step;
         let behind = rule.behind_twin(&words, &mut last, scalars.unwrap_or_default());
         table.prev_iter[row] = last;
+        // What owes nothing stays as it is, whatever it is.
+        if !owes {
+            continue;
+        }
         for column in 0..table.dim {
             let (mut param, mut state) = table.value(row, column, rule);
             rule.catch_up_twin(Value {
@@ -76,7 +82,8 @@ pub fn flush_with_scalars(table: &mut Table<f32>, scalars: Option<Scalars>, opti
                 entries: 0,
                 shared: behind,
             });
-            table.set_value(row, column, rule, (param, &state));
+            let random = narrow::random_behind(table.rounding(), step, row as u32, column as u32);
+            table.set_value(row, column, rule, (param, &state), random);
         }
     }
 }

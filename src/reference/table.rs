@@ -100,17 +100,26 @@ impl Table<f32> {
         (self.param[at], fields.map(|name| self.field(name)[at]).collect())
     }
 
+    /// What a row draws random bits by in a step.
+    pub(super) fn drawn_by(&self, row: usize) -> u32 {
+        self.numbers.get(row).copied().unwrap_or(row as u32)
+    }
+
+    pub(super) fn rounding(&self) -> Rounding {
+        self.storage.rounding
+    }
+
+    /// Writes them, rounded by these random bits where any are drawn.
     pub(super) fn set_value(
         &mut self,
         row: usize,
         column: usize,
         rule: Rule,
         (param, state): (f32, &[f32]),
+        random: [Option<u32>; 3],
     ) {
         let at = row * self.dim + column;
-        let Storage { param: param_format, moments, rounding } = self.storage;
-        let drawn_by = self.numbers.get(row).copied().unwrap_or(row as u32);
-        let random = narrow::random(rounding, self.step, drawn_by, column as u32);
+        let Storage { param: param_format, moments, .. } = self.storage;
         self.param[at] = narrow::stored(param_format, param, random[0]);
         for (name, &value) in rule.state().iter().zip(state) {
             // The moments have random bits of their own; other fields are f32.

@@ -78,6 +78,12 @@ impl Kernel {
         Self { rule: Some(rule), ..Self::of(stage) }
     }
 
+    /// Of the stage that brings rows up to date, value by value.
+    pub fn flush(rule: Rule, formats: Formats) -> Self {
+        let access = RowAccess { formats: Formats { values: Format::F32, ..formats }, ..NO_ROWS };
+        Self { access, ..Self::rows(Stage::Flush, rule) }
+    }
+
     /// Of a stage that moves rows, or clears them, a piece of so many words at a time.
     pub fn moving(stage: Stage, width: Width) -> Self {
         Self { access: RowAccess { width, ..NO_ROWS }, ..Self::of(stage) }
@@ -131,6 +137,7 @@ impl Kernel {
         match self.stage {
             Stage::UpdateSerial | Stage::UpdateParallel => stored::Uses::All,
             Stage::RowSquaresSerial | Stage::RowSquaresParallel => stored::Uses::Param,
+            Stage::Flush => stored::Uses::Rows,
             _ => stored::Uses::Values,
         }
     }

@@ -12,10 +12,10 @@ mod texts;
 #[path = "kernel_tests/written.rs"]
 pub(crate) mod written;
 
-use self::modules::{kernels, parse, specialised};
+use self::modules::{behind_rules, kernels, parse, specialised};
 use super::*;
-use crate::rule::ROW_NUMBERS;
 use crate::rule::adam::ADAM;
+use crate::rule::{ROW_NUMBERS, ROW_SEED};
 use crate::step::kernel::items::MOST_BUFFERS;
 use crate::step::layout;
 use crate::step::plan::tests::ADAM_RULE;
@@ -171,6 +171,9 @@ fn host_structs_lie_as_the_shaders_read_them() {
             numbers,
         }
     );
+    let flush = Kernel::flush(behind_rules()[0], NO_ROWS.formats);
+    assert_layout!(flush, FlushValues { columns, strip, pad0, pad1 });
+    assert_layout!(flush, FlushConfig { values, rows, first_row, zero, pad0 });
     assert_layout!(
         Kernel::rows(Stage::Rows, row_rules()[0]),
         RowsConfig { keys, window_key, window_rows, unique, zero, numbers, squares, blocks, dim }
@@ -254,8 +257,9 @@ fn the_rows_of_a_rule_have_as_many_words_fields_and_numbers_as_the_shader_reads(
     let rules = row_rules();
     assert_eq!(rules.len(), 15);
     for rule in rules {
-        let (_, span) = members(Kernel::rows(Stage::Rows, rule), "RowRule");
+        let (words, span) = members(Kernel::rows(Stage::Rows, rule), "RowRule");
         assert_eq!(span as usize, size_of::<crate::rule::RowWords>());
+        assert!(words.contains(&("seed".to_string(), 4 * ROW_SEED as u32)));
         let (fields, numbers) = (rule.row_state().len() as u32, rule.row_numbers());
         assert!(numbers as usize <= ROW_NUMBERS);
         assert_eq!(constant(Kernel::rows(Stage::Rows, rule), "ROW_FIELDS"), fields.max(1));

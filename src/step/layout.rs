@@ -143,11 +143,21 @@ pub struct RowsConfig {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-pub struct FlushConfig {
-    pub rows: u32,
-    pub dim: u32,
+pub struct FlushValues {
+    pub columns: u32,
     pub strip: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct FlushConfig {
+    pub values: FlushValues,
+    pub rows: u32,
+    pub first_row: u32,
     pub zero: u32,
+    pub pad0: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

@@ -19,23 +19,27 @@ pub enum Uses {
     Param,
     /// It updates rows.
     All,
+    /// It brings rows up to date, without values.
+    Rows,
 }
 
 /// Of a kernel's formats. One that takes several items has bindings of each, and rules in an array, written for it.
 pub fn wgsl(access: RowAccess, uses: Uses, items: u32) -> String {
     let formats = match uses {
         Uses::Values => access.formats.of_values(),
-        Uses::Param | Uses::All => access.formats,
+        Uses::Param | Uses::All | Uses::Rows => access.formats,
     };
     let narrow =
         [formats.param, formats.moments, formats.values].into_iter().any(Format::is_narrow);
-    let values =
-        if formats.values.is_narrow() { shared!("values_narrow") } else { shared!("values_f32") };
-    let mut texts = vec![values];
+    let mut texts = vec![match (uses, formats.values.is_narrow()) {
+        (Uses::Rows, _) => "",
+        (_, true) => shared!("values_narrow"),
+        (_, false) => shared!("values_f32"),
+    }];
     if narrow {
         texts.extend([halves(access.width), shared!("f16"), shared!("bf16")]);
     }
-    if uses == Uses::All {
+    if matches!(uses, Uses::All | Uses::Rows) {
         texts.push(match formats.moments.is_narrow() {
             true => shared!("moments_bf16"),
             false => shared!("moments_f32"),
@@ -43,13 +47,15 @@ pub fn wgsl(access: RowAccess, uses: Uses, items: u32) -> String {
     }
     if uses != Uses::Values {
         texts.extend(param(access, items));
-        texts.push(match formats.is_stochastic {
-            _ if items > 1 => "",
-            true if formats.is_numbered => {
-                concat!(shared!("drawn_words"), shared!("rows_by_numbers"))
+        texts.extend(match (uses, formats.is_stochastic) {
+            _ if items > 1 => ["", "", ""],
+            (Uses::Rows, true) => [shared!("random"), shared!("drawn_rows"), ""],
+            (Uses::Rows, false) => ["", "", ""],
+            (_, true) if formats.is_numbered => {
+                [shared!("random"), shared!("drawn_words"), shared!("rows_by_numbers")]
             }
-            true => concat!(shared!("drawn_words"), shared!("rows_by_place")),
-            false => shared!("rule_words"),
+            (_, true) => [shared!("random"), shared!("drawn_words"), shared!("rows_by_place")],
+            (_, false) => ["", "", shared!("rule_words")],
         });
     }
     let constants = [

@@ -2,8 +2,8 @@
 
 use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::{
-    AdamOptions, CatchUp, Clip, Duplicates, Format, IndexDtype, NonFinite, Param, Rounding,
-    SecondMoment, SparseAdam, SparseGrad,
+    AdamOptions, Clip, Duplicates, Format, IndexDtype, NonFinite, Param, Rounding, SecondMoment,
+    SparseAdam, SparseGrad,
 };
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
@@ -13,14 +13,15 @@ use wgpu::Limits;
 /// Values per row: every width, and rows that share words.
 const DIMS: [usize; 7] = [1, 3, 6, 8, 33, 64, 300];
 
+/// Whether a table that is stored so may have a rule.
+pub(super) fn may_have(stored: Stored, options: &AdamOptions) -> bool {
+    let by_value = !options.amsgrad && options.second_moment == SecondMoment::Element;
+    stored.moments == Format::F32 || by_value
+}
+
 /// Any rule for a table that is stored so, which clips no entries.
 pub(super) fn rule(rng: &mut Rng, stored: Stored) -> AdamOptions {
-    let (param, moments) = (stored.param, stored.moments);
-    rng.rule_that(AdamOptions::default().lr(0.01), |options| {
-        let in_f32 = param == Format::F32 && moments == Format::F32;
-        let by_value = !options.amsgrad && options.second_moment == SecondMoment::Element;
-        (moments == Format::F32 || by_value) && (in_f32 || options.catch_up == CatchUp::Never)
-    })
+    rng.rule_that(AdamOptions::default().lr(0.01), |options| may_have(stored, options))
 }
 
 /// Any options for a table that is stored so.

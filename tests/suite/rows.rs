@@ -1,5 +1,6 @@
 //! What rows have of their own: counts, second moments, steps that are made up for.
 
+use super::formats::may_have;
 use super::rules_in_use::drawn;
 use sparse_adam::reference::{self, Gradient};
 use sparse_adam::{
@@ -8,7 +9,7 @@ use sparse_adam::{
 };
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
-use sparse_adam_testkit::{Pair, Rng, drawn_variants, gpus, variants};
+use sparse_adam_testkit::{Pair, Rng, Stored, drawn_variants, gpus, variants};
 use wgpu::Limits;
 
 fn has_rows(options: &AdamOptions) -> bool {
@@ -17,7 +18,8 @@ fn has_rows(options: &AdamOptions) -> bool {
         || options.catch_up != CatchUp::Never
 }
 
-fn flush(pair: &mut Pair<'_>) {
+/// Brings rows up to date, on both sides.
+pub(super) fn flush(pair: &mut Pair<'_>) {
     pair.gpu.submit(|encoder| pair.optimizer.flush(encoder)).unwrap();
     for (twin, options) in pair.twins.iter_mut().zip(&pair.options) {
         reference::flush(twin, options);
@@ -67,8 +69,14 @@ fn rows_over_several_bindings_step_and_catch_up_in_one_encoder() {
     let shapes = [(3000, 12), (1200, 33), (900, 40)];
     for (_, tuning) in drawn_variants(&mut rng) {
         let behind = |options: &AdamOptions| options.catch_up != CatchUp::Never;
-        let options = [drawn(&mut rng, behind), drawn(&mut rng, has_rows), drawn(&mut rng, behind)];
-        let mut pair = Pair::new((&gpu, tuning), &shapes, &options, &mut rng);
+        let kinds: [&dyn Fn(&AdamOptions) -> bool; 3] = [&behind, &has_rows, &behind];
+        // The last as f32 are, which the others need not be.
+        let stored = [Stored::any(&mut rng), Stored::any(&mut rng), Stored::default()];
+        let tables = [0, 1, 2].map(|at| {
+            let is = |options: &AdamOptions| kinds[at](options) && may_have(stored[at], options);
+            (shapes[at], drawn(&mut rng, is), stored[at])
+        });
+        let mut pair = Pair::stored((&gpu, tuning), &tables, &mut rng);
         for table in 0..shapes.len() {
             assert!(pair.optimizer.regions(pair.ids[table]).unwrap().len() > 1);
         }
@@ -90,7 +98,7 @@ fn rows_over_several_bindings_step_and_catch_up_in_one_encoder() {
             }
             gpu.queue.submit([encoder.finish()]);
         }
-        pair.assert_equal(&format!("{options:?}"));
+        pair.assert_equal(&format!("{tables:?}"));
     }
 }
 

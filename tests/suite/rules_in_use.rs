@@ -1,13 +1,14 @@
 //! Rules and scalars where users bring them: tables over several bindings, other gradients than the plain one,
 //! and calls of any order around steps.
 
+use super::formats::may_have;
 use sparse_adam::reference::{self, Gradient, Scalars as Known};
 use sparse_adam::{
-    AdamOptions, BiasCorrection, Clip, ClipGradNorm, Duplicates, IndexDtype, Scalars,
+    AdamOptions, BiasCorrection, Clip, ClipGradNorm, Duplicates, Format, IndexDtype, Scalars,
 };
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
-use sparse_adam_testkit::{Pair, Poisoned, Rng, drawn_variants, gpus, variants};
+use sparse_adam_testkit::{Pair, Poisoned, Rng, Stored, drawn_variants, gpus, variants};
 use wgpu::Limits;
 
 fn rule(rng: &mut Rng) -> AdamOptions {
@@ -90,8 +91,11 @@ fn calls_of_any_order_around_steps_change_nothing_else() {
     for (number, (gpu, tuning)) in drawn_variants(&mut Rng(seed)).into_iter().enumerate() {
         let mut rng = Rng(seed ^ (number as u64) << 40);
         let shapes = [(60, 8), (90, 3)];
-        let options = shapes.map(|_| rule(&mut rng));
-        let mut pair = Pair::new((gpu, tuning), &shapes, &options, &mut rng);
+        let tables = shapes.map(|shape| {
+            let stored = Stored { values: Format::F32, ..Stored::any(&mut rng) };
+            (shape, drawn(&mut rng, |options| may_have(stored, options)), stored)
+        });
+        let mut pair = Pair::stored((gpu, tuning), &tables, &mut rng);
         let (mut known, mut clip) = (None, None);
         let buffer = gpu.upload("scalars", &[1f32, 1f32]);
         for _ in 0..40 {
@@ -110,7 +114,11 @@ fn calls_of_any_order_around_steps_change_nothing_else() {
                 }
                 2 => {
                     let held = pair.options[table];
-                    let now = drawn(&mut rng, |options| has_state_of(options, &held));
+                    let stored = pair.stored[table];
+                    let may_follow = |options: &AdamOptions| {
+                        has_state_of(options, &held) && may_have(stored, options)
+                    };
+                    let now = drawn(&mut rng, may_follow);
                     let group = pair.optimizer.group_of(pair.ids[table]).unwrap();
                     pair.optimizer.set_options(group, now).unwrap();
                     pair.options[table] = now;

@@ -8,7 +8,7 @@ use crate::step::kernel::{Kernel, NO_ROWS};
 use crate::step::plan::tests::ADAM_RULE;
 use crate::step::stages::{Fragment, Stage};
 use crate::step::width::Width;
-use crate::{Arithmetic, Form, Format, NormType, Tuning};
+use crate::{AdamOptions, Arithmetic, CatchUp, Form, Format, NormType, Tuning};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 
@@ -79,7 +79,8 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
             }
         }
         if rule.behind(0).is_some() {
-            kernels.extend([Stage::Flush, Stage::FlushRows].map(|stage| Kernel::rows(stage, rule)));
+            kernels.push(Kernel::flush(rule, NO_ROWS.formats));
+            kernels.push(Kernel::rows(Stage::FlushRows, rule));
         }
         for width in [Width::Scalar, Width::Vec4] {
             let access = RowAccess { width, ..NO_ROWS };
@@ -130,6 +131,13 @@ fn of_items() -> Vec<Kernel> {
     kernels
 }
 
+/// Rules whose rows may be behind.
+pub fn behind_rules() -> [Rule; 2] {
+    let plain = AdamOptions::torch_adamw().catch_up(CatchUp::Decay);
+    let momentum = AdamOptions::hugectr_lazy_global();
+    [plain, momentum].map(|options| Rule::of(&ADAM, &options, true))
+}
+
 /// Of numbers in 16 bits: each format in each place, with both ways of rounding, in rows of each width.
 fn narrow() -> Vec<Kernel> {
     use Format::{Bf16, F16, F32};
@@ -143,6 +151,7 @@ fn narrow() -> Vec<Kernel> {
     let mut kernels = Vec::new();
     for (number, (param, moments, values, is_stochastic)) in all.into_iter().enumerate() {
         let formats = Formats { param, moments, values, is_stochastic, is_numbered: false };
+        kernels.extend(behind_rules().map(|rule| Kernel::flush(rule, formats)));
         let formats = formats.numbered(number > 2);
         for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
             let bound = [Values::One, Values::Windows][number % 2];

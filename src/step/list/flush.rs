@@ -2,10 +2,11 @@
 
 use super::{Bind, Dispatch, Second};
 use crate::Tuning;
+use crate::format::Formats;
 use crate::param::Geometry;
 use crate::rule::Rule;
 use crate::step::kernel::Kernel;
-use crate::step::layout::{Config, FlushConfig};
+use crate::step::layout::{Config, FlushConfig, FlushValues};
 use crate::step::shape::{DeviceShape, Grid, Launch, Window};
 use crate::step::stages::Stage;
 use crate::timestamps::Timed;
@@ -21,6 +22,7 @@ pub(crate) struct Behind {
     pub rows: Window,
     pub geometry: Geometry,
     pub rule: Rule,
+    pub formats: Formats,
 }
 
 /// Lists what brings the rows of windows up to date into `out`.
@@ -30,12 +32,16 @@ pub(crate) fn flush(
     out: &mut Vec<Dispatch>,
 ) {
     out.clear();
-    for Behind { table, window, rows, geometry, rule } in windows {
-        let (rows, dim) = (rows.rows, geometry.dim);
-        let config = Config::Flush(FlushConfig { rows, dim, strip: STRIP, zero: 0 });
-        let stages = [(Stage::Flush, rows * dim.div_ceil(STRIP)), (Stage::FlushRows, rows)];
-        for (stage, invocations) in stages {
-            let kernel = Kernel::rows(stage, rule);
+    for Behind { table, window, rows, geometry, rule, formats } in windows {
+        let (Window { rows, first_row }, columns) = (rows, geometry.dim);
+        let values = FlushValues { columns, strip: STRIP, ..Default::default() };
+        let config = Config::Flush(FlushConfig { values, rows, first_row, ..Default::default() });
+        let kernels = [
+            (Kernel::flush(rule, formats), rows * columns.div_ceil(STRIP)),
+            (Kernel::rows(Stage::FlushRows, rule), rows),
+        ];
+        for (kernel, invocations) in kernels {
+            let stage = kernel.stage;
             let bound = [
                 Some(Bind::RowState { table, window }),
                 (stage == Stage::Flush).then_some(Bind::Param { table, window }),

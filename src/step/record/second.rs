@@ -1,7 +1,7 @@
 //! The second uniforms of dispatches.
 
 use super::{Binds, Recorder};
-use crate::rule::Rule;
+use crate::rule::{ROW_SEED, RowWords, Rule, Words};
 use crate::step::layout::Drawn;
 use crate::step::list::Second;
 use crate::step::uniforms::Slot;
@@ -17,6 +17,23 @@ pub struct StepOf {
     pub seed: u32,
 }
 
+impl StepOf {
+    pub fn words(self) -> Words {
+        self.rule.words(&self.options, self.number)
+    }
+
+    pub fn drawn(self) -> Drawn {
+        let (step, seed) = (self.number as u32, self.seed);
+        Drawn { rule: self.words(), step, seed, ..Default::default() }
+    }
+
+    pub fn row_words(self) -> RowWords {
+        let mut words = self.rule.row_words(&self.options, self.number);
+        words[ROW_SEED] = self.seed;
+        words
+    }
+}
+
 impl Recorder {
     /// A second uniform.
     pub(super) fn second(
@@ -29,19 +46,9 @@ impl Recorder {
         Ok(match second {
             Second::Entries(entries) => self.uniforms.count(guard, entries)?,
             Second::Count { table, segment } => (tables.count(table, segment), 0),
-            Second::Rule { table } => {
-                let StepOf { rule, options, number, .. } = step(table);
-                self.uniforms.slot(guard, &rule.words(&options, number))?
-            }
-            Second::Drawn { table } => {
-                let StepOf { rule, options, number, seed } = step(table);
-                let (rule, step) = (rule.words(&options, number), number as u32);
-                self.uniforms.slot(guard, &Drawn { rule, step, seed, ..Default::default() })?
-            }
-            Second::RowRule { table } => {
-                let StepOf { rule, options, number, .. } = step(table);
-                self.uniforms.slot(guard, &rule.row_words(&options, number))?
-            }
+            Second::Rule { table } => self.uniforms.slot(guard, &step(table).words())?,
+            Second::Drawn { table } => self.uniforms.slot(guard, &step(table).drawn())?,
+            Second::RowRule { table } => self.uniforms.slot(guard, &step(table).row_words())?,
         })
     }
 }

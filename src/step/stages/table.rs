@@ -260,6 +260,7 @@ pub(super) static STAGES: [Spec; 31] = [
             Lane,
             Operations,
             Arithmetic,
+            Stored,
             GRID,
             Scalars,
             RowRule,

@@ -4,7 +4,7 @@
 //! `SPARSE_ADAM_REMAPS` until so many sequences are done.
 
 use super::map;
-use crate::suite::formats::{rule, small};
+use crate::suite::formats::{may_have, rule, small};
 use sparse_adam::{AdamOptions, CatchUp, ParamRows, Tuning, reference};
 use sparse_adam_testkit::campaign::Budget;
 use sparse_adam_testkit::headless::Gpu;
@@ -27,9 +27,10 @@ impl Kinds {
             (dim, rule(rng, stored), stored)
         };
         let mut tables: Vec<_> = [1, 5, 8].map(|dim| table(dim, &mut *rng)).to_vec();
-        let catches_up = |options: &AdamOptions| options.catch_up != CatchUp::Never;
-        let plain = AdamOptions::default().lr(0.01);
-        tables.push((16, rng.rule_that(plain, catches_up), Stored::default()));
+        let (stored, plain) = (Stored::any(rng), AdamOptions::default().lr(0.01));
+        let catches_up =
+            |options: &AdamOptions| options.catch_up != CatchUp::Never && may_have(stored, options);
+        tables.push((16, rng.rule_that(plain, catches_up), stored));
         Self { tables }
     }
 
