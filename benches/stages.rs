@@ -9,7 +9,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use sparse_adam::{
-    AdamOptions, Error, Format, IndexList, Param, ParamId, Rounding, SparseAdam, SparseGrad, Tuning,
+    AdamOptions, Error, Format, IndexList, Param, ParamId, Region, Rounding, SparseAdam,
+    SparseGrad, Tuning,
 };
 use sparse_adam_testkit::headless::Gpu;
 use std::time::{Duration, Instant};
@@ -42,6 +43,27 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn new(gpu: &'a Gpu, tables: u32, sizes: [u32; 3]) -> Result<Self, Error> {
         Self::stored(gpu, tables, sizes, Default::default())
+    }
+
+    /// As [`Bench::tuned`], with all tables in one buffer.
+    fn pooled(
+        gpu: &'a Gpu,
+        tuning: Tuning,
+        tables: u32,
+        [rows, dim, nnz]: [u32; 3],
+    ) -> Result<Self, Error> {
+        let mut optimizer = gpu.optimizer(AdamOptions::default(), tuning)?;
+        let ids = gpu.upload("ids", &scattered(rows, nnz));
+        let values = gpu.upload("values", &vec![0.5f32; (nnz * dim) as usize]);
+        let bytes = (4 * u64::from(rows) * u64::from(dim)).next_multiple_of(256);
+        let pool = gpu.zeroed("tables", bytes * u64::from(tables));
+        let add = |table: u32| {
+            let region = Region::new(&pool, bytes * u64::from(table), bytes);
+            let param = Param::new(format!("table {table}"), region, [rows, dim]);
+            Ok((optimizer.add_param(param)?, SparseGrad::new(&ids, &values, nnz)))
+        };
+        let grads = (0..tables).map(add).collect::<Result<_, Error>>()?;
+        Ok(Self { gpu, optimizer, grads })
     }
 
     fn stored(gpu: &'a Gpu, tables: u32, sizes: [u32; 3], stored: Stored) -> Result<Self, Error> {
@@ -207,10 +229,14 @@ fn records(criterion: &mut Criterion, gpu: &Gpu) -> Result<(), Error> {
         let limits = Limits { max_storage_buffers_per_shader_stage: buffers, ..limits };
         let gpu = &pollster::block_on(Gpu::open_with_limits(limits))?;
         for (form, tuning) in [("serial", Tuning::CPU), ("parallel", Tuning::GPU)] {
-            for tables in TABLES {
-                let mut bench = Bench::tuned(gpu, tuning, tables, SMALL, Default::default())?;
+            for (tables, in_pool) in TABLES.into_iter().flat_map(|of| [(of, false), (of, true)]) {
+                let mut bench = match in_pool {
+                    true => Bench::pooled(gpu, tuning, tables, SMALL)?,
+                    false => Bench::tuned(gpu, tuning, tables, SMALL, Default::default())?,
+                };
                 bench.step()?;
-                let name = format!("{form}, {buffers} buffers, tables");
+                let place = if in_pool { ", in a pool" } else { "" };
+                let name = format!("{form}, {buffers} buffers{place}, tables");
                 group.bench_function(BenchmarkId::new(name, tables), |bencher| {
                     bencher.iter_custom(|steps| {
                         let step = |_| bench.step().expect("the same step worked before");

@@ -79,11 +79,14 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
+    let in_all = linear_workgroup(workgroup, grid);
+    let item = item_of(in_all);
+    begin_item(item);
+    let number = in_all - first_workgroup(item);
     // Blocks are counted from position 0, not from the table's first.
     let block = config.lists.block;
     let first_block = config.keys.first / block;
     let blocks = (config.keys.end + block - 1u) / block - first_block;
-    let number = linear_workgroup(workgroup, grid);
     let columns = config.values.columns;
     let tile = tile_of(number / slices_of(columns, config.values.slice), blocks);
     let slice = slice_of(number, columns, config.values.slice);

@@ -29,7 +29,7 @@ use crate::places::{Places, overlap};
 use crate::rule::Family;
 use crate::rule::adam::ADAM;
 use crate::step::record::Recorder;
-use crate::table::Table;
+use crate::table::{Statuses, Table};
 use crate::{
     AdamOptions, Error, GroupId, Kit, Param, ParamGroup, ParamId, SparseGrad, Timestamps, Tuning,
 };
@@ -58,7 +58,8 @@ pub struct SparseAdam {
     pub(crate) tables: Vec<Table>,
     /// Ids of parameters that have been given out.
     ids: usize,
-    /// The bytes of all tables.
+    /// Where tables are counted for, and the bytes of all of them.
+    pub(crate) statuses: Statuses,
     pub(crate) places: Places,
     /// What to go back to, where a device has not yet said that all it was asked for is there.
     pub(crate) before: Option<Before>,
@@ -130,6 +131,7 @@ impl SparseAdam {
             default_group: None,
             tables: Vec::new(),
             ids: 0,
+            statuses: Statuses::default(),
             places: Places::default(),
             pre_hooks: Hooks::default(),
             post_hooks: Hooks::default(),
@@ -185,11 +187,10 @@ impl SparseAdam {
         for param in params {
             let on = (self.recorder.shape, self.recorder.family);
             let of = (options, self.reads_scalars(), group);
-            let table = Table::new(&guard, on, param, of, self.ids + added.len())?;
-            for other in self.tables.iter().chain(&added) {
-                if other.name == table.name {
-                    return Err(Error::DuplicateName { name: table.name });
-                }
+            let as_one = (self.ids + added.len(), &mut self.statuses);
+            let table = Table::new(&guard, on, param, of, as_one)?;
+            if self.tables.iter().chain(&added).any(|other| other.name == table.name) {
+                return Err(Error::DuplicateName { name: table.name });
             }
             let shared = added.iter().find(|other| table.shares_bytes(other.regions()));
             if let Some(other) = shared {

@@ -16,6 +16,40 @@ pub struct Region {
     size: u64,
 }
 
+/// The same, of a buffer that is not held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot<'a> {
+    pub buffer: &'a Buffer,
+    pub offset: u64,
+    pub size: u64,
+}
+
+impl<'a> Spot<'a> {
+    /// A part of it: `size` bytes from `offset` on, both in bytes.
+    pub fn part(self, offset: u64, size: u64) -> Self {
+        Self { offset: self.offset + offset, size, ..self }
+    }
+
+    /// The least that has all bytes of both, which are of one buffer.
+    pub fn with(self, other: Self) -> Self {
+        let offset = self.offset.min(other.offset);
+        let end = (self.offset + self.size).max(other.offset + other.size);
+        Self { offset, size: end - offset, ..self }
+    }
+}
+
+impl<'a> From<&'a Buffer> for Spot<'a> {
+    fn from(buffer: &'a Buffer) -> Self {
+        Self { buffer, offset: 0, size: buffer.size() }
+    }
+}
+
+impl From<Spot<'_>> for Region {
+    fn from(Spot { buffer, offset, size }: Spot<'_>) -> Self {
+        Self::new(buffer, offset, size)
+    }
+}
+
 impl From<Buffer> for Region {
     fn from(buffer: Buffer) -> Self {
         let size = buffer.size();
@@ -76,6 +110,11 @@ impl Region {
     /// The range's length in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The range, without a handle to the buffer of its own.
+    pub(crate) fn spot(&self) -> Spot<'_> {
+        Spot { buffer: &self.buffer, offset: self.offset, size: self.size }
     }
 
     /// A part of this range: `size` bytes from `offset` on, both in bytes.

@@ -2,11 +2,10 @@
 
 use crate::table::{State, Table};
 use crate::upload::{self, PART_BYTES};
-use crate::{AdamOptions, Error, Format, ParamId, Rounding, SparseAdam, serde_with};
+use crate::{AdamOptions, Error, Format, ParamId, Region, Rounding, SparseAdam, serde_with};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use wgpu::Buffer;
 
 mod checks;
 mod group;
@@ -163,12 +162,17 @@ impl SparseAdam {
         self.begin()?;
         let numbers = self.check_groups(dict)?;
         let tables = self.numbering();
-        let mut loaded: Vec<Option<State>> = vec![None; self.tables.len()];
+        let mut found: Vec<(usize, &ParamState, StateStorage)> = Vec::new();
         for (&table, number) in tables.iter().zip(&numbers) {
             if let Some(state) = dict.state.get(number) {
-                let storage = dict.storage.get(number).copied().unwrap_or_default();
-                loaded[table] = Some(self.new_state(table, state, storage)?);
+                found.push((table, state, dict.storage.get(number).copied().unwrap_or_default()));
             }
+        }
+        // In the order in which a step would make them.
+        found.sort_by_key(|&(table, ..)| table);
+        let mut loaded: Vec<Option<State>> = vec![None; self.tables.len()];
+        for (&(table, ..), made) in found.iter().zip(self.new_states(&found)?) {
+            loaded[table] = Some(made);
         }
         for (&table, number) in tables.iter().zip(&numbers) {
             if let (Some(state), Some(made)) = (dict.state.get(number), &loaded[table]) {
@@ -202,26 +206,27 @@ impl SparseAdam {
         let number = self.number_of(param)?;
         let storage = self.tables[number].storage;
         let storage = StateStorage::new(storage.moments, storage.rounding);
-        let made = self.new_state(number, state, storage)?;
-        self.upload_state(number, &made, state)?;
+        let made = self.new_states(&[(number, state, storage)])?;
+        made.iter().try_for_each(|made| self.upload_state(number, made, state))?;
         self.trust(&[]);
-        self.tables[number].state = Some(made);
+        self.tables[number].state = made.into_iter().next();
         Ok(())
     }
 
-    /// Checks a state against a table, and makes it, zeroed.
-    fn new_state(
-        &self,
-        table: usize,
-        state: &ParamState,
-        storage: StateStorage,
-    ) -> Result<State, Error> {
-        let held = &self.tables[table];
-        state.check(held)?;
-        state.check_format(&held.name, held.storage.moments, storage.moments)?;
-        let made = State::new(&self.recorder.guard, held)?;
-        let rounding = made.rounding.or_as(storage.rounding);
-        Ok(State { step: state.step, rounding, ..made })
+    /// Checks states against tables, and makes them, zeroed.
+    fn new_states(&self, of: &[(usize, &ParamState, StateStorage)]) -> Result<Vec<State>, Error> {
+        for &(table, state, storage) in of {
+            let held = &self.tables[table];
+            state.check(held)?;
+            state.check_format(&held.name, held.storage.moments, storage.moments)?;
+        }
+        let tables = of.iter().map(|&(table, ..)| &self.tables[table]);
+        let tables = tables.map(|table| (table, &*table.windows));
+        let made = State::of_all(&self.recorder.guard, tables, self.recorder.shape)?;
+        let given = |(made, (_, state, storage)): (State, &(usize, &ParamState, StateStorage))| {
+            State { step: state.step, rounding: made.rounding.or_as(storage.rounding), ..made }
+        };
+        Ok(made.into_iter().zip(of).map(given).collect())
     }
 
     /// Fills a new state of a table.
@@ -278,22 +283,23 @@ impl SparseAdam {
         })
     }
 
-    /// Fills buffers with the rows of a table, one behind the other; `push` adds the words of a row.
+    /// Fills regions with the rows of a table, one behind the other; `push` adds the words of a row.
     fn fill(
         &self,
-        buffers: &[Buffer],
+        regions: &[Region],
         row_bytes: u64,
         push: impl Fn(usize, &mut Vec<u32>),
     ) -> Result<(), Error> {
         let mut rows = 0..;
-        for buffer in buffers {
-            for part in parts(row_bytes, buffer.size()) {
+        for region in regions {
+            for part in parts(row_bytes, region.size()) {
                 let bytes = part.end - part.start;
                 let mut window = Vec::with_capacity(bytes as usize / 4);
                 let rows = rows.by_ref().take((bytes / row_bytes) as usize);
                 rows.for_each(|row| push(row, &mut window));
                 let bytes = bytemuck::cast_slice(&window);
-                upload::write(&self.recorder.guard, buffer, part.start, bytes)?;
+                let at = region.offset() + part.start;
+                upload::write(&self.recorder.guard, region.buffer(), at, bytes)?;
             }
         }
         Ok(())

@@ -1,10 +1,15 @@
 //! A parameter of an optimizer, with its state and its gradient.
 
+mod arena;
 mod demand;
 mod place;
+mod pools;
 mod sharing;
+mod state;
 
+pub(crate) use arena::Statuses;
 pub(crate) use place::Lain;
+pub(crate) use state::State;
 
 use crate::entries::{Entries, check_value_bytes};
 use crate::format::{RowBytes, Storage};
@@ -15,58 +20,8 @@ use crate::rule::{Family, Rule};
 use crate::step::record::StepOf;
 use crate::step::shape::DeviceShape;
 use crate::step::witness::Given;
-use crate::{AdamOptions, Clip, Error, Format, Param, Region, Rounding, Status};
+use crate::{AdamOptions, Clip, Error, Format, Param, Region, Status};
 use wgpu::{Buffer, BufferUsages};
-
-/// What a rule remembers of a table, and its step count.
-#[derive(Clone, Debug)]
-pub(crate) struct State {
-    pub step: u64,
-    /// How its steps round: with the seed that they began with.
-    pub rounding: Rounding,
-    /// Per window: `[rows, fields, dim]`, the fields of the rule's state in their order; moments in bf16 lie
-    /// together, a word of both per value.
-    pub windows: Vec<Buffer>,
-    /// Per window: u32 `[rows, fields]`, those of its rows; none where rows have nothing of their own.
-    pub rows: Vec<Buffer>,
-}
-
-impl State {
-    /// A zeroed state of a table as it lies, at step 0.
-    ///
-    /// # Errors
-    /// As [`Guard::buffer`].
-    pub fn new(guard: &Guard, table: &Table) -> Result<Self, Error> {
-        Self::of_windows(guard, table, &table.windows)
-    }
-
-    /// A zeroed state of a table that has these windows, at step 0.
-    ///
-    /// # Errors
-    /// As [`Guard::buffer`].
-    pub fn of_windows(
-        guard: &Guard,
-        table: &Table,
-        windows: &[TableWindow],
-    ) -> Result<Self, Error> {
-        let made = |label, row_bytes| {
-            let windows = windows.iter();
-            windows.map(move |window| guard.storage(label, u64::from(window.rows) * row_bytes))
-        };
-        let RowBytes { state, rows, .. } = table.row_bytes;
-        let windows = made("sparse_adam::state", state).collect::<Result<_, _>>()?;
-        let rows = match rows {
-            0 => Vec::new(),
-            rows => made("sparse_adam::row_state", rows).collect::<Result<_, _>>()?,
-        };
-        Ok(Self { step: 0, rounding: table.storage.rounding, windows, rows })
-    }
-
-    /// Its buffers.
-    pub fn buffers(&self) -> impl Iterator<Item = &Buffer> {
-        self.windows.iter().chain(&self.rows)
-    }
-}
 
 /// A run of rows that is bound at once.
 #[derive(Clone, Debug)]
@@ -113,7 +68,7 @@ pub(crate) struct Table {
     pub flushes: u64,
     /// Number of its parameter group.
     pub group: usize,
-    pub status: Buffer,
+    pub status: Region,
     /// None until its first gradient, as in torch.
     pub state: Option<State>,
     /// Whether it has a gradient: a step counts, even where no gradient has entries.
@@ -131,7 +86,7 @@ impl Table {
         (shape, family): (DeviceShape, &'static Family),
         param: Param,
         (options, scalars, group): (&AdamOptions, bool, usize),
-        id: usize,
+        (id, statuses): (usize, &mut Statuses),
     ) -> Result<Self, Error> {
         let geometry = param.geometry()?;
         let rule = Rule::of(family, options, scalars);
@@ -140,7 +95,6 @@ impl Table {
         let row_bytes = RowBytes::of(geometry.dim, storage, rule);
         let windows = place::cut_windows(&param, geometry, row_bytes, shape)?;
         let in_parts = param.parts(geometry)?.len() > 1;
-        let status_bytes = size_of::<Status>() as u64;
         Ok(Self {
             id,
             name: param.name,
@@ -156,7 +110,7 @@ impl Table {
             numbers: None,
             flushes: 0,
             group,
-            status: guard.storage("sparse_adam::status", status_bytes)?,
+            status: statuses.take(guard, shape)?,
             state: None,
             has_grad: false,
             grads: Vec::new(),

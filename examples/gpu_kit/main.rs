@@ -21,7 +21,7 @@ use finding::{Failure, Finding, Findings};
 use lab::Lab;
 use report::{Adapter, Report};
 use sparse_adam::Arithmetic;
-use sparse_adam_testkit::bench::standard;
+use sparse_adam_testkit::bench::{Case, standard};
 use sparse_adam_testkit::headless::Gpu;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -138,7 +138,13 @@ fn step(
     let few = options.quick && options.case.is_empty();
     let names = if few { FEW.map(String::from).to_vec() } else { options.case.clone() };
     let mut done = Vec::new();
-    for case in standard(0, &names)? {
+    let cases = standard(0, &names)?;
+    let in_pools = cases.iter().filter(|case| case.tables > 1).map(|case| Case {
+        name: format!("{}-in-pools", case.name),
+        pooled: true,
+        ..case.clone()
+    });
+    for case in cases.iter().cloned().chain(in_pools) {
         eprintln!("S {}", case.name);
         match heard(lab, || steps::run(lab, &case, constants)) {
             Ok(step) => done.push(step),

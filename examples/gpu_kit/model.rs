@@ -16,6 +16,8 @@ pub struct Sizes {
     pub in_long_runs: f64,
     pub hottest: f64,
     pub tables: u32,
+    /// Tables whose entries, and whose updates, a dispatch takes.
+    pub at_once: [u32; 2],
     /// Whether no row is named twice, by promise: nothing is sorted then.
     pub promised: bool,
 }
@@ -100,6 +102,19 @@ impl Sizes {
         self.nnz * f64::from(self.tables)
     }
 
+    /// Dispatches that take so many tables each, and what one of them takes, as if it were of one table.
+    fn together(&self, at_once: u32) -> (f64, Self) {
+        let dispatches = self.tables.div_ceil(at_once);
+        let each = f64::from(self.tables) / f64::from(dispatches);
+        let all = Self {
+            nnz: each * self.nnz,
+            unique: each * self.unique,
+            in_long_runs: each * self.in_long_runs,
+            ..*self
+        };
+        (f64::from(dispatches), all)
+    }
+
     fn row_bytes(&self) -> f64 {
         4.0 * f64::from(self.dim)
     }
@@ -135,10 +150,10 @@ fn ingest_small(sizes: &Sizes, device: &Constants) -> Stage {
 }
 
 fn ingest(sizes: &Sizes, device: &Constants) -> Stage {
-    let tables = f64::from(sizes.tables);
+    let (dispatches, _) = sizes.together(sizes.at_once[0]);
     Stage::of(Parts {
-        dispatch: tables * device.dispatch,
-        latency: tables * (device.dram + device.l2),
+        dispatch: dispatches * device.dispatch,
+        latency: dispatches * (device.dram + device.l2),
         bandwidth: device.streamed(12.0 * sizes.total()),
         ..Parts::default()
     })
@@ -206,8 +221,10 @@ fn partial(sizes: &Sizes, device: &Constants) -> Stage {
     Stage::of(parts).times(f64::from(sizes.tables))
 }
 
-/// Sums of runs, and the rule, a dispatch a table.
+/// Sums of runs, and the rule.
 fn update(sizes: &Sizes, device: &Constants) -> Stage {
+    let levels = sizes.levels();
+    let (dispatches, sizes) = &sizes.together(sizes.at_once[1]);
     let (columns, lanes) = sizes.lanes();
     let row_bytes = sizes.row_bytes();
     let others = (sizes.nnz - sizes.in_long_runs - sizes.unique).max(0.0);
@@ -218,7 +235,7 @@ fn update(sizes: &Sizes, device: &Constants) -> Stage {
     let chain = 2.0 * device.l2 + 2.0 * device.barrier + 0.05 + heads * row;
     let waves = ((sizes.nnz / CHUNK).ceil() / (device.cores * device.resident)).ceil();
     let sweep = moved.max(waves * chain);
-    let tail = tail(sizes, device);
+    let tail = tail(sizes, levels, device);
     // The hottest row starts somewhere in the sweep: half of its chain sticks out.
     let us = sweep.max(tail) + 0.5 * sweep.min(tail);
     let by_bandwidth = moved >= waves * chain && sweep >= tail;
@@ -227,18 +244,18 @@ fn update(sizes: &Sizes, device: &Constants) -> Stage {
         true => (parts.bandwidth, parts.latency) = (sweep, us - sweep),
         false => parts.latency = us,
     }
-    Stage::of(parts).times(f64::from(sizes.tables))
+    Stage::of(parts).times(*dispatches)
 }
 
-/// The chain of the longest run.
-fn tail(sizes: &Sizes, device: &Constants) -> f64 {
+/// The chain of the longest run, of a table whose sums have so many levels.
+fn tail(sizes: &Sizes, levels: i32, device: &Constants) -> f64 {
     let hot = sizes.hottest;
     if hot <= 1.0 {
         return 0.0;
     }
     let mut tail = if hot > 8.0 { CHUNK * device.l1 } else { 3.0 * device.l1 };
     tail += hot.min(CHUNK) * (device.l1 + device.dram);
-    for level in 1..=sizes.levels() {
+    for level in 1..=levels {
         let stride = CHUNK.powi(level);
         if hot > stride {
             let sums = (hot / stride).ceil().min(CHUNK);

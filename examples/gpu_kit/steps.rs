@@ -108,6 +108,18 @@ fn stages_us(bench: &mut Bench<'_>) -> Result<Option<[f64; STAGES]>, Failure> {
     Ok((medians.iter().sum::<f64>() > 0.0).then_some(medians))
 }
 
+/// Tables whose entries, and whose updates, one dispatch takes, by what of each has a binding of its own.
+fn at_once(case: &Case, bench: &Bench<'_>) -> [u32; 2] {
+    const MOST: u32 = 32;
+    let buffers = bench.gpu.device.limits().max_storage_buffers_per_shader_stage.min(13);
+    match case.pooled {
+        true => [MOST; 2],
+        false => {
+            [buffers.saturating_sub(2), (buffers - 1) / 3].map(|at_once| at_once.clamp(1, MOST))
+        }
+    }
+}
+
 /// What the model asks, and the bytes that the step must move at least: indices and values once, each named row's
 /// parameter and moments read and written.
 fn sizes(case: &Case, bench: &Bench<'_>) -> (Sizes, f64) {
@@ -132,6 +144,7 @@ fn sizes(case: &Case, bench: &Bench<'_>) -> (Sizes, f64) {
         in_long_runs: mean(in_long_runs),
         hottest: hottest as f64,
         tables: case.tables,
+        at_once: at_once(case, bench),
         promised: case.promise,
     };
     (sizes, floor_bytes)

@@ -43,6 +43,9 @@ struct Options {
     /// Tables of one step [default: 1]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     tables: Option<u32>,
+    /// Put the tables into one buffer, and so their gradients' ids and values
+    #[arg(long)]
+    pooled: bool,
     /// Promise that no row is named twice (needs --distribution unique)
     #[arg(long)]
     unique_promise: bool,
@@ -144,14 +147,17 @@ impl Options {
     /// The case that the options describe, if they describe one.
     fn custom(&self) -> Option<Case> {
         let sizes = [self.rows, self.dim, self.nnz, self.tables];
-        let described =
-            sizes.iter().any(Option::is_some) || self.distribution.is_some() || self.unique_promise;
+        let described = sizes.iter().any(Option::is_some)
+            || self.distribution.is_some()
+            || self.unique_promise
+            || self.pooled;
         described.then(|| Case {
             name: "custom".into(),
             rows: self.rows.unwrap_or(1_000_000),
             dim: self.dim.unwrap_or(64),
             nnz: self.nnz.unwrap_or(65_536),
             tables: self.tables.unwrap_or(1),
+            pooled: self.pooled,
             distribution: self.distribution.unwrap_or(Distribution::Uniform),
             bag: 1,
             promise: self.unique_promise,

@@ -6,8 +6,9 @@ struct EntriesItem {
     first_workgroup: u32,
     /// Entries of the gradient.
     entries: u32,
-    pad0: u32,
-    pad1: u32,
+    /// Where its own begins in a binding that has that of all items, in words.
+    index_first: u32,
+    status_first: u32,
 }
 
 @group(0) @binding(0) var<uniform> items: array<EntriesItem, ITEMS>;
@@ -15,11 +16,13 @@ struct EntriesItem {
 var<private> config: EntriesConfig;
 var<private> count: EntryCount;
 var<private> chosen: u32;
+var<private> firsts: vec3<u32>;
 
 fn begin_item(item: u32) {
     chosen = item;
     config = items[item].config;
     count.entries = items[item].entries;
+    firsts = vec3<u32>(items[item].index_first, items[item].status_first, 0u);
 }
 
 // Only plain lists are taken so, which have no map.

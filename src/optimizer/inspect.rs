@@ -2,7 +2,6 @@
 
 use crate::table::State;
 use crate::{Error, Format, ParamId, Region, SparseAdam, StateStorage};
-use wgpu::Buffer;
 
 /// Neighbouring rows of a parameter, and where something of them lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,8 +82,9 @@ impl SparseAdam {
     /// Windows are those of [`SparseAdam::regions`]. Where there are no moments yet, they are made
     /// now, zero, at step 0.
     ///
-    /// The buffers are the library's own, with usages `STORAGE`, `COPY_SRC` and `COPY_DST`. What is
-    /// written to them counts for every step submitted later: a second moment below zero makes NaN of
+    /// The buffers are the library's own, with usages `STORAGE`, `COPY_SRC` and `COPY_DST`; the moments of several parameters may
+    /// be regions of one, each at an offset that storage bindings may have. What is
+    /// written to a region counts for every step submitted later: a second moment below zero makes NaN of
     /// its parameter. Loading a state makes new ones, and so does
     /// [`SparseAdam::remap_rows`].
     ///
@@ -115,7 +115,7 @@ impl SparseAdam {
     fn state_windows(
         &mut self,
         param: ParamId,
-        which: fn(&State) -> &Vec<Buffer>,
+        which: fn(&State) -> &Vec<Region>,
     ) -> Result<Vec<RowWindow>, Error> {
         let number = self.number_of(param)?;
         let table = &self.tables[number];
@@ -126,8 +126,8 @@ impl SparseAdam {
         }
         let mut windows = self.regions(param)?;
         let held = self.tables[number].state.iter().flat_map(which);
-        for (window, buffer) in windows.iter_mut().zip(held) {
-            window.region = Region::from(buffer);
+        for (window, region) in windows.iter_mut().zip(held) {
+            window.region = region.clone();
         }
         Ok(windows)
     }

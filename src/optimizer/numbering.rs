@@ -31,8 +31,8 @@ impl SparseAdam {
         // A flush draws by the row's place.
         if catches_up && table.storage.rounding != Rounding::Nearest {
             return Err(Error::Unsupported {
-                what: format!("row numbers of {:?}, which catches up and rounds by random bits", table.name),
-                remedy: "let it round to the nearest, or not catch up".into(),
+                what: "row numbers of a parameter that catches up and rounds by random bits",
+                remedy: "let it round to the nearest, or not catch up",
             });
         }
         let role = "row numbers";

@@ -1,7 +1,8 @@
 //! One step of all parameters: made, then counted, then recorded.
 
+use crate::guard::Guard;
 use crate::step::scratch::Scratch;
-use crate::table::{Extras, State};
+use crate::table::{Extras, State, Table};
 use crate::{Error, Scalars, SparseAdam, Timestamps};
 use std::sync::Arc;
 use wgpu::CommandEncoder;
@@ -77,11 +78,8 @@ impl SparseAdam {
             if let Some(extras) = table.more_extras(&guard)? {
                 undo.extras.push((number, std::mem::replace(&mut table.extras, extras)));
             }
-            if table.has_grad && table.state.is_none() {
-                table.state = Some(State::new(&guard, table)?);
-                undo.made.push(number);
-            }
         }
+        self.make_states(&guard, undo)?;
         let (tables, groups) = (&self.tables, &self.groups);
         self.recorder.make_ready(tables, |number| {
             let table = &tables[number as usize];
@@ -89,6 +87,23 @@ impl SparseAdam {
             let counted = table.state.as_ref().map_or(0, |state| state.step);
             table.step_of(groups, counted + 1)
         })
+    }
+
+    /// Makes the states of tables that have their first gradient.
+    fn make_states(&mut self, guard: &Guard, undo: &mut Undo) -> Result<(), Error> {
+        let is_new = |table: &Table| table.has_grad && table.state.is_none();
+        if !self.tables.iter().any(is_new) {
+            return Ok(());
+        }
+        let new = self.tables.iter().filter(|table| is_new(table));
+        let new = new.map(|table| (table, &*table.windows));
+        let made = State::of_all(guard, new, self.recorder.shape)?;
+        let tables = self.tables.iter_mut().enumerate().filter(|(_, table)| is_new(table));
+        for ((number, table), made) in tables.zip(made) {
+            table.state = Some(made);
+            undo.made.push(number);
+        }
+        Ok(())
     }
 
     pub(super) fn undo(&mut self, Undo { scratch, extras, made }: Undo) {

@@ -2,6 +2,7 @@
 
 use crate::entries::Entries;
 use crate::places::overlap;
+use crate::region::Spot;
 use crate::step::list::{Bind, Moving};
 use crate::step::record::Binds;
 use crate::step::shape::Window;
@@ -130,11 +131,15 @@ impl SparseAdam {
     /// Makes new states, and all that is to be recorded.
     fn make_moved(&mut self, map: &RowMap, moved: &mut [Moved]) -> Result<(), Error> {
         let guard = Arc::clone(&self.recorder.guard);
-        for Moved { table, lain, state } in &mut *moved {
-            let table = &self.tables[*table];
-            if let Some(held) = &table.state {
-                let made = State::of_windows(&guard, table, &lain.windows)?;
-                *state = Some(State { step: held.step, rounding: held.rounding, ..made });
+        let held = |moved: &&Moved| self.tables[moved.table].state.is_some();
+        let asked = moved.iter().filter(held);
+        let asked = asked.map(|moved| (&self.tables[moved.table], &*moved.lain.windows));
+        let mut made = State::of_all(&guard, asked, self.recorder.shape)?.into_iter();
+        for Moved { table, state, .. } in &mut *moved {
+            if let Some(held) = &self.tables[*table].state {
+                let made = made.next();
+                *state =
+                    made.map(|made| State { step: held.step, rounding: held.rounding, ..made });
             }
         }
         let windows = |moved: &Moved| {
@@ -225,22 +230,22 @@ struct Remapping<'a> {
 }
 
 impl Binds for Remapping<'_> {
-    fn bytes_of(&self, bind: Bind) -> Option<Region> {
+    fn bytes_of(&self, bind: Bind) -> Option<Spot<'_>> {
         let moved = |table: u32| self.moved.iter().find(|moved| moved.table == table as usize);
         let state = |table: u32| moved(table)?.state.as_ref();
         match bind {
             Bind::Rows { first, entries } => {
-                Some(self.rows.part(4 * u64::from(first), 4 * u64::from(entries)))
+                Some(self.rows.spot().part(4 * u64::from(first), 4 * u64::from(entries)))
             }
             Bind::NewParam { table, window } => {
                 let windows = &moved(table)?.lain.windows;
-                windows.get(window as usize).map(|window| window.region.clone())
+                windows.get(window as usize).map(|window| window.region.spot())
             }
             Bind::NewState { table, window } => {
-                state(table)?.windows.get(window as usize).map(Region::from)
+                state(table)?.windows.get(window as usize).map(Region::spot)
             }
             Bind::NewRowState { table, window } => {
-                state(table)?.rows.get(window as usize).map(Region::from)
+                state(table)?.rows.get(window as usize).map(Region::spot)
             }
             old => self.tables.bytes_of(old),
         }

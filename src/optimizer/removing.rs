@@ -3,7 +3,8 @@
 use crate::{Error, ParamId, SparseAdam};
 
 impl SparseAdam {
-    /// Lets go of a parameter: its state, its gradients and its place. What was recorded before still runs. Its name is free
+    /// Lets go of a parameter: its state, its gradients and its place; memory of moments that share a buffer with others'
+    /// ([`Resources::state_bytes`](crate::Resources::state_bytes)) once those are gone too. What was recorded before still runs. Its name is free
     /// again; the ids of all others stay valid, and its own is refused from now on. Its group stays, perhaps empty, so that
     /// groups have their ids too. In a state dict the others are numbered as if it had never been there, as torch numbers those
     /// of an optimizer that is made of them.

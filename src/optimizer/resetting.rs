@@ -2,6 +2,7 @@
 
 use super::remapping::windows_of;
 use crate::places::overlap;
+use crate::region::Spot;
 use crate::step::list::{Bind, Resetting, Second};
 use crate::step::record::Binds;
 use crate::table::Table;
@@ -93,10 +94,10 @@ struct Resets<'a> {
 }
 
 impl Binds for Resets<'_> {
-    fn bytes_of(&self, bind: Bind) -> Option<Region> {
+    fn bytes_of(&self, bind: Bind) -> Option<Spot<'_>> {
         match bind {
             Bind::Rows { first, entries } => {
-                Some(self.rows.part(4 * u64::from(first), 4 * u64::from(entries)))
+                Some(self.rows.spot().part(4 * u64::from(first), 4 * u64::from(entries)))
             }
             of_table => self.tables.bytes_of(of_table),
         }

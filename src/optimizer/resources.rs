@@ -1,7 +1,8 @@
 //! What the library holds on the device.
 
-use crate::SparseAdam;
 use crate::table::State;
+use crate::{Region, SparseAdam};
+use std::collections::HashSet;
 
 /// What an optimizer holds on the device, and what it has made in its life.
 ///
@@ -12,7 +13,8 @@ use crate::table::State;
 pub struct Resources {
     /// Bytes of moments: `8 * rows * dim` per parameter that has had a gradient, `12 * rows * dim` with amsgrad,
     /// `4 * rows * dim` in bf16; with a second moment per row 4 less per value and 4 more per row; where rows count, 4 per
-    /// row and count.
+    /// row and count. Moments of up to 64 MiB of parameters in one buffer, made by one step, lie in one buffer too, which has some
+    /// bytes between them and is let go of with the last of them.
     pub state_bytes: u64,
     /// Bytes of scratch, which grows in powers of two to what the largest step needs: `16` per
     /// entry, `4 * dim / 63` more an entry for long runs, `8` more where there are weights, `4`
@@ -33,7 +35,9 @@ impl SparseAdam {
     /// What the library holds on the device and has made so far.
     pub fn resources(&self) -> Resources {
         let states = self.tables.iter().filter_map(|table| table.state.as_ref());
-        let state_bytes = states.flat_map(State::buffers).map(wgpu::Buffer::size).sum();
+        // Several may lie in one.
+        let buffers: HashSet<_> = states.flat_map(State::regions).map(Region::buffer).collect();
+        let state_bytes = buffers.into_iter().map(wgpu::Buffer::size).sum();
         let gathered = self.tables.iter().filter_map(|table| table.extras.gathered.as_ref());
         let gathered: u64 = gathered.map(wgpu::Buffer::size).sum();
         let scratch_bytes = self.recorder.scratch.bytes() + gathered;

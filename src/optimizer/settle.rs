@@ -9,8 +9,8 @@ use super::norm::Norm;
 use super::scalars;
 use crate::before::Before;
 use crate::step::record::Recorder;
-use crate::table::Extras;
-use crate::{Error, SparseAdam, Status};
+use crate::table::{Extras, Statuses};
+use crate::{Error, SparseAdam};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -91,9 +91,11 @@ impl SparseAdam {
         for (number, lain) in lain {
             self.remap_back(number, lain);
         }
+        // What it was to deal out may have been refused with them.
+        self.statuses = Statuses::default();
         for table in &mut self.tables[known..] {
             table.state = None;
-            if let Ok(status) = guard.storage("sparse_adam::status", size_of::<Status>() as u64) {
+            if let Ok(status) = self.statuses.take(&guard, self.recorder.shape) {
                 table.status = status;
             }
         }

@@ -31,12 +31,12 @@ impl SparseAdam {
     pub fn status_all(
         &self,
     ) -> impl Future<Output = Result<Vec<(ParamId, Status)>, Error>> + WasmNotSend + use<> {
-        let regions: Vec<_> = self.tables.iter().map(|table| Region::from(&table.status)).collect();
+        let regions: Vec<_> = self.tables.iter().map(|table| table.status.clone()).collect();
         let (params, read) = (self.params(), self.statuses(&regions));
         async move { Ok(params.zip(read.await?).collect()) }
     }
 
-    /// Where the GPU counts, for who reads back in a way of his own: [`Status::BYTES`] bytes with
+    /// Where the GPU counts, for who reads back in a way of his own: [`Status::BYTES`] bytes of a buffer with
     /// usages `STORAGE`, `COPY_SRC` and `COPY_DST`, to be read with [`Status::from_bytes`]. They may
     /// be copied in the encoder of a step, behind it. It stays the same while no call has failed with
     /// [`Error::OutOfMemory`] in a browser.
@@ -44,7 +44,7 @@ impl SparseAdam {
     /// # Errors
     /// [`Error::UnknownParam`].
     pub fn status_region(&self, param: ParamId) -> Result<Region, Error> {
-        Ok(Region::from(&self.table(param)?.status))
+        Ok(self.table(param)?.status.clone())
     }
 
     fn statuses(
@@ -71,7 +71,8 @@ impl SparseAdam {
     /// [`Error::UnknownParam`], [`Error::DeviceLost`].
     pub fn reset_status(&self, param: ParamId, encoder: &mut CommandEncoder) -> Result<(), Error> {
         self.recorder.guard.alive()?;
-        encoder.clear_buffer(&self.table(param)?.status, 0, None);
+        let status = &self.table(param)?.status;
+        encoder.clear_buffer(status.buffer(), status.offset(), Some(status.size()));
         Ok(())
     }
 }

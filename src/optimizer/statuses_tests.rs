@@ -18,11 +18,12 @@ fn counted(gpu: &Gpu, tuning: Tuning, before: u32) -> (Status, Status) {
     let values = gpu.zeroed("values", 16 * u64::from(ENTRIES));
     optimizer.set_grad(id, SparseGrad::new(&indices, &values, ENTRIES)).unwrap();
     let status = optimizer.tables[0].status.clone();
-    queue.write_buffer(&status, 0, bytemuck::bytes_of(&before));
+    queue.write_buffer(status.buffer(), status.offset(), bytemuck::bytes_of(&before));
     let mut encoder = device.create_command_encoder(&Default::default());
     optimizer.step(&mut encoder).unwrap();
     queue.submit([encoder.finish()]);
-    let raw = pollster::block_on(gpu.read::<Status>(&status)).unwrap();
+    let slice = status.buffer().slice(status.offset()..status.offset() + status.size());
+    let raw = pollster::block_on(gpu.read::<Status>(slice)).unwrap();
     (raw[0], pollster::block_on(optimizer.status(id)).unwrap())
 }
 

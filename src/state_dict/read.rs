@@ -6,6 +6,7 @@ use crate::readback::{Reading, Wait};
 use crate::rule::Rule;
 use crate::table::{State, Table};
 use crate::{Error, Format, ParamId, Region, SparseAdam};
+use std::ops::Range;
 use std::sync::Arc;
 use wgpu::WasmNotSend;
 
@@ -102,7 +103,7 @@ impl Held {
     fn new(number: usize, table: &Table, state: &State) -> Self {
         let rows = table.geometry.rows as usize;
         let values = rows * table.geometry.dim as usize;
-        let bytes = |buffers: &[wgpu::Buffer]| buffers.iter().map(wgpu::Buffer::size).sum();
+        let bytes = |regions: &[Region]| regions.iter().map(Region::size).sum();
         Self {
             number,
             step: state.step,
@@ -170,7 +171,7 @@ impl Snapshot {
             let of_values = state.windows.iter().map(|window| (window, table.row_bytes.state));
             let of_rows = state.rows.iter().map(|window| (window, table.row_bytes.rows));
             for (window, row_bytes) in of_values.chain(of_rows) {
-                let part = |part| Region::from(window.slice(part));
+                let part = |part: Range<u64>| window.part(part.start, part.end - part.start);
                 regions.extend(parts(row_bytes, window.size()).map(part));
             }
         }

@@ -61,6 +61,20 @@ pub(crate) struct TableDemand {
     /// How many of the demand's segments and windows are its.
     pub segments: usize,
     pub windows: usize,
+    pub pools: Pools,
+}
+
+/// A buffer in which tables may lie side by side, such that one binding holds all of them: its number in the step. None for
+/// what has no such neighbours.
+pub(crate) type Pool = Option<u32>;
+
+/// Where a table lies that has one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pools {
+    pub param: Pool,
+    pub state: Pool,
+    pub values: Pool,
+    pub status: Pool,
 }
 
 /// One gradient's place in its table's entries.
@@ -80,6 +94,8 @@ pub(crate) struct Segment {
     pub counted: bool,
     pub inspect: Option<Inspect>,
     pub padding_row: Option<u32>,
+    /// Where its indices lie.
+    pub indices: Pool,
 }
 
 /// Which value row an entry has.

@@ -2,6 +2,7 @@
 
 use super::access::{RowAccess, Values};
 use super::kernel::Kernel;
+use super::kernel::items::Pooled;
 use super::stages::Stage;
 use super::width::Width;
 use crate::format::Formats;
@@ -33,13 +34,19 @@ fn texts() -> impl Iterator<Item = String> {
             norms.into_iter().flat_map(move |norm| {
                 let rule = Some(Rule::of(&ADAM, &AdamOptions::default(), norm.is_none()));
                 let kernel = Kernel { access, rule, norm, ..Kernel::of(stage) };
-                let kernels = [kernel, kernel.with_items(2)];
-                kernels.into_iter().flat_map(|kernel| {
+                let kernels = [kernel].into_iter().chain(of_items(kernel));
+                kernels.flat_map(|kernel| {
                     [Tuning::CPU, Tuning::GPU].map(|tuning| kernel.wgsl(&tuning))
                 })
             })
         })
     })
+}
+
+/// The kernels that take several items in the place of one.
+fn of_items(kernel: Kernel) -> impl Iterator<Item = Kernel> {
+    let ways = [Pooled::default()].into_iter().chain(kernel.ways().iter().copied());
+    ways.map(move |pooled| kernel.with_items(2, pooled))
 }
 
 /// One with each way to read rows.

@@ -53,6 +53,7 @@ fn listed(u64_rows: bool) -> (Plan, Vec<Dispatch>) {
             counted: false,
             inspect: None,
             padding_row: None,
+            indices: None,
         });
         demand.windows.push(Window { first_row: 0, rows: case.rows });
     }

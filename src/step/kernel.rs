@@ -3,6 +3,7 @@
 pub(crate) mod items;
 mod norm;
 
+use self::items::Pooled;
 use super::access::{RowAccess, Values};
 use super::stages::{Fragment, Override, Stage};
 use super::stored;
@@ -26,8 +27,9 @@ pub struct Kernel {
     pub rule: Option<Rule>,
     /// For the stages that find a norm: of which type.
     pub norm: Option<NormType>,
-    /// Tables, or segments or windows of them, that a dispatch takes, each with bindings of its own.
+    /// Tables, or segments or windows of them, that a dispatch takes, and what of each lies in one binding.
     pub items: u32,
+    pub pooled: Pooled,
 }
 
 /// Of a kernel that reads no rows.
@@ -52,7 +54,16 @@ impl Kernel {
     /// Of a stage that reads no rows.
     pub fn of(stage: Stage) -> Self {
         let access = NO_ROWS;
-        Self { stage, access, plain: false, of_entries: true, rule: None, norm: None, items: 1 }
+        Self {
+            stage,
+            access,
+            plain: false,
+            of_entries: true,
+            rule: None,
+            norm: None,
+            items: 1,
+            pooled: Pooled::default(),
+        }
     }
 
     pub fn ingest(stage: Stage, plain: bool) -> Self {

@@ -119,12 +119,13 @@ fn host_structs_lie_as_the_shaders_read_them() {
     );
     assert_layout!(ingest, EntryCount { entries, pad0, pad1, pad2 });
     assert_layout!(
-        Kernel::ingest(Stage::Ingest, true).with_items(2),
-        EntriesItem { config, first_workgroup, entries, pad0, pad1 }
+        Kernel::ingest(Stage::Ingest, true)
+            .with_items(2, Kernel::ingest(Stage::Ingest, true).ways()[0]),
+        EntriesItem { config, first_workgroup, entries, index_first, status_first }
     );
     assert_layout!(
-        simplest(Stage::UpdateParallel).with_items(2),
-        UpdateItem { config, first_workgroup, pad0, pad1, pad2 }
+        simplest(Stage::UpdateParallel).with_items(2, Pooled::default()),
+        UpdateItem { config, first_workgroup, param_first, state_first, value_first }
     );
     assert_layout!(
         simplest(Stage::Inspect),

@@ -268,8 +268,8 @@ pub struct EntriesItem {
     pub config: EntriesConfig,
     pub first_workgroup: u32,
     pub entries: u32,
-    pub pad0: u32,
-    pub pad1: u32,
+    pub index_first: u32,
+    pub status_first: u32,
 }
 
 /// One of the windows that a dispatch updates.
@@ -278,9 +278,9 @@ pub struct EntriesItem {
 pub struct UpdateItem {
     pub config: UpdateConfig,
     pub first_workgroup: u32,
-    pub pad0: u32,
-    pub pad1: u32,
-    pub pad2: u32,
+    pub param_first: u32,
+    pub state_first: u32,
+    pub value_first: u32,
 }
 
 /// What a dispatch has at uniform binding 0.

@@ -11,11 +11,11 @@ mod tally;
 mod update;
 
 pub(crate) use flush::{Behind, flush};
-pub(crate) use items::{Item, Items, merge};
+pub(crate) use items::{Item, Items, MOST_OWN, merge};
 pub(crate) use remap::{Moving, Resetting, remap, reset};
 
 use super::budget::TURNS;
-use super::demand::{Demand, NormDemand, Segment, TableDemand};
+use super::demand::{Demand, NormDemand, Pool, Segment, TableDemand};
 use super::kernel::Kernel;
 use super::layout::Config;
 use super::plan::{Plan, TablePlan};
@@ -35,6 +35,8 @@ pub(crate) struct Dispatch {
     pub second: Option<Second>,
     /// The storage bindings, in their order.
     pub bound: [Option<Bind>; MOST_BOUND],
+    /// Where that lies of it which a dispatch of several items may have in one binding.
+    pub pools: [Pool; MOST_OWN],
     /// What it takes in place of `config` and `second`, where it takes several items.
     pub items: Option<Items>,
     pub launch: Launch,
@@ -123,6 +125,8 @@ pub(crate) enum Bind {
     Norm,
     /// Stands in for what a gradient does not have.
     Placeholder(u32),
+    /// What the items of a dispatch have at this place of their own, from the first of them in a buffer to the last.
+    Stretch(u32),
 }
 
 impl Bind {
@@ -148,7 +152,8 @@ impl Bind {
             | Self::Scalars
             | Self::Clipped
             | Self::Norm
-            | Self::Placeholder(_) => None,
+            | Self::Placeholder(_)
+            | Self::Stretch(_) => None,
         }
     }
 }
@@ -217,13 +222,25 @@ impl List<'_> {
         &mut self,
         kernel: Kernel,
         (config, second): (Config, Option<Second>),
+        bound: impl Iterator<Item = Bind>,
+        launch: Launch,
+    ) {
+        self.dispatch_in([None; MOST_OWN], kernel, (config, second), bound, launch);
+    }
+
+    /// As [`List::dispatch_with`], where what is bound may have neighbours.
+    fn dispatch_in(
+        &mut self,
+        pools: [Pool; MOST_OWN],
+        kernel: Kernel,
+        (config, second): (Config, Option<Second>),
         mut bound: impl Iterator<Item = Bind>,
         launch: Launch,
     ) {
         debug_assert!(launch.turns <= TURNS, "{kernel:?} takes {} turns", launch.turns);
         let bound = std::array::from_fn(|_| bound.next());
         let part = self.part;
-        self.out.push(Dispatch { part, kernel, config, second, bound, items: None, launch });
+        self.out.push(Dispatch { part, kernel, config, second, bound, pools, items: None, launch });
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn demand(tables: u32, windows: u32, nnz: u32) -> Demand {
             counted: false,
             inspect: None,
             padding_row: None,
+            indices: None,
         });
         let rows = 1000 / windows as u32;
         let window = |number| Window { first_row: number * rows, rows };

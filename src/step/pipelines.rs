@@ -2,6 +2,7 @@
 
 use super::bind::Layout;
 use super::kernel::Kernel;
+use super::kernel::items::Pooled;
 use super::stages::{Bound, FIRST_VALUES, SCALARS};
 use crate::guard::{Asked, Guard};
 use crate::{Error, Tuning};
@@ -95,20 +96,25 @@ struct Layouts {
     numbers: usize,
 }
 
-/// A layout, what it binds, of how many items, how many bindings of values follow, and whether scalars do.
+/// A layout, what it binds, of how many items in which way, how many bindings of values follow, and whether scalars do.
 #[derive(Debug)]
 struct Held {
     binds: Binds,
     layout: Layout,
 }
 
-type Binds = (&'static [Bound], u32, usize, bool);
+type Binds = (&'static [Bound], (u32, Pooled), usize, bool);
 
 impl Layouts {
     /// The place of a kernel's layout, which stages that bind alike share.
     fn place_of(&mut self, guard: &Guard, kernel: Kernel) -> Result<usize, Error> {
         let values = kernel.value_bindings();
-        let binds = (kernel.stage.spec().bound, kernel.items, values, kernel.reads_scalars());
+        let binds = (
+            kernel.stage.spec().bound,
+            (kernel.items, kernel.pooled),
+            values,
+            kernel.reads_scalars(),
+        );
         let known = self.held.iter().position(|held| held.binds == binds);
         if let Some(place) = known {
             return Ok(place);

@@ -11,6 +11,7 @@ pub(crate) const DEVICE: DeviceShape = DeviceShape {
     alignment: 256,
     max_workgroups: 65_535,
     storage_buffers: 4,
+    may_overlap: true,
     value_windows: 1,
     u64_rows: true,
 };
@@ -43,6 +44,7 @@ pub(crate) fn step(rows: u32, dim: u32, nnz: u32) -> TableDemand {
         can_fuse_ingest: false,
         segments: 1,
         windows: 1,
+        pools: Default::default(),
     }
 }
 

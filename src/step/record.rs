@@ -15,6 +15,7 @@ mod tables;
 pub use second::StepOf;
 pub use tables::{Binds, Tables};
 
+use self::items::Stretches;
 use self::passes::passes;
 use self::ready::Ready;
 use super::bind::{BindGroups, Bindings};
@@ -30,6 +31,7 @@ use super::witness::{self, Witness};
 use crate::entries::Entries;
 use crate::guard::Guard;
 use crate::optimizer::norm::Norm;
+use crate::region::Spot;
 use crate::rule::Family;
 use crate::timestamps::{Timed, Timestamps};
 use crate::{Error, Kit, Region, device_limits};
@@ -131,7 +133,7 @@ impl Recorder {
     /// [`Error::TooLarge`]; as [`Guard::buffer`].
     pub fn prepare(&mut self, tables: &impl Tables) -> Result<(), Error> {
         self.next.clear();
-        tables.ask(&mut self.next);
+        tables.ask(self.shape, &mut self.next);
         self.next.clip_by(self.norm.as_ref().map(|norm| norm.asked));
         let need = match self.listed {
             Some(need) if self.next == self.demand => need,
@@ -220,8 +222,11 @@ impl Recorder {
         step: &impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         let guard = &Arc::clone(&self.guard);
+        let stretches = self.stretches(dispatch, tables)?;
         let (config, second) = match dispatch.items {
-            Some(items) => self.items(items, dispatch.kernel.items, step)?,
+            Some(items) => {
+                self.items((items, dispatch.kernel.items), (tables, &stretches), step)?
+            }
             None => {
                 let config = self.uniforms.config(guard, &dispatch.config)?;
                 let second = dispatch.second.map(|second| self.second(second, tables, step));
@@ -235,7 +240,7 @@ impl Recorder {
         let (first, rest) = bound.split_at_mut(uniforms);
         first.iter_mut().zip([Some(config), second]).for_each(|(place, given)| *place = given);
         for (place, bind) in rest.iter_mut().zip(storage) {
-            *place = Some(self.resolve(bind, tables)?);
+            *place = Some(self.resolve(bind, tables, &stretches)?);
         }
         let (pipeline, layout) = pipelines.get(guard, dispatch.kernel)?;
         let group = self.bind_groups.get(&guard.device, layout, bound);
@@ -252,18 +257,21 @@ impl Recorder {
 
     /// The bytes that are bound. A list that names what no table has would be a mistake of ours, and
     /// must not write anything.
-    fn resolve(&self, bind: Bind, tables: &impl Binds) -> Result<Region, Error> {
+    fn resolve(
+        &self,
+        bind: Bind,
+        tables: &impl Binds,
+        stretches: &Stretches<'_>,
+    ) -> Result<Region, Error> {
+        let found = |spot: Option<Spot<'_>>| spot.map(Region::from).ok_or_else(|| nobody_has(bind));
         Ok(match bind {
             Bind::Pairs => Region::from(&self.scratch.pairs),
             Bind::Sorted => Region::from(&self.scratch.sorted),
             Bind::Histogram => Region::from(&self.scratch.histogram),
             Bind::Placeholder(number) => self.placeholder(number),
             Bind::Scalars | Bind::Clipped | Bind::Norm => self.known(bind),
-            of_table => tables.bytes_of(of_table).ok_or_else(|| Error::Refused {
-                what: format!("{of_table:?}"),
-                reason: "no table has it".into(),
-                source: None,
-            })?,
+            Bind::Stretch(number) => found(stretches[number as usize])?,
+            of_table => found(tables.bytes_of(of_table))?,
         })
     }
 
@@ -344,6 +352,12 @@ fn write_passes(ready: &[Ready], encoder: &mut CommandEncoder) {
         let mut pass = encoder.begin_compute_pass(&descriptor);
         of_pass.iter().for_each(|ready| ready.write(&mut pass));
     }
+}
+
+/// Of a list that names what there is not.
+fn nobody_has(bind: Bind) -> Error {
+    let (what, reason) = (format!("{bind:?}"), "no table has it".into());
+    Error::Refused { what, reason, source: None }
 }
 
 /// Bytes from one region of `placeholder` to the next.

@@ -15,8 +15,9 @@ pub(crate) struct DeviceShape {
     pub alignment: u64,
     /// Most workgroups on one axis of a dispatch.
     pub max_workgroups: u32,
-    /// Storage buffers that a dispatch of several items may bind.
+    /// Storage buffers that a dispatch of several items may bind, and whether any of them may overlap.
     pub storage_buffers: usize,
+    pub may_overlap: bool,
     /// Bindings that a gradient's values may span.
     pub value_windows: usize,
     /// Whether shaders may use 64-bit integers.
@@ -30,11 +31,9 @@ impl DeviceShape {
         Self {
             max_binding: max_binding.min(limits.max_buffer_size),
             alignment: u64::from(limits.min_storage_buffer_offset_alignment),
+            storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
             // A browser lets no two bindings of a dispatch overlap, as those of tables with one index list might.
-            storage_buffers: match cfg!(target_arch = "wasm32") {
-                true => 1,
-                false => limits.max_storage_buffers_per_shader_stage as usize,
-            },
+            may_overlap: cfg!(not(target_arch = "wasm32")),
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             // Three others are bound beside the values.
             value_windows: match limits.max_storage_buffers_per_shader_stage as usize {

@@ -1,18 +1,19 @@
 //! What a step is asked for a table, and the bytes behind the names that its dispatches bind.
 
+use super::pools::{Numbers, new_states};
 use super::{Table, sharing};
 use crate::entries::{Entries, ValueSource};
 use crate::format::Formats;
-use crate::region::in_words;
-use crate::step::demand::{Demand, Inspect, Segment, TableDemand, ValueOrigin};
+use crate::region::{Spot, in_words};
+use crate::step::demand::{Demand, Inspect, Pool, Pools, Segment, TableDemand, ValueOrigin};
 use crate::step::list::Bind;
 use crate::step::record::{Binds, Tables};
-use crate::step::shape::Window;
+use crate::step::shape::{DeviceShape, Window};
 use crate::{Duplicates, NonFinite, Region};
 use wgpu::{Buffer, CommandEncoder};
 
 impl Binds for Vec<Table> {
-    fn bytes_of(&self, bind: Bind) -> Option<Region> {
+    fn bytes_of(&self, bind: Bind) -> Option<Spot<'_>> {
         self.get(bind.table()? as usize)?.bytes_of(bind)
     }
 
@@ -22,10 +23,12 @@ impl Binds for Vec<Table> {
 }
 
 impl Tables for Vec<Table> {
-    fn ask(&self, demand: &mut Demand) {
+    fn ask(&self, device: DeviceShape, demand: &mut Demand) {
+        let (new, mut numbers) = (new_states(self, device), Numbers::new(device));
         for (number, table) in self.iter().enumerate() {
             let maker = sharing::maker(self, number).filter(|&maker| maker != number);
-            table.ask(number as u32, maker.map(|maker| maker as u32), demand);
+            let pools = table.pools(new.get(number).copied().flatten(), &mut numbers);
+            table.ask(number as u32, maker.map(|maker| maker as u32), pools, demand);
         }
     }
 
@@ -49,7 +52,13 @@ impl Tables for Vec<Table> {
 impl Table {
     /// Adds what a step does for it, as table `number`, with the pairs of table `maker` where there is one; nothing
     /// where it has no entries.
-    fn ask(&self, number: u32, maker: Option<u32>, demand: &mut Demand) {
+    fn ask(
+        &self,
+        number: u32,
+        maker: Option<u32>,
+        (pools, indices): (Pools, Pool),
+        demand: &mut Demand,
+    ) {
         let Some(first) = self.grads.first() else { return };
         let shares =
             maker.and_then(|maker| demand.tables.iter().position(|asked| asked.table == maker));
@@ -57,7 +66,7 @@ impl Table {
             demand.tables[maker].tallied = true;
         }
         let promised = first.duplicates == Duplicates::None;
-        demand.segments.extend(self.segments());
+        demand.segments.extend(self.segments().map(|segment| Segment { indices, ..segment }));
         demand.windows.extend(
             self.windows
                 .iter()
@@ -85,6 +94,7 @@ impl Table {
             can_fuse_ingest: self.grads.len() == 1 && first.non_finite == NonFinite::Applied,
             segments: self.grads.len(),
             windows: self.windows.len(),
+            pools,
         });
     }
 
@@ -119,34 +129,31 @@ impl Table {
                 _ => Some(Inspect::Count),
             },
             padding_row: grad.padding_idx,
+            indices: None,
         }
     }
 
     /// The bytes of it that a dispatch binds; None where it has none of that name.
-    fn bytes_of(&self, bind: Bind) -> Option<Region> {
+    fn bytes_of(&self, bind: Bind) -> Option<Spot<'_>> {
         let grad = |segment: u32| self.grads.get(segment as usize);
+        let state = || self.state.as_ref();
         match bind {
-            Bind::Param { window, .. } => Some(self.windows[window as usize].region.clone()),
-            Bind::State { window, .. } => {
-                self.state.as_ref().map(|state| Region::from(&state.windows[window as usize]))
-            }
-            Bind::RowState { window, .. } => {
-                let rows = self.state.as_ref().and_then(|state| state.rows.get(window as usize));
-                rows.map(Region::from)
-            }
+            Bind::Param { window, .. } => Some(self.windows[window as usize].region.spot()),
+            Bind::State { window, .. } => state()?.windows.get(window as usize).map(Region::spot),
+            Bind::RowState { window, .. } => state()?.rows.get(window as usize).map(Region::spot),
             Bind::Values { first_row, rows, .. } => {
                 let row = self.value_row_bytes();
                 let values = self.values()?;
                 Some(values.part(u64::from(first_row) * row, in_words(u64::from(rows) * row)))
             }
-            Bind::Status { .. } => Some(Region::from(&self.status)),
-            Bind::Tally { .. } => self.extras.tally.as_ref().map(Region::from),
-            Bind::Indices { segment, .. } => Some(grad(segment)?.indices.clone()),
+            Bind::Status { .. } => Some(self.status.spot()),
+            Bind::Tally { .. } => self.extras.tally.as_ref().map(Spot::from),
+            Bind::Indices { segment, .. } => Some(grad(segment)?.indices.spot()),
             Bind::Map { segment, .. } => match &grad(segment)?.source {
-                ValueSource::Map { map, .. } => Some(map.clone()),
+                ValueSource::Map { map, .. } => Some(map.spot()),
                 ValueSource::Entry | ValueSource::Row => None,
             },
-            Bind::Weights { segment, .. } => grad(segment)?.weights.clone(),
+            Bind::Weights { segment, .. } => grad(segment)?.weights.as_ref().map(Region::spot),
             Bind::NewParam { .. }
             | Bind::NewState { .. }
             | Bind::NewRowState { .. }
@@ -157,17 +164,18 @@ impl Table {
             | Bind::Scalars
             | Bind::Clipped
             | Bind::Norm
-            | Bind::Placeholder(_) => None,
+            | Bind::Placeholder(_)
+            | Bind::Stretch(_) => None,
         }
     }
 
     /// The value rows: where the caller has them, or gathered from several gradients.
-    fn values(&self) -> Option<Region> {
+    fn values(&self) -> Option<Spot<'_>> {
         match (&*self.grads, &self.extras.gathered) {
-            ([grad], _) => Some(grad.values.clone()),
+            ([grad], _) => Some(grad.values.spot()),
             ([_, ..], Some(gathered)) => {
                 let bytes = self.value_rows() * self.value_row_bytes();
-                Some(Region::from(gathered.slice(..bytes)))
+                Some(Spot::from(gathered).part(0, bytes))
             }
             _ => None,
         }

@@ -5,6 +5,7 @@ mod check;
 mod clock;
 mod elements;
 mod ids;
+mod places;
 
 pub use cases::{Case, standard};
 pub use check::{CHECKED_STEPS, Expected, check, is_exact};
@@ -13,12 +14,13 @@ pub use ids::Distribution;
 
 use crate::headless::Gpu;
 use elements::{initial, values};
+use places::{Kind, Places};
 use sparse_adam::{
-    AdamOptions, Duplicates, Error, Form, Param, ParamId, SparseAdam, SparseGrad, Timestamps,
-    Tuning,
+    AdamOptions, Duplicates, Error, Form, Param, ParamId, Region, SparseAdam, SparseGrad,
+    Timestamps, Tuning,
 };
 use std::time::{Duration, Instant};
-use wgpu::{Buffer, CommandEncoder, CommandEncoderDescriptor};
+use wgpu::{CommandEncoder, CommandEncoderDescriptor};
 
 /// Untimed steps before those that are timed.
 const WARM_UP: u32 = 2;
@@ -43,7 +45,7 @@ pub struct Table {
     /// The rows that the gradient's entries name.
     pub ids: Vec<u32>,
     /// Its values, `[rows, dim]`.
-    pub buffer: Buffer,
+    pub region: Region,
     grad: SparseGrad,
 }
 
@@ -62,7 +64,9 @@ impl<'a> Bench<'a> {
     /// Those of the optimizer; [`Error::DeviceLost`].
     pub fn new(gpu: &'a Gpu, tuning: Tuning, case: &Case) -> Result<Self, Error> {
         let mut optimizer = gpu.optimizer(AdamOptions::default(), tuning)?;
-        let tables = (0..case.tables).map(|table| Table::new(gpu, &mut optimizer, case, table));
+        let mut places = Places::new(gpu, case);
+        let tables = (0..case.tables)
+            .map(|table| Table::new((gpu, &mut places), &mut optimizer, case, table));
         let tables = tables.collect::<Result<_, _>>()?;
         gpu.wait()?;
         Ok(Self { gpu, optimizer, tables })
@@ -173,23 +177,29 @@ impl<'a> Bench<'a> {
 }
 
 impl Table {
-    fn new(gpu: &Gpu, optimizer: &mut SparseAdam, case: &Case, table: u32) -> Result<Self, Error> {
+    fn new(
+        (gpu, places): (&Gpu, &mut Places),
+        optimizer: &mut SparseAdam,
+        case: &Case,
+        table: u32,
+    ) -> Result<Self, Error> {
         let shape = [case.rows, case.dim];
-        let buffer = upload_elements(gpu, "table", case.rows * case.dim, initial(table));
-        let param = optimizer.add_param(Param::new(format!("table {table}"), &buffer, shape))?;
+        let region = places.of(gpu, Kind::Table, &elements(case.rows * case.dim, initial(table)));
+        let param = optimizer.add_param(Param::new(format!("table {table}"), &region, shape))?;
         let value_rows = case.value_rows(table);
-        let values = upload_elements(gpu, "values", value_rows * case.dim, values(table));
+        let values = elements(value_rows * case.dim, values(table));
+        let values = places.of(gpu, Kind::Values, &values);
         let ids = case.ids(table);
-        let grad = SparseGrad::new(gpu.upload("ids", &ids), &values, ids.len() as u32);
+        let grad = SparseGrad::new(places.of(gpu, Kind::Ids, &ids), values, ids.len() as u32);
         let grad = match case.value_map(table) {
             Some(map) => grad.value_map(gpu.upload("map", &map), value_rows),
             None => grad,
         };
         let promise = if case.promise { Duplicates::None } else { Duplicates::Summed };
-        Ok(Self { param, ids, buffer, grad: grad.duplicates(promise) })
+        Ok(Self { param, ids, region, grad: grad.duplicates(promise) })
     }
 }
 
-fn upload_elements(gpu: &Gpu, label: &str, elements: u32, at: impl Fn(u32) -> f32) -> Buffer {
-    gpu.upload(label, &(0..elements).map(at).collect::<Vec<f32>>())
+fn elements(count: u32, at: impl Fn(u32) -> f32) -> Vec<f32> {
+    (0..count).map(at).collect()
 }

@@ -21,6 +21,6 @@ pub mod trace;
 pub use adapters::{assert_tensor, drawn_variants, gpus, other_variants, variants};
 pub use named::Named;
 pub use pair::{Pair, Shape};
-pub use poison::{Inspected, Poisoned, encode};
+pub use poison::{Inspected, Poisoned, Pool, encode};
 pub use rng::Rng;
 pub use stored::{Stored, rounded};

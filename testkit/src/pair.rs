@@ -4,17 +4,17 @@
 #[cfg(not(target_arch = "wasm32"))]
 mod blocking;
 mod growing;
+mod holding;
 mod numbering;
 
 use crate::conformance::Finding;
 use crate::headless::Gpu;
 use crate::stored::{last_is_whole, packed};
-use crate::{Poisoned, Rng, Stored, encode, rounded};
-use bytemuck::Pod;
+use crate::{Poisoned, Pool, Rng, Stored, encode, rounded};
 use sparse_adam::reference::{self, Gradient, Scalars, Table};
 use sparse_adam::{
-    AdamOptions, ClipGradNorm, Error, Format, IndexDtype, Param, ParamGroup, ParamId, Region,
-    SparseAdam, SparseGrad, StateDict, Status, Tuning,
+    AdamOptions, ClipGradNorm, Error, Format, IndexDtype, Param, ParamGroup, ParamId, SparseAdam,
+    SparseGrad, StateDict, Status, Tuning,
 };
 
 /// Rows, and values per row.
@@ -40,6 +40,8 @@ pub struct Pair<'a> {
     pub options: Vec<AdamOptions>,
     /// How each is stored.
     pub stored: Vec<Stored>,
+    /// Where tables lie, the first, and what they are given, the last: in a buffer of its own each where there are none.
+    pools: Vec<Pool>,
     /// Gradient buffers of all steps stay, so that dirty memory is around.
     held: Vec<Poisoned>,
 }
@@ -64,7 +66,20 @@ impl<'a> Pair<'a> {
     /// # Errors
     /// Those of the optimizer.
     pub fn try_stored(
+        on: (&'a Gpu, Tuning),
+        tables: &[(Shape, AdamOptions, Stored)],
+        rng: &mut Rng,
+    ) -> Result<Self, Error> {
+        Self::try_pooled(on, Vec::new(), tables, rng)
+    }
+
+    /// As [`Pair::try_stored`], with tables in the first of `pools`, and gradients in the last.
+    ///
+    /// # Errors
+    /// Those of the optimizer.
+    pub fn try_pooled(
         (gpu, tuning): (&'a Gpu, Tuning),
+        pools: Vec<Pool>,
         tables: &[(Shape, AdamOptions, Stored)],
         rng: &mut Rng,
     ) -> Result<Self, Error> {
@@ -78,11 +93,13 @@ impl<'a> Pair<'a> {
             twins: Vec::new(),
             options: Vec::new(),
             stored: Vec::new(),
+            pools,
             held: Vec::new(),
         };
         for &((rows, dim), options, stored) in tables {
             let values = rounded(stored.param, &rng.floats(rows * dim));
-            pair.params.push(Poisoned::new(gpu, &packed(stored.param, &values)));
+            let place = pair.place(&packed(stored.param, &values));
+            pair.params.push(place);
             let Stored { param, moments, rounding, .. } = stored;
             pair.twins.push(Table::new(values, dim).stored(param, moments, rounding));
             pair.options.push(options);
@@ -131,14 +148,6 @@ impl<'a> Pair<'a> {
             self.add(group)?;
         }
         self.optimizer.load_state_dict(dict)
-    }
-
-    /// A region with poison around it that lives as long as the pair.
-    pub fn hold<T: Pod>(&mut self, contents: &[T]) -> Region {
-        let poisoned = Poisoned::new(self.gpu, contents);
-        let region = poisoned.region.clone();
-        self.held.push(poisoned);
-        region
     }
 
     /// A gradient in buffers of its own, its values in f32.

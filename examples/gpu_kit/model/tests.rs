@@ -18,7 +18,17 @@ fn h100() -> Constants {
 }
 
 fn sizes([rows, dim]: [u32; 2], [nnz, unique, in_long_runs, hottest]: [f64; 4]) -> Sizes {
-    Sizes { rows, dim, nnz, unique, in_long_runs, hottest, tables: 1, promised: false }
+    Sizes {
+        rows,
+        dim,
+        nnz,
+        unique,
+        in_long_runs,
+        hottest,
+        tables: 1,
+        at_once: [1; 2],
+        promised: false,
+    }
 }
 
 /// Whole microseconds of each stage.
@@ -43,6 +53,19 @@ fn stages_take_what_the_model_said() {
     assert_eq!(rounded(&odd), [4.0, 64.0, 61.0, 58.0]);
     let table = sizes([100_000, 32], [4096.0, 1788.0, 1500.0, 420.0]);
     assert_eq!(rounded(&Sizes { tables: 26, ..table }), [93.0, 66.0, 905.0, 930.0]);
+}
+
+#[test]
+fn tables_that_a_dispatch_takes_together_wait_once() {
+    let table = sizes([100_000, 32], [4096.0, 1788.0, 1500.0, 420.0]);
+    let alone = rounded(&Sizes { tables: 26, ..table });
+    let slots = rounded(&Sizes { tables: 26, at_once: [6, 2], ..table });
+    let pool = rounded(&Sizes { tables: 26, at_once: [32, 32], ..table });
+    for stage in [0, 3] {
+        assert!(slots[stage] < 0.6 * alone[stage] && pool[stage] < 0.2 * slots[stage]);
+    }
+    // Where tables are not taken together, nothing changes.
+    assert_eq!(alone[1..3], pool[1..3]);
 }
 
 #[test]

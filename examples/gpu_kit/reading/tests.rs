@@ -93,6 +93,7 @@ fn only_stages_far_off_the_model_are_told() {
         in_long_runs: 0.0,
         hottest: 1.0,
         tables: 1,
+        at_once: [1; 2],
         promised: false,
     };
     let stage = |measured: f64, us: f64| StageTime {

@@ -5,7 +5,8 @@ use crate::rule::adam::{ADAM, ALL_FLAGS};
 use crate::rule::{Rule, SCALARS, Variant};
 use crate::step::access::{RowAccess, Values};
 use crate::step::kernel::{Kernel, NO_ROWS};
-use crate::step::plan::tests::ADAM_RULE;
+use crate::step::plan::tests::{ADAM_RULE, DEVICE};
+use crate::step::shape::DeviceShape;
 use crate::step::stages::{Fragment, Stage};
 use crate::step::width::Width;
 use crate::{AdamOptions, Arithmetic, CatchUp, Form, Format, NormType, Tuning};
@@ -112,23 +113,32 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
     kernels.into_iter().flat_map(each).collect()
 }
 
-/// Those that take several items, with the bindings of common devices.
+/// Those that take several items, with the bindings of common devices, in every way to bind what these have.
 fn of_items() -> Vec<Kernel> {
-    let mut kernels = Vec::new();
-    for items in [2, 3, 4] {
-        kernels.push(Kernel::ingest(Stage::Ingest, true).with_items(items + 1));
-        for (width, lanes, weighted) in [(Width::Scalar, 1, true), (Width::Vec4, 8, false)] {
-            let access = RowAccess { width, lanes, weighted, limited: weighted, ..NO_ROWS };
-            let of = |variant| Rule { family: &ADAM, variant };
-            for rule in [ADAM_RULE, of(SCALARS), of(SCALARS | ALL_FLAGS)] {
-                kernels.push(Kernel::update(Stage::UpdateParallel, access, rule).with_items(items));
-            }
-        }
-        let formats = Formats { param: Format::F16, values: Format::Bf16, ..NO_ROWS.formats };
-        let access = RowAccess { width: Width::Vec4, formats, ..NO_ROWS };
-        kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE).with_items(items));
-    }
-    kernels
+    let of = |variant| Rule { family: &ADAM, variant };
+    let vec4 = RowAccess { width: Width::Vec4, lanes: 8, ..NO_ROWS };
+    let weighted = RowAccess { weighted: true, limited: true, ..NO_ROWS };
+    let formats = Formats { param: Format::F16, values: Format::Bf16, ..NO_ROWS.formats };
+    let narrow = RowAccess { formats, lanes: 1, ..vec4 };
+    let vec8 = RowAccess { width: Width::Vec8, ..NO_ROWS };
+    let update = Kernel::update;
+    let all = [
+        Kernel::ingest(Stage::Ingest, true),
+        update(Stage::UpdateParallel, vec4, ADAM_RULE),
+        update(Stage::UpdateParallel, weighted, of(SCALARS | ALL_FLAGS)),
+        update(Stage::UpdateParallel, narrow, of(SCALARS)),
+        update(Stage::UpdateSerial, weighted, of(SCALARS | ALL_FLAGS)),
+        update(Stage::UpdateSerial, narrow, ADAM_RULE),
+        update(Stage::UpdateSerial, vec8, ADAM_RULE),
+    ];
+    let device = DeviceShape { storage_buffers: 13, ..DEVICE };
+    let in_all_ways = |kernel: Kernel| {
+        let ways =
+            kernel.ways().iter().map(move |&pooled| (kernel.most_items(pooled, device), pooled));
+        ways.filter(|&(most, _)| most > 1)
+            .map(move |(most, pooled)| kernel.with_items(most, pooled))
+    };
+    all.into_iter().flat_map(in_all_ways).collect()
 }
 
 /// Rules whose rows may be behind.

@@ -55,6 +55,7 @@ pub(crate) fn flush(
                 config,
                 second: Some(Second::RowRule { table }),
                 bound: std::array::from_fn(|_| bound.next()),
+                pools: Default::default(),
                 items: None,
                 launch: Launch {
                     grid: Grid::over(invocations.div_ceil(tuning.workgroup), device),

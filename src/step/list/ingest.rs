@@ -52,7 +52,8 @@ impl List<'_> {
         let indices = Bind::Indices { table, segment: number };
         let bound = [indices, at.map, self.unsorted(live), live.counts()];
         let uniforms = (Config::Entries(config), Some(second));
-        self.dispatch_with(kernel, uniforms, bound.into_iter(), launch);
+        let pools = [segment.indices, live.asked.pools.status, None];
+        self.dispatch_in(pools, kernel, uniforms, bound.into_iter(), launch);
     }
 
     fn weigh(&mut self, live: Live<'_>, segment: &Segment, config: EntriesConfig, at: At) {

@@ -1,9 +1,15 @@
 //! Merges neighbouring dispatches of small tables that a kernel can take together. Pure.
 
+mod ways;
+
+use self::ways::{Way, way};
 use super::{Bind, Dispatch, Second};
+use crate::step::kernel::items::Pooled;
 use crate::step::layout::Config;
 use crate::step::shape::{DeviceShape, Grid, Launch};
 use crate::step::stages::MOST_BOUND;
+
+pub(crate) use ways::MOST_OWN;
 
 /// Most workgroups of a dispatch that is merged with others: of more, what a dispatch costs is little.
 const MOST_WORKGROUPS: u32 = 1024;
@@ -15,6 +21,8 @@ pub(crate) struct Item {
     pub second: Option<Second>,
     /// The dispatch's first workgroup that is its.
     pub first_workgroup: u32,
+    /// What it has of its own, in the order of its bindings.
+    pub own: [Option<Bind>; MOST_OWN],
 }
 
 /// Which items of the list a dispatch takes; its kernel may take more.
@@ -31,19 +39,25 @@ pub(crate) fn merge(list: &mut Vec<Dispatch>, items: &mut Vec<Item>, device: Dev
     let (mut from, mut to) = (0, 0);
     while from < list.len() {
         let first = list[from];
-        let alike = list[from..].iter().take_while(|next| are_alike(&first, next)).count();
-        let most = if alike > 1 { first.kernel.most_items(device) } else { 1 };
-        if most == 1 {
-            list[to] = first;
-            (from, to) = (from + 1, to + 1);
-            continue;
-        }
-        for start in (from..from + alike).step_by(most) {
-            let end = (start + most).min(from + alike);
-            list[to] = merged(&list[start..end], most, items);
+        let alike = list[from..].iter().take_while(|next| are_alike(&first, next)).count().max(1);
+        let end = from + alike;
+        let mut last: Option<Pooled> = None;
+        while from < end {
+            let way = way(&list[from..end], last, device).filter(|_| alike > 1);
+            // One by itself stays so, unless the kernel for several is there anyway.
+            match way.filter(|way| way.count > 1 || last == Some(way.pooled)) {
+                Some(way) => {
+                    list[to] = merged(&list[from..from + way.count], way, items);
+                    last = Some(way.pooled);
+                    from += way.count;
+                }
+                None => {
+                    list[to] = list[from];
+                    from += 1;
+                }
+            }
             to += 1;
         }
-        from += alike;
     }
     list.truncate(to);
 }
@@ -60,39 +74,46 @@ fn are_alike(first: &Dispatch, next: &Dispatch) -> bool {
         && both.into_iter().all(|of| small(of) && known(of))
 }
 
-/// One dispatch of several, by a kernel that takes `most`.
-fn merged(several: &[Dispatch], most: usize, items: &mut Vec<Item>) -> Dispatch {
+/// One dispatch of several.
+fn merged(several: &[Dispatch], way: Way, items: &mut Vec<Item>) -> Dispatch {
     let first = several[0];
     let listed = Items { first: items.len() as u32, count: several.len() as u32 };
     let mut workgroups = 0;
-    for Dispatch { config, second, launch, .. } in several {
-        items.push(Item { config: *config, second: *second, first_workgroup: workgroups });
+    for Dispatch { kernel, config, second, launch, bound, .. } in several {
+        let mut own = kernel.own_places().map(|place| bound[place]);
+        let own = std::array::from_fn(|_| own.next().flatten());
+        items.push(Item { config: *config, second: *second, first_workgroup: workgroups, own });
         workgroups += launch.grid.x;
     }
     let turns = several.iter().map(|of| of.launch.turns).max().unwrap_or_default();
     Dispatch {
-        kernel: first.kernel.with_items(most),
-        bound: bound(several, most),
+        kernel: first.kernel.with_items(way.most, way.pooled),
+        bound: bound(several, way),
         items: Some(listed),
-        // Finding its item takes an invocation as many turns as there are others.
-        launch: Launch { grid: Grid { x: workgroups, y: 1 }, turns: turns + most as u32 },
+        // To find its item takes an invocation no more turns than there are items.
+        launch: Launch { grid: Grid { x: workgroups, y: 1 }, turns: turns + way.most as u32 },
         ..first
     }
 }
 
-/// What items share, what each has, and scalars.
-fn bound(several: &[Dispatch], most: usize) -> [Option<Bind>; MOST_BOUND] {
+/// What items share; what of each lies in one binding; what else each has; and scalars.
+fn bound(several: &[Dispatch], Way { pooled, most, .. }: Way) -> [Option<Bind>; MOST_BOUND] {
     let Dispatch { kernel, bound, .. } = several[0];
+    let own = || (0..).zip(kernel.own_places());
+    let stretches = own().filter(|&(number, _)| pooled.has(number));
+    let stretches = stretches.map(|(number, _)| Some(Bind::Stretch(number)));
+    let apart = || own().filter(|&(number, _)| !pooled.has(number)).map(|(_, place)| place);
+    let each = apart().count();
     let of_item = |item: usize| {
-        kernel.own_places().enumerate().map(move |(number, place)| match several.get(item) {
+        apart().enumerate().map(move |(number, place)| match several.get(item) {
             Some(of) => of.bound[place],
-            None => Some(Bind::Placeholder((item * kernel.own_places().count() + number) as u32)),
+            None => Some(Bind::Placeholder((item * each + number) as u32)),
         })
     };
     let scalars = bound.iter().flatten().last().filter(|_| kernel.reads_scalars());
-    let each = (0..most).flat_map(of_item);
     let shared = kernel.shared_place().and_then(|place| bound[place]);
-    let mut all = [shared].into_iter().chain(each).chain([scalars.copied()]);
+    let all = [shared].into_iter().chain(stretches).chain((0..most).flat_map(of_item));
+    let mut all = all.chain([scalars.copied()]);
     std::array::from_fn(|_| all.next().flatten())
 }
 

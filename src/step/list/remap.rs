@@ -248,7 +248,8 @@ fn dispatch<const N: usize>(
     let mut bound = bound.into_iter();
     let bound = std::array::from_fn(|_| bound.next());
     let part = Timed::Update;
-    Dispatch { part, kernel, config, second, bound, items: None, launch }
+    let pools = Default::default();
+    Dispatch { part, kernel, config, second, bound, pools, items: None, launch }
 }
 
 #[cfg(test)]

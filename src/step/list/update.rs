@@ -1,6 +1,7 @@
 //! The stages that sum value rows and update the rows of tables.
 
 use super::{Bind, List, Live, Second};
+use crate::step::demand::Pools;
 use crate::step::kernel::Kernel;
 use crate::step::layout::{Config, PartialConfig, RowsConfig, UpdateConfig, ValueLayout};
 use crate::step::shape::{Launch, Window};
@@ -83,7 +84,8 @@ impl List<'_> {
             let uniforms = (Config::Update(config), Some(second));
             let scalars = kernel.reads_scalars().then_some(known);
             let bound = fixed.into_iter().chain(live.values()).chain(scalars);
-            self.dispatch_with(kernel, uniforms, bound, live.at.update);
+            let Pools { param, state, values, .. } = live.asked.pools;
+            self.dispatch_in([param, state, values], kernel, uniforms, bound, live.at.update);
         }
     }
 

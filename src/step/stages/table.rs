@@ -226,6 +226,7 @@ pub(super) static STAGES: [Spec; 31] = [
             Rule,
             UPDATE_ROW,
             ROWS_OF_ONE,
+            Item,
             Touch,
         ],
         bound: UPDATE,

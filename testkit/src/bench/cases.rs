@@ -15,6 +15,8 @@ pub struct Case {
     pub nnz: u32,
     /// Tables of one step.
     pub tables: u32,
+    /// Whether they lie in one buffer, their gradients' ids in another, and the values in a third.
+    pub pooled: bool,
     /// Which rows the entries name.
     pub distribution: Distribution,
     /// Entries that share a value row, as those of an embedding bag do; 1 where none do.
@@ -34,7 +36,18 @@ impl Case {
         seed: u64,
     ) -> Self {
         let name = name.to_string();
-        Self { name, rows, dim, nnz, tables: 1, distribution, bag: 1, promise: false, seed }
+        Self {
+            name,
+            rows,
+            dim,
+            nnz,
+            tables: 1,
+            pooled: false,
+            distribution,
+            bag: 1,
+            promise: false,
+            seed,
+        }
     }
 
     /// Whether it can be run.

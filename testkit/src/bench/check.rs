@@ -3,8 +3,8 @@
 use super::cases::Case;
 use super::elements::{initial, values};
 use super::{Bench, Table};
-use sparse_adam::AdamOptions;
 use sparse_adam::reference::{self, Gradient};
+use sparse_adam::{AdamOptions, Region};
 use std::error::Error;
 
 /// Steps before the check.
@@ -75,12 +75,13 @@ fn check_param(
     expected: &Expected,
 ) -> Result<(), Box<dyn Error>> {
     let rows_a_chunk = (CHUNK_BYTES / (4 * case.dim)).max(1);
-    let (buffer, initial) = (&bench.tables[number as usize].buffer, initial(number));
+    let (region, initial) = (&bench.tables[number as usize].region, initial(number));
     for first in (0..case.rows).step_by(rows_a_chunk as usize) {
         let end = case.rows.min(first + rows_a_chunk);
         let bytes = |row: u32| 4 * u64::from(row) * u64::from(case.dim);
-        let slice = buffer.slice(bytes(first)..bytes(end));
-        let found = pollster::block_on(bench.gpu.read::<f32>(slice))?;
+        let (start, size) = (region.offset() + bytes(first), bytes(end) - bytes(first));
+        let part = Region::new(region.buffer(), start, size);
+        let found = pollster::block_on(bench.gpu.read::<f32>(part))?;
         let part = Part { what: "parameter", first, found: &found, exact: is_exact(bench) };
         let untouched = |at: usize| initial(first * case.dim + at as u32);
         part.compare(expected, &expected.table.param, untouched)?;

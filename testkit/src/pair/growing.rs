@@ -24,10 +24,12 @@ impl Pair<'_> {
             rounded(format, &rng.floats(from.len() * dim))
         };
         let values: Vec<Vec<f32>> = tables.iter().copied().map(place).collect();
-        let packed = values.iter().zip(tables).map(|(values, &table)| {
-            Poisoned::new(self.gpu, &packed(self.stored[table].param, values))
-        });
-        let places: Vec<Poisoned> = packed.collect();
+        let packed: Vec<_> = values
+            .iter()
+            .zip(tables)
+            .map(|(values, &table)| packed(self.stored[table].param, values))
+            .collect();
+        let places: Vec<Poisoned> = packed.iter().map(|packed| self.place(packed)).collect();
         let map = RowMap::new(self.hold(from), from.len() as u32).param_rows(param_rows);
         let regions = places.iter().map(|place| place.region.clone());
         let params = tables.iter().map(|&table| self.ids[table]).zip(regions);

@@ -1,0 +1,52 @@
+//! How many of several dispatches one can take, and how it binds what they have.
+
+use super::Dispatch;
+use crate::step::kernel::items::Pooled;
+use crate::step::shape::DeviceShape;
+
+/// Most buffers that an item has of its own.
+pub(crate) const MOST_OWN: usize = 3;
+
+/// How a dispatch takes several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// What of each lies in one binding for all.
+    pub pooled: Pooled,
+    /// How many its kernel takes at most, and how many it takes of these.
+    pub most: usize,
+    pub count: usize,
+}
+
+/// The way to take most of `several` at once, from the first on; of two that take as many, the `last` one that was taken, whose
+/// kernel is there, or that with fewer bindings. None where a kernel takes one.
+pub(super) fn way(several: &[Dispatch], last: Option<Pooled>, device: DeviceShape) -> Option<Way> {
+    let kernel = several[0].kernel;
+    let ways = kernel.ways().iter().filter_map(|&pooled| {
+        let most = kernel.most_items(pooled, device);
+        let count = together(several, pooled, device).min(most);
+        (most > 1).then_some(Way { pooled, most, count })
+    });
+    ways.max_by_key(|way| (way.count, last == Some(way.pooled), way.pooled.count()))
+}
+
+/// How many of `several` lie, each next to the first, in what one binding holds, and find room in one grid.
+fn together(several: &[Dispatch], pooled: Pooled, device: DeviceShape) -> usize {
+    let first = several[0].pools;
+    let places = || (0..MOST_OWN as u32).filter(|&number| pooled.has(number));
+    let pools = || places().map(|number| first[number as usize]);
+    let overlap = || {
+        let earlier = |number: usize| pools().take(number).collect::<Vec<_>>();
+        pools().enumerate().any(|(number, pool)| earlier(number).contains(&pool))
+    };
+    if pools().any(|pool| pool.is_none()) || (!device.may_overlap && overlap()) {
+        return 1;
+    }
+    let lies_there =
+        |of: &&Dispatch| places().all(|number| of.pools[number as usize] == first[number as usize]);
+    let mut workgroups = 0;
+    let fits = |of: &&Dispatch| {
+        workgroups += of.launch.grid.x;
+        workgroups <= device.max_workgroups
+    };
+    several.iter().take_while(lies_there).take_while(fits).count().max(1)
+}
