@@ -10,7 +10,8 @@
 #   scripts/bench.sh --out DIR              # elsewhere than benches/results
 #   SPARSE_ADAM_TORCH_CUDA=1 scripts/bench.sh   # torch on the CUDA device as well
 #
-# WGPU_BACKEND and WGPU_ADAPTER_NAME choose the adapter. Leave the machine alone meanwhile.
+# WGPU_BACKEND and WGPU_ADAPTER_NAME choose the adapter; of software ones, the newest Mesa is taken, and files and charts name
+# its version, its compiler's and the processor's widest vectors. Leave the machine alone meanwhile.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
 rounds=3

@@ -26,7 +26,7 @@ import sys
 import charts
 
 COLUMNS = [
-    "peer", "device", "version", "threads", "backend", "round", "case", "rows", "dim", "nnz", "unique",
+    "peer", "device", "driver", "version", "threads", "backend", "round", "case", "rows", "dim", "nnz", "unique",
     "tables", "distribution", "bag", "unique_promise", "steps", "step_ms_median", "step_ms_min",
     "step_ms_queued", "step_ms_batched", "gpu_ms_median", "ingest_ms", "sort_ms", "partial_ms", "update_ms",
     "record_us_median", "record_allocations", "dispatches", "floor_bytes", "gbps",
@@ -179,9 +179,29 @@ def write_scaling(stem, scaling, adapter):
     stem("-scaling.svg").write_text(charts.curves(title, subtitle, panels))
 
 
+def widest_vectors():
+    """The widest vectors of this processor, as its manufacturer calls them; nothing where it does not say."""
+    try:
+        flags = pathlib.Path("/proc/cpuinfo").read_text().split("flags", 1)[1].split("\n", 1)[0].split()
+    except (OSError, IndexError):
+        return None
+    known = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "sse2": "SSE2"}
+    return next((name for flag, name in known.items() if flag in flags), None)
+
+
+def describe(measurement):
+    """The adapter, and of one that is a CPU what decides how fast it is: driver, compiler, vectors."""
+    name, _, inside = measurement["adapter"].partition("(")
+    if measurement["checked"] != "bit-equal" or "LLVM" not in inside:
+        return name.strip()
+    driver = re.match(r"Mesa [0-9.]+", measurement.get("driver", ""))
+    parts = [name.strip(), driver and driver[0], inside.rstrip(")"), widest_vectors()]
+    return ", ".join(part for part in parts if part)
+
+
 def main():
     folder, ours, peers = pathlib.Path(sys.argv[1]), read(sys.argv[2]), read(sys.argv[3])
-    adapter = ours[0]["adapter"].split("(")[0].strip()
+    adapter = describe(ours[0])
     date = datetime.date.today().isoformat()
     slug = re.sub("[^a-z0-9]+", "-", adapter.lower()).strip("-")
     folder.mkdir(parents=True, exist_ok=True)

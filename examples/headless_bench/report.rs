@@ -14,6 +14,8 @@ use std::path::Path;
 pub struct Report {
     case: String,
     adapter: String,
+    /// The driver, with its version.
+    driver: String,
     backend: String,
     rows: u32,
     dim: u32,
@@ -56,9 +58,10 @@ pub struct Report {
 }
 
 /// The columns of the CSV.
-const COLUMNS: [&str; 29] = [
+const COLUMNS: [&str; 30] = [
     "case",
     "adapter",
+    "driver",
     "backend",
     "rows",
     "dim",
@@ -98,6 +101,7 @@ impl Report {
         Self {
             case: case.name.clone(),
             adapter: gpu.info.name.clone(),
+            driver: gpu.info.driver_info.clone(),
             backend: gpu.info.backend.to_string(),
             rows: case.rows,
             dim: case.dim,
