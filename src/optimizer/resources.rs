@@ -36,6 +36,8 @@ impl SparseAdam {
     pub fn resources(&self) -> Resources {
         let states = self.tables.iter().filter_map(|table| table.state.as_ref());
         // Several may lie in one.
+        // Buffers are told apart by which they are, not by what is in them.
+        #[allow(clippy::mutable_key_type)]
         let buffers: HashSet<_> = states.flat_map(State::regions).map(Region::buffer).collect();
         let state_bytes = buffers.into_iter().map(wgpu::Buffer::size).sum();
         let gathered = self.tables.iter().filter_map(|table| table.extras.gathered.as_ref());
