@@ -92,14 +92,13 @@ fn flushed(on: (&Gpu, Tuning), dim: usize, rows: &[i64]) -> [Vec<f32>; 2] {
 fn what_a_flush_makes_of_a_row_depends_on_nothing_else() {
     let all: Vec<i64> = (0..900).rev().step_by(2).collect();
     let windowed = small();
-    for dim in [8, 25] {
-        let mut found = Vec::new();
-        let windows = variants().into_iter().map(|on| (&windowed, on.1));
-        for on in variants().into_iter().chain(windows) {
-            found.extend([&all[..], &[851, 17][..]].map(|rows| flushed(on, dim, rows)));
-        }
-        assert!(found.iter().all(|other| *other == found[0]), "{dim}");
+    let dim = [8, 25][Rng(fresh_seed()).below(2)];
+    let mut found = Vec::new();
+    let windows = variants().into_iter().take(1).map(|on| (&windowed, on.1));
+    for on in variants().into_iter().chain(windows) {
+        found.extend([&all[..], &[851, 17][..]].map(|rows| flushed(on, dim, rows)));
     }
+    assert!(found.iter().all(|other| *other == found[0]), "{dim}");
 }
 
 /// The mean of many numbers of bf16 is what it should be, within six of its standard deviations, where each was rounded twice.
@@ -168,41 +167,35 @@ fn rows_that_are_not_finite_are_made_up_for_as_the_twin_does() {
         if !on.0.has_bits_of_twin(&on.1) {
             continue;
         }
-        let formats = [Format::F16, Format::Bf16];
-        for (format, moments) in formats.into_iter().zip([Format::F32, Format::Bf16]) {
+        let decay = AdamOptions::torch_adamw().lr(0.1).catch_up(CatchUp::Decay);
+        let momentum = AdamOptions::hugectr_lazy_global().lr(0.1);
+        let tried = [(Format::F16, Format::F32, decay), (Format::Bf16, Format::Bf16, momentum)];
+        for (format, moments, options) in tried {
             let rounding = Rounding::Stochastic { seed: 3 };
             let stored = Stored { param: format, moments, rounding, values: Format::F32 };
-            for options in [
-                AdamOptions::hugectr_lazy_global().lr(0.1),
-                AdamOptions::torch_adamw().lr(0.1).catch_up(CatchUp::Decay),
-            ] {
-                let mut pair = Pair::stored(on, &[((60, 5), options, stored)], &mut rng);
-                let mut values = rng.floats(300);
-                let specials = specials(format);
-                values.iter_mut().step_by(7).for_each(|value| {
-                    *value = specials[rng.below(specials.len())];
-                });
-                pair.params[0] = Poisoned::new(on.0, &format.pack(&values));
-                let place = pair.params[0].region.clone();
-                pair.optimizer.replace_param(pair.ids[0], place).unwrap();
-                pair.twins[0].param = rounded(format, &values);
-                for turn in 0..5 {
-                    let mut grad = rng.gradient(60, 5, 40);
-                    let at = rng.below(200);
-                    grad.values[at] = [f32::INFINITY, f32::NAN, 3e38][rng.below(3)];
-                    let set = pair.sparse_grad(&grad, IndexDtype::U32);
-                    pair.step_as(0, set, &grad);
-                    if turn % 2 == 1 {
-                        flush(&mut pair);
-                        assert_flushed(&mut pair, "numbers that are not finite");
-                    }
+            let mut pair = Pair::stored(on, &[((60, 5), options, stored)], &mut rng);
+            let mut values = rng.floats(300);
+            let specials = specials(format);
+            values.iter_mut().step_by(7).for_each(|value| {
+                *value = specials[rng.below(specials.len())];
+            });
+            pair.params[0] = Poisoned::new(on.0, &format.pack(&values));
+            let place = pair.params[0].region.clone();
+            pair.optimizer.replace_param(pair.ids[0], place).unwrap();
+            pair.twins[0].param = rounded(format, &values);
+            for turn in 0..5 {
+                let mut grad = rng.gradient(60, 5, 40);
+                let at = rng.below(200);
+                grad.values[at] = [f32::INFINITY, f32::NAN, 3e38][rng.below(3)];
+                let set = pair.sparse_grad(&grad, IndexDtype::U32);
+                pair.step_as(0, set, &grad);
+                if turn % 2 == 1 {
+                    flush(&mut pair);
+                    assert_flushed(&mut pair, "numbers that are not finite");
                 }
-                assert!(
-                    pair.twins[0].param.iter().any(|value| value.is_nan()),
-                    "nothing was tried"
-                );
-                assert_same_or_nan(&pair, &format!("{format:?}, {options:?}"));
             }
+            assert!(pair.twins[0].param.iter().any(|value| value.is_nan()), "nothing was tried");
+            assert_same_or_nan(&pair, &format!("{format:?}, {options:?}"));
         }
     }
 }
