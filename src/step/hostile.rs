@@ -106,7 +106,12 @@ fn try_rules(compiler: &str, folder: &Path) {
     }
     let found = each.differing(&kernels, FAST);
     println!("{compiler}: {found:?} rows of each kind differ with {FAST:?}");
-    assert!(found.iter().all(|&rows| rows > 0), "the test sees nothing");
+    // Of 16 bits, few are so near to a border that another last bit shows.
+    let differs = |narrow| {
+        let of = each.tables.iter().map(move |(_, kind)| kind.storage.param.is_narrow() == narrow);
+        found.iter().zip(of).filter(|(_, of)| *of).map(|(rows, _)| *rows > 0)
+    };
+    assert!(differs(false).all(|seen| seen) && differs(true).any(|seen| seen), "the test sees nothing");
 }
 
 #[test]
