@@ -30,6 +30,11 @@ export RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
 cargo test --release --locked --features mpi --lib --test suite
 cargo test --release --locked --features mpi --doc
 cargo build --quiet --release --locked --features mpi --examples
+# The main crate is built here as users build it, without what its own tests add, so what warns only then shows here.
+built="$(cargo build --release --locked --features mpi --lib 2>&1)"
+case "$built" in
+    *" warning"*generated* | *generated*" warning"*) die "warnings: $built" ;;
+esac
 replay="$target/release/examples/sharded_replay"
 messages="$(cargo test --quiet --release --locked --features mpi --no-run --test job --message-format=json)"
 job="$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")"

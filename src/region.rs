@@ -32,6 +32,7 @@ impl<'a> Spot<'a> {
 
     /// The least that has all bytes of both, which are of one buffer.
     pub fn with(self, other: Self) -> Self {
+        debug_assert_eq!(self.buffer, other.buffer);
         let offset = self.offset.min(other.offset);
         let end = (self.offset + self.size).max(other.offset + other.size);
         Self { offset, size: end - offset, ..self }

@@ -76,7 +76,7 @@ fn pictures_are_the_definitions() {
     let (gpu, mut random) = (open(), fresh());
     for (width, height) in SIZES {
         let (target, splats) = scene(&mut random, width, height, 25);
-        let tiles = (width.div_ceil(16) * height.div_ceil(16)) as u32;
+        let tiles = width.div_ceil(16) * height.div_ceil(16);
         let shape = Shape { width, height, chosen: tiles, most: 40, dense: false };
         let (_, model) = model(&gpu, shape, &target, &splats);
         let all: Vec<u32> = (0..tiles).collect();

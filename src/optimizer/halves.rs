@@ -59,7 +59,8 @@ impl ClippedStep<'_> {
     /// [`SparseAdam::step`].
     ///
     /// # Errors
-    /// [`Error::BufferTooSmall`], [`Error::MissingUsage`], [`Error::Misaligned`], [`Error::InvalidBuffer`] of `total`; then nothing
+    /// [`Error::BufferTooSmall`], [`Error::MissingUsage`], [`Error::Misaligned`], [`Error::InvalidBuffer`] of `total`, [`Error::Overlap`] for
+    /// another part of the buffer of [`ClippedStep::total`]; then nothing
     /// was recorded or counted. [`Error::AfterStep`] of hooks.
     pub fn finish(
         mut self,
@@ -68,9 +69,13 @@ impl ClippedStep<'_> {
     ) -> Result<(), Error> {
         let (total, what): (Region, _) = (total.into(), "total of a norm");
         let optimizer = &mut *self.optimizer;
+        let total = copied_words(&total, &what, NormTotal::BYTES)?;
         // No buffer is copied to itself.
         if total != self.total {
-            let total = copied_words(&total, &what, NormTotal::BYTES)?;
+            if total.buffer() == self.total.buffer() {
+                let [first, second] = [what, "what this step measured"].map(String::from);
+                return Err(Error::Overlap { first, second });
+            }
             optimizer.recorder.check_copied(what, &total)?;
             let (from, to) = ((total.buffer(), total.offset()), &self.total);
             encoder.copy_buffer_to_buffer(
@@ -82,6 +87,7 @@ impl ClippedStep<'_> {
             );
         }
         self.undo = None;
+        optimizer.trust(&[]);
         optimizer.count_step();
         optimizer.recorder.record_rest(encoder);
         optimizer.call_post_hooks(encoder)

@@ -188,6 +188,8 @@ impl SparseAdam {
     /// there. Where another parameter has come to its old place meanwhile, it stays where it is and begins anew. Gradients that
     /// have bytes of where it lies now are cleared, as are its own.
     pub(super) fn remap_back(&mut self, number: usize, lain: Lain) {
+        // They were given for the rows that are gone again.
+        self.tables[number].numbers = None;
         let is_taken = lain.regions().any(|region| self.places.owners(region).next().is_some());
         if is_taken {
             self.tables[number].state = None;

@@ -79,6 +79,8 @@ impl SparseAdam {
         for table in &mut self.tables {
             table.extras = Extras::default();
         }
+        // What it was to deal out may have been refused too.
+        self.statuses = Statuses::default();
         let Some(Before { states, lain, groups }) = self.before.take() else { return };
         let known = states.len();
         for (table, state) in self.tables.iter_mut().zip(states) {
@@ -91,8 +93,6 @@ impl SparseAdam {
         for (number, lain) in lain {
             self.remap_back(number, lain);
         }
-        // What it was to deal out may have been refused with them.
-        self.statuses = Statuses::default();
         for table in &mut self.tables[known..] {
             table.state = None;
             if let Ok(status) = self.statuses.take(&guard, self.recorder.shape) {

@@ -171,6 +171,45 @@ fn every_table_of_a_list_counts_what_is_wrong_with_it() {
     }
 }
 
+/// Plain lists, which one dispatch takes with others, beside one another and beside gradients of their own.
+#[test]
+fn lists_beside_others_count_for_their_own_tables() {
+    for on in variants() {
+        let dealt: [(&[&[usize]], &[usize]); 4] = [
+            (&[&[0, 1], &[2, 3]], &[4]),
+            (&[&[1, 2]], &[0]),
+            (&[&[0, 1]], &[2]),
+            (&[&[2, 3], &[0, 4]], &[1]),
+        ];
+        for (number, (lists, own)) in dealt.into_iter().enumerate() {
+            let mut both = splats(on, 5);
+            let mut rng = Rng(number as u64);
+            for step in 1..3 {
+                for pair in [&mut both.shared, &mut both.apart] {
+                    pair.optimizer.clear_grads();
+                }
+                for (first, taking) in lists.iter().enumerate() {
+                    // Of 100 entries, as many are out of range as the list says.
+                    let list = List::plain(
+                        (0..100).map(|at| at % 50 + i64::from(at <= first as i64) * 50).collect(),
+                    );
+                    both.set(&mut rng, &list, taking);
+                }
+                own.iter().for_each(|&table| drop(both.set_one(&mut rng, table, false)));
+                both.step(&[const { None }; 5], None);
+                both.assert_same(&format!("{number}, step {step}"));
+                for (first, taking) in lists.iter().enumerate() {
+                    for &table in *taking {
+                        let found = both.shared.status(table).out_of_range;
+                        assert_eq!(found, step * (first as u32 + 1), "{number}: table {table}");
+                    }
+                }
+                own.iter().for_each(|&table| assert_eq!(both.shared.status(table).out_of_range, 0));
+            }
+        }
+    }
+}
+
 #[test]
 fn values_that_are_not_finite_are_counted_for_the_table_that_has_them() {
     for on in variants() {

@@ -11,6 +11,8 @@ fn finding(probe: &'static str, numbers: &[(&str, f64)]) -> Finding {
     finding
 }
 
+type Numbers = &'static [(&'static str, f64)];
+
 /// The one conclusion of a probe with these numbers.
 fn then(probe: &'static str, numbers: &[(&str, f64)]) -> &'static str {
     let findings = [finding(probe, numbers)];
@@ -21,7 +23,7 @@ fn then(probe: &'static str, numbers: &[(&str, f64)]) -> &'static str {
 
 #[test]
 fn every_border_has_two_sides() {
-    let pairs: [(_, &[(&str, f64)], &[(&str, f64)]); 8] = [
+    let pairs: [(_, Numbers, Numbers); 8] = [
         ("P2", &[("barrier", 1.1)], &[("barrier", 3.0)]),
         (
             "P5",

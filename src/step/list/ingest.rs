@@ -52,7 +52,9 @@ impl List<'_> {
         let indices = Bind::Indices { table, segment: number };
         let bound = [indices, at.map, self.unsorted(live), live.counts()];
         let uniforms = (Config::Entries(config), Some(second));
-        let pools = [segment.indices, live.asked.pools.status, None];
+        // A tally is a buffer of its own.
+        let status = live.asked.pools.status.filter(|_| !live.asked.tallied);
+        let pools = [segment.indices, status, None];
         self.dispatch_in(pools, kernel, uniforms, bound.into_iter(), launch);
     }
 
