@@ -268,7 +268,7 @@ impl Table {
 }
 
 /// What entries are clipped to, before the gradient is scaled.
-fn limit_of(options: &AdamOptions) -> Option<u32> {
+pub(crate) fn limit_of(options: &AdamOptions) -> Option<u32> {
     match options.clip {
         Clip::Entries(limit) => Some(((limit / options.grad_scale) as f32).to_bits()),
         Clip::None | Clip::Value(_) => None,

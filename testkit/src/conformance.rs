@@ -22,6 +22,7 @@ mod growing;
 mod kernels;
 mod law;
 mod laws;
+mod lists;
 mod numbered;
 mod setting;
 mod training;

@@ -1,15 +1,19 @@
-//! Random runs against the twin: any tables, any valid tuning, every kind of gradient, in any order.
+//! Random runs against the twin: any tables, any valid tuning, every kind of gradient, in any order, with index lists of
+//! several tables, and rows that move and begin anew.
 //!
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one, `SPARSE_ADAM_CAMPAIGN_SECONDS` goes on for
 //! longer. Every buffer lies between words of a NaN, which must be whole at the end.
 
-use sparse_adam::reference::{self, Gradient, Scalars, gather_values};
-use sparse_adam::{
-    AdamOptions, ClipGradNorm, Duplicates, IndexDtype, NonFinite, SparseGrad, Tuning,
-};
+mod gradients;
+
+use self::gradients::set;
+use super::index_lists::drawn::{self, List};
+use super::remap;
+use sparse_adam::reference::{self, Gradient, Scalars};
+use sparse_adam::{AdamOptions, ClipGradNorm, Tuning};
 use sparse_adam_testkit::campaign::{Budget, random_tuning};
 use sparse_adam_testkit::headless::Gpu;
-use sparse_adam_testkit::{Pair, Rng, encode, gpus};
+use sparse_adam_testkit::{Pair, Rng, gpus};
 
 /// Values that a table may have, and a gradient.
 const MOST_VALUES: usize = 120_000;
@@ -25,163 +29,62 @@ fn dim(rng: &mut Rng) -> usize {
     }
 }
 
-/// Indices of a table of `rows`: hot ones, few, any; now and then one outside.
-fn indices(rng: &mut Rng, rows: usize, nnz: usize) -> Vec<i64> {
-    let kind = rng.below(4);
-    let few = rows.min(1 + rng.below(9));
-    let mut index = || match (rng.below(50), kind) {
-        (0, _) => rows as i64 + rng.below(1000) as i64,
-        (_, 0) => 0,
-        (_, 1) => rng.below(few) as i64,
-        (at, 2) if at < 30 => rng.below(few) as i64,
-        _ => rng.below(rows) as i64,
-    };
-    (0..nnz).map(|_| index()).collect()
+/// Gives some tables of as many rows one index list. Returns what their twins know.
+fn set_shared(pair: &mut Pair, rng: &mut Rng) -> Vec<(usize, Gradient<f32>)> {
+    let tables = of_as_many_rows(pair, rng);
+    let rows = pair.twins[tables[0]].rows();
+    let nnz = rng.below(most_rows(pair, &tables));
+    let list = List::any(rng, rows, nnz);
+    let set = drawn::set(pair, rng, &list, &tables);
+    set.into_iter().map(|(table, _, same)| (table, same)).collect()
 }
 
-/// A gradient as the optimizer gets it, and as the twin does.
-type Drawn = (SparseGrad, Gradient<f32>);
-
-fn format(rng: &mut Rng) -> IndexDtype {
-    [IndexDtype::U32, IndexDtype::I32, IndexDtype::I64][rng.below(3)]
+/// One table, and perhaps others that have as many rows, in any order.
+fn of_as_many_rows(pair: &Pair, rng: &mut Rng) -> Vec<usize> {
+    let first = rng.below(pair.twins.len());
+    let rows = pair.twins[first].rows();
+    let is_taken = |rng: &mut Rng, table: usize| table == first || rng.below(4) > 0;
+    let alike = (0..pair.twins.len()).filter(|&table| pair.twins[table].rows() == rows);
+    let mut tables: Vec<usize> = alike.filter(|&table| is_taken(rng, table)).collect();
+    rng.shuffle(&mut tables);
+    tables
 }
 
-/// A value row per entry, perhaps with weights.
-fn rows_of_its_own(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
-    let mut same = Gradient { indices: indices(rng, rows, nnz), values: rng.floats(nnz * dim) };
-    let mut grad = pair.sparse_grad(&same, format(rng));
+/// Rows that the widest of some tables may have.
+fn most_rows(pair: &Pair, tables: &[usize]) -> usize {
+    let widest = tables.iter().map(|&table| pair.twins[table].dim).max().unwrap_or(1);
+    (MOST_VALUES / widest).max(2)
+}
+
+/// Sets gradients of some tables. Returns the twins'.
+fn set_all(pair: &mut Pair, rng: &mut Rng) -> Vec<Option<Gradient<f32>>> {
+    let mut grads = vec![None; pair.twins.len()];
     if rng.below(3) == 0 {
-        let weights = rng.floats(nnz);
-        grad = grad.weights(pair.hold(&weights));
-        let map: Vec<u32> = (0..nnz as u32).collect();
-        same.values = gather_values(&same.values, dim, &map, Some(&weights));
+        set_shared(pair, rng).into_iter().for_each(|(table, same)| grads[table] = Some(same));
     }
-    (grad, same)
-}
-
-/// Entries that share value rows; one in forty names a row that is not there.
-fn shared_rows(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
-    let shared = 1 + rng.below(nnz);
-    let outside = |rng: &mut Rng| if rng.below(40) == 0 { shared } else { rng.below(shared) };
-    let map: Vec<u32> = (0..nnz).map(|_| outside(rng) as u32).collect();
-    let (named, values) = (indices(rng, rows, nnz), rng.floats(shared * dim));
-    let weights = (rng.below(2) == 0).then(|| rng.floats(nnz));
-    let format = format(rng);
-    let held = pair.hold(&encode(&named, format));
-    let grad = SparseGrad::new(held, pair.hold(&values), nnz as u32).index_dtype(format);
-    let mut grad = grad.value_map(pair.hold(&map), shared as u32);
-    if let Some(weights) = &weights {
-        grad = grad.weights(pair.hold(weights));
-    }
-    let there: Vec<usize> = (0..nnz).filter(|&entry| (map[entry] as usize) < shared).collect();
-    let map: Vec<u32> = there.iter().map(|&entry| map[entry]).collect();
-    let weights = weights.map(|all| there.iter().map(|&entry| all[entry]).collect::<Vec<_>>());
-    let indices = there.iter().map(|&entry| named[entry]).collect();
-    let values = gather_values(&values, dim, &map, weights.as_deref());
-    (grad, Gradient { indices, values })
-}
-
-/// Rows of a dense gradient, each once.
-fn dense_rows(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
-    let (named, dense) = (indices(rng, rows, nnz), rng.floats(rows * dim));
-    let held = pair.hold(&encode(&named, IndexDtype::U32));
-    let grad = SparseGrad::of_rows(held, pair.hold(&dense), nnz as u32);
-    let mut once: Vec<i64> = named.into_iter().filter(|&row| row < rows as i64).collect();
-    once.sort_unstable();
-    once.dedup();
-    let map: Vec<u32> = once.iter().map(|&row| row as u32).collect();
-    let values = gather_values(&dense, dim, &map, None);
-    (grad, Gradient { indices: once, values })
-}
-
-/// As many entries as a number on the GPU says.
-fn counted(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
-    let full = Gradient { indices: indices(rng, rows, nnz), values: rng.floats(nnz * dim) };
-    let count = rng.below(nnz + 1);
-    let grad = pair.sparse_grad(&full, format(rng)).count(pair.hold(&[count as u32]));
-    let values = full.values[..count * dim].to_vec();
-    (grad, Gradient { indices: full.indices[..count].to_vec(), values })
-}
-
-/// No row twice, promised or checked.
-fn promised(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
-    let mut indices = rng.permutation(rows);
-    indices.truncate(nnz);
-    let same = Gradient { values: rng.floats(indices.len() * dim), indices };
-    let promise = [Duplicates::None, Duplicates::NoneChecked][rng.below(2)];
-    (pair.sparse_grad(&same, format(rng)).duplicates(promise), same)
-}
-
-/// Values that are not finite, left out.
-fn not_finite(pair: &mut Pair, rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> Drawn {
-    let mut full = Gradient { indices: indices(rng, rows, nnz), values: rng.floats(nnz * dim) };
-    for _ in 0..rng.below(nnz + 1) {
-        let at = rng.below(full.values.len());
-        full.values[at] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY][rng.below(3)];
-    }
-    let grad = pair.sparse_grad(&full, format(rng)).non_finite(NonFinite::Skipped);
-    let mut same = Gradient::default();
-    for (&index, row) in full.indices.iter().zip(full.values.chunks(dim)) {
-        if row.iter().all(|value| value.is_finite()) {
-            same.indices.push(index);
-            same.values.extend(row);
+    for (table, grad) in grads.iter_mut().enumerate() {
+        // One that has a list with others may be given something else.
+        let odds = if grad.is_some() { 1 } else { 4 };
+        if rng.below(5) < odds {
+            *grad = Some(set(pair, table, rng));
         }
     }
-    (grad, same)
+    grads
 }
 
-/// One in four with a row that is padding, often one that is named.
-fn padded((grad, mut same): Drawn, rng: &mut Rng, rows: usize, dim: usize) -> Drawn {
-    if rng.below(4) > 0 {
-        return (grad, same);
+/// Rows of some tables move, or begin anew.
+fn move_rows(pair: &mut Pair, rng: &mut Rng) {
+    let tables = of_as_many_rows(pair, rng);
+    let old = pair.twins[tables[0]].rows();
+    if rng.below(2) == 0 {
+        let rows: Vec<u32> = (0..1 + rng.below(40)).map(|_| rng.below(old + 3) as u32).collect();
+        let gpu = pair.gpu;
+        gpu.submit(|encoder| pair.try_reset(encoder, &tables, &rows, 0)).unwrap();
+        return;
     }
-    let padding = if rng.below(2) == 0 { 0 } else { rng.below(rows) };
-    let named = std::mem::take(&mut same.indices);
-    let kept = |&(&index, _): &(&i64, _)| index != padding as i64;
-    let kept = named.iter().zip(same.values.chunks(dim)).filter(kept);
-    let (indices, values): (Vec<i64>, Vec<&[f32]>) = kept.unzip();
-    (grad.padding_idx(padding as u32), Gradient { indices, values: values.concat() })
-}
-
-/// Sets a drawn gradient of a table, or several that are accumulated. Returns the twin's.
-fn set(pair: &mut Pair, table: usize, rng: &mut Rng) -> Gradient<f32> {
-    let (rows, dim) = (pair.twins[table].rows(), pair.twins[table].dim);
-    let most = (MOST_VALUES / dim).max(2);
-    let nnz = 1 + if rng.below(2) == 0 { rng.below(most) } else { rng.below(most.min(200)) };
-    let (id, kinds) = (pair.ids[table], [dense_rows, counted, promised, not_finite]);
-    let several = [rows_of_its_own, shared_rows];
-    match rng.below(8) {
-        0 => {
-            let empty = SparseGrad::new(pair.hold(&[0u32]), pair.hold(&[0f32]), 0);
-            pair.optimizer.set_grad(id, empty).unwrap();
-            Gradient::default()
-        }
-        1 => {
-            let drawn = several[rng.below(2)](pair, rng, rows, dim, nnz.div_ceil(3));
-            let (grad, mut all) = padded(drawn, rng, rows, dim);
-            pair.optimizer.set_grad(id, grad).unwrap();
-            for _ in 0..rng.below(3) {
-                let drawn = several[rng.below(2)](pair, rng, rows, dim, nnz.div_ceil(3));
-                let (grad, same) = padded(drawn, rng, rows, dim);
-                pair.optimizer.accumulate_grad(id, grad).unwrap();
-                all.indices.extend(same.indices);
-                all.values.extend(same.values);
-            }
-            all
-        }
-        2..5 => {
-            let drawn = several[rng.below(2)](pair, rng, rows, dim, nnz);
-            let (grad, same) = padded(drawn, rng, rows, dim);
-            pair.optimizer.set_grad(id, grad).unwrap();
-            same
-        }
-        _ => {
-            let drawn = kinds[rng.below(4)](pair, rng, rows, dim, nnz);
-            let (grad, same) = padded(drawn, rng, rows, dim);
-            pair.optimizer.set_grad(id, grad).unwrap();
-            same
-        }
-    }
+    let rows = [1 + rng.below(old), old, 2 * old][rng.below(3)].min(most_rows(pair, &tables));
+    let from = remap::map(rng, old, rows);
+    remap::remap(pair, &tables, &from, rng);
 }
 
 /// What a campaign has done.
@@ -200,7 +103,12 @@ fn run(gpu: &Gpu, rng: &mut Rng, what: &str, done: &mut Done, rules: &[AdamOptio
         let dim = dim(rng);
         (1 + rng.below((MOST_VALUES / dim).max(3)), dim)
     };
-    let shapes: Vec<_> = (0..1 + rng.below(4)).map(|_| shape(rng)).collect();
+    let mut shapes: Vec<_> = (0..1 + rng.below(4)).map(|_| shape(rng)).collect();
+    if rng.below(2) == 0 {
+        // Of as many rows, they may have one index list.
+        let rows = shapes.iter().map(|shape| shape.0).min().unwrap_or(1);
+        shapes.iter_mut().for_each(|shape| shape.0 = rows);
+    }
     let options: Vec<_> = shapes
         .iter()
         .map(|_| match rules {
@@ -221,14 +129,8 @@ fn run(gpu: &Gpu, rng: &mut Rng, what: &str, done: &mut Done, rules: &[AdamOptio
             clip = (rng.below(2) == 0).then(|| ClipGradNorm::new(0.1 + rng.fraction()));
             pair.optimizer.set_clip_grad_norm(clip).unwrap();
         }
-        let mut grads = vec![None; shapes.len()];
-        for (table, grad) in grads.iter_mut().enumerate() {
-            if rng.below(5) > 0 {
-                let same = set(&mut pair, table, rng);
-                done.entries += same.indices.len();
-                *grad = Some(same);
-            }
-        }
+        let grads = set_all(&mut pair, rng);
+        done.entries += grads.iter().flatten().map(|grad| grad.indices.len()).sum::<usize>();
         step_twins(&mut pair, &grads, clip);
         pair.submit_step();
         done.steps += 1;
@@ -236,6 +138,11 @@ fn run(gpu: &Gpu, rng: &mut Rng, what: &str, done: &mut Done, rules: &[AdamOptio
             pair.gpu.submit(|encoder| pair.optimizer.flush(encoder)).unwrap();
             let tables = pair.twins.iter_mut().zip(&pair.options);
             tables.for_each(|(twin, options)| reference::flush(twin, options));
+        }
+        if rng.below(4) == 0 {
+            // Gradients that are set are of the rows that there were.
+            pair.optimizer.zero_grad(true);
+            move_rows(&mut pair, rng);
         }
         if rng.below(4) == 0 {
             pair.restart(tuning(rng));
@@ -246,7 +153,7 @@ fn run(gpu: &Gpu, rng: &mut Rng, what: &str, done: &mut Done, rules: &[AdamOptio
     pair.assert_equal(&what);
     pair.assert_inputs_whole(&what);
     done.cases += 1;
-    done.values += shapes.iter().map(|(rows, dim)| 3 * rows * dim).sum::<usize>();
+    done.values += pair.twins.iter().map(|twin| 3 * twin.param.len()).sum::<usize>();
 }
 
 fn step_twins(pair: &mut Pair, grads: &[Option<Gradient<f32>>], clip: Option<ClipGradNorm>) {

@@ -3,7 +3,7 @@
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one.
 
 mod both;
-mod drawn;
+pub(super) mod drawn;
 
 use super::formats;
 use super::many_tables::with_buffers;

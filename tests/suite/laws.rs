@@ -60,6 +60,7 @@ tests! {
     the_entry_count_may_live_on_the_gpu: GpuCount,
     accumulated_gradients_are_one_gradient: Accumulated,
     a_promise_of_uniqueness_gives_the_same_bits: Promise,
+    tables_that_have_one_index_list_equal_their_twins: SharedList,
     rows_that_move_or_begin_anew_equal_their_twins: Remapped,
     rows_round_by_numbers_of_the_callers: Numbered,
     a_state_that_is_saved_and_loaded_goes_on: StateDict,

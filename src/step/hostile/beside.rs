@@ -1,10 +1,14 @@
 //! Tables beside their twins, and what their steps are given.
 
+use super::kinds::Kind;
 use super::machine::Buffers;
-use crate::AdamOptions;
-use crate::reference::{self, Gradient, Table};
+use crate::Format;
+use crate::format::Storage;
+use crate::reference::{self, Gradient, Scalars, Table};
 use crate::step::list::Bind;
+use crate::step::record::StepOf;
 use sparse_adam_testkit::Rng;
+use std::collections::BTreeSet;
 
 /// A table: values per row, rows, entries per step, and whether these have weights.
 #[derive(Clone, Copy, Debug)]
@@ -48,20 +52,70 @@ fn draw(rng: &mut Rng, case: Case) -> (Gradient<f32>, Vec<f32>) {
 /// A table beside its twin.
 pub struct Beside {
     case: Case,
+    pub kind: Kind,
     pub twin: Table<f32>,
 }
 
 impl Beside {
-    pub fn new(rng: &mut Rng, case: Case) -> Self {
-        let param = (0..case.rows * case.dim).map(|_| number(rng)).collect();
-        Self { case, twin: Table::new(param, case.dim as usize) }
+    /// By a rule whose gradient may be negated.
+    pub fn new(rng: &mut Rng, case: Case, mut kind: Kind) -> Self {
+        kind.options = kind.options.lr(0.01).maximize(rng.below(2) == 1);
+        let Storage { param, moments, rounding } = kind.storage;
+        let values: Vec<f32> = (0..case.rows * case.dim).map(|_| number(rng)).collect();
+        let values = rounded(param, &values);
+        let mut twin = Table::new(values, case.dim as usize).stored(param, moments, rounding);
+        twin.make_room(&kind.options);
+        Self { case, kind, twin }
     }
 
-    /// The twin's state as a binding has it: `[rows, fields, dim]`.
-    pub fn state(&self) -> Vec<f32> {
-        let dim = self.twin.dim;
-        let fields = self.twin.exp_avg.chunks(dim).zip(self.twin.exp_avg_sq.chunks(dim));
-        fields.flat_map(|(first, second)| [first, second].concat()).collect()
+    /// The twin's parameter as a binding has it.
+    pub fn param(&self) -> Vec<u32> {
+        self.kind.storage.param.pack(&self.twin.param)
+    }
+
+    /// The twin's state as a binding has it: `[rows, fields, dim]`, both moments in one word where they are bf16.
+    pub fn state(&self) -> Vec<u32> {
+        let (twin, dim) = (&self.twin, self.case.dim as usize);
+        let both: Vec<f32> =
+            twin.exp_avg.iter().zip(&twin.exp_avg_sq).flat_map(|(&m, &v)| [m, v]).collect();
+        let fields = match self.kind.storage.moments {
+            Format::F32 => self.kind.rule().state().iter().map(|name| self.field(name)).collect(),
+            narrow => vec![narrow.pack(&both)],
+        };
+        let rows = 0..self.case.rows as usize;
+        rows.flat_map(|row| fields.iter().flat_map(move |field| &field[row * dim..][..dim]))
+            .copied()
+            .collect()
+    }
+
+    /// What the twin's rows have of their own, as a binding has it.
+    pub fn row_state(&self) -> Vec<u32> {
+        let names = self.kind.rule().row_state();
+        let fields: Vec<_> = names.into_iter().map(|name| self.field(name)).collect();
+        let rows = 0..self.case.rows as usize;
+        rows.flat_map(|row| fields.iter().map(move |field| field[row])).collect()
+    }
+
+    fn field(&self, name: &str) -> Vec<u32> {
+        match name {
+            "exp_avg" => bits(&self.twin.exp_avg),
+            "exp_avg_sq" => bits(&self.twin.exp_avg_sq),
+            "max_exp_avg_sq" => bits(&self.twin.max_exp_avg_sq),
+            "row_counter" => self.twin.row_counter.clone(),
+            "prev_iter" => self.twin.prev_iter.clone(),
+            name => panic!("no field is {name}"),
+        }
+    }
+
+    /// What is done to it in a step.
+    pub fn step_of(&self, number: u64) -> StepOf {
+        let seed = self.kind.storage.rounding.drawn_from().unwrap_or_default();
+        StepOf { rule: self.kind.rule(), options: self.kind.options, number, seed }
+    }
+
+    /// What brings it up to date after one.
+    pub fn behind_of(&self, step: u64) -> StepOf {
+        self.step_of(self.kind.rule().behind(step).unwrap_or(step))
     }
 
     /// Draws a step's entries into `buffers`, and has the twin do the step. Returns the twin's gradient.
@@ -69,39 +123,60 @@ impl Beside {
         &mut self,
         rng: &mut Rng,
         table: u32,
-        options: &AdamOptions,
+        known: Scalars,
         buffers: &mut Buffers,
     ) -> Gradient<f32> {
         let (mut grad, weights) = draw(rng, self.case);
         let values = Bind::Values { table, first_row: 0, rows: self.case.nnz };
         let indices = grad.indices.iter().map(|&index| index as u32).collect();
         buffers.set(Bind::Indices { table, segment: 0 }, indices);
-        buffers.set(values, bits(&grad.values));
+        buffers.set(values, self.kind.values.pack(&grad.values));
+        grad.values = rounded(self.kind.values, &grad.values);
         if self.case.weighted {
             buffers.set(Bind::Weights { table, segment: 0 }, bits(&weights));
             let map: Vec<u32> = (0..self.case.nnz).collect();
             let dim = self.twin.dim;
             grad.values = reference::gather_values(&grad.values, dim, &map, Some(&weights));
         }
-        reference::step(&mut self.twin, &grad, options);
+        match self.kind.scalars {
+            true => {
+                let options = &self.kind.options;
+                reference::step_with_scalars(&mut self.twin, &grad, known, options)
+            }
+            false => reference::step(&mut self.twin, &grad, &self.kind.options),
+        };
         grad
     }
 
-    /// Rows of which not all bits are the twin's.
-    pub fn differing(&self, table: u32, buffers: &Buffers) -> usize {
-        let dim = self.twin.dim;
-        let param = buffers.of(Bind::Param { table, window: 0 });
-        let state = buffers.of(Bind::State { table, window: 0 });
-        let expected = (bits(&self.twin.param), bits(&self.state()));
-        let rows = (0..self.case.rows as usize).filter(|row| {
-            let same = |found: &[u32], expected: &[u32], width: usize| {
-                let row = row * width..(row + 1) * width;
-                found[row.clone()] == expected[row]
-            };
-            !(same(param, &expected.0, dim) && same(state, &expected.1, 2 * dim))
-        });
-        rows.count()
+    /// Brings the twin's rows up to date.
+    pub fn flush(&mut self, known: Scalars) {
+        let known = self.kind.scalars.then_some(known);
+        reference::flush_with_scalars(&mut self.twin, known, &self.kind.options);
     }
+
+    /// Rows of which not all bits are the twin's. Where two share a word, both are.
+    pub fn differing(&self, table: u32, buffers: &Buffers) -> usize {
+        let window = 0;
+        let mut rows = BTreeSet::new();
+        let mut compare = |bind, expected: &[u32]| {
+            let found = buffers.of(bind);
+            assert_eq!(found.len(), expected.len(), "{bind:?}");
+            for (at, _) in found.iter().zip(expected).enumerate().filter(|(_, (a, b))| a != b) {
+                rows.insert(at * self.case.rows as usize / found.len());
+            }
+        };
+        compare(Bind::Param { table, window }, &self.param());
+        compare(Bind::State { table, window }, &self.state());
+        if !self.kind.rule().row_state().is_empty() {
+            compare(Bind::RowState { table, window }, &self.row_state());
+        }
+        rows.len()
+    }
+}
+
+/// `values` as numbers of a format.
+fn rounded(format: Format, values: &[f32]) -> Vec<f32> {
+    format.unpack(&format.pack(values), values.len())
 }
 
 pub fn bits(values: &[f32]) -> Vec<u32> {

@@ -1,9 +1,9 @@
 //! The dispatches of a step, run by a program of the CPU.
 
 use super::floats::{Floats, Kernels};
-use crate::rule::Words;
 use crate::step::layout::Config;
 use crate::step::list::{Bind, Dispatch, Second};
+use crate::step::record::StepOf;
 use crate::step::stages::{FIRST_VALUES, SCALARS};
 
 /// What is bound, each in words. No binding starts within one.
@@ -25,12 +25,12 @@ impl Buffers {
         self.0[at].1 = words;
     }
 
-    /// Runs a step on them. `rule` gives the words of a table's rule.
+    /// Runs dispatches on them. `step_of` tells what is done to a table.
     pub fn run(
         &mut self,
         (kernels, floats): (&Kernels, Floats),
         list: &[Dispatch],
-        rule: impl Fn(u32) -> Words,
+        step_of: impl Fn(u32) -> StepOf,
     ) {
         let mut uniforms = Vec::new();
         let mut dispatches = vec![list.len() as u32];
@@ -40,7 +40,7 @@ impl Buffers {
             dispatches.extend([number, grid.x, grid.y]);
             let bound = self.bound(dispatch, self.0.len() + uniforms.len());
             uniforms.push(words_of(&dispatch.config));
-            uniforms.extend(dispatch.second.map(|second| second_words(second, &rule)));
+            uniforms.extend(dispatch.second.map(|second| second_words(second, &step_of)));
             dispatches.push(bound.len() as u32);
             dispatches.extend(bound.into_iter().flatten());
         }
@@ -99,12 +99,12 @@ fn words_of(config: &Config) -> Vec<u32> {
     bytemuck::pod_collect_to_vec(bytes)
 }
 
-fn second_words(second: Second, rule: impl Fn(u32) -> Words) -> Vec<u32> {
+fn second_words(second: Second, step_of: impl Fn(u32) -> StepOf) -> Vec<u32> {
     match second {
         Second::Entries(entries) => vec![entries, 0, 0, 0],
         Second::Count { .. } => panic!("no test counts entries on the device"),
-        Second::Drawn { .. } => panic!("no test rounds by random bits here"),
-        Second::Rule { table } => rule(table).to_vec(),
-        Second::RowRule { .. } => panic!("no rule of these tests has rows"),
+        Second::Rule { table } => step_of(table).words().to_vec(),
+        Second::Drawn { table } => bytemuck::cast_slice(&[step_of(table).drawn()]).to_vec(),
+        Second::RowRule { table } => step_of(table).row_words().to_vec(),
     }
 }

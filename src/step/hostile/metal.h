@@ -148,6 +148,11 @@ inline uint atomic_exchange_explicit(atomic_uint* at, uint with, memory_order) {
     *at = with;
     return before;
 }
+inline uint atomic_fetch_xor_explicit(atomic_uint* at, uint with, memory_order) {
+    uint before = *at;
+    *at ^= with;
+    return before;
+}
 inline uint atomic_fetch_or_explicit(atomic_uint* at, uint more, memory_order) {
     uint before = *at;
     *at |= more;

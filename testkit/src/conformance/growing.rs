@@ -44,7 +44,7 @@ pub(super) async fn remapped(on: Setting<'_>, finding: &mut Finding) -> Result<(
 }
 
 /// Rows from anywhere, from none, and from what is no row.
-fn map(rng: &mut Rng, old: usize, rows: usize) -> Vec<u32> {
+pub(super) fn map(rng: &mut Rng, old: usize, rows: usize) -> Vec<u32> {
     let mut row = |_| match rng.below(6) {
         0 => RowMap::NONE,
         1 => (old + rng.below(3)) as u32,

@@ -2,7 +2,7 @@
 
 use super::finding::{Check, Finding, Kind};
 use super::setting::Setting;
-use super::{growing, kernels, laws, numbered, turns, values};
+use super::{growing, kernels, laws, lists, numbered, turns, values};
 use crate::headless::Gpu;
 use sparse_adam::{Error, Tuning};
 
@@ -53,6 +53,8 @@ pub enum Law {
     Accumulated,
     /// A promise of uniqueness, beside a sorted table and alone.
     Promise,
+    /// Tables that have one index list equal their twins, and count the same, with rows that move in between.
+    SharedList,
     /// Tables whose rows move between steps, and begin anew, equal their twins.
     Remapped,
     /// Rows round by numbers of the caller's as the rows of these numbers do in a table that has them all.
@@ -63,7 +65,7 @@ pub enum Law {
 
 impl Law {
     /// All of them, kernels first.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Order,
         Self::ShortSums,
         Self::LongSums,
@@ -85,6 +87,7 @@ impl Law {
         Self::GpuCount,
         Self::Accumulated,
         Self::Promise,
+        Self::SharedList,
         Self::Remapped,
         Self::Numbered,
         Self::StateDict,
@@ -114,6 +117,7 @@ impl Law {
             Self::GpuCount => "the entry count is on the GPU",
             Self::Accumulated => "accumulated gradients",
             Self::Promise => "a promise of uniqueness",
+            Self::SharedList => "one index list of several tables",
             Self::Remapped => "rows move and begin anew",
             Self::Numbered => "rows round by numbers of the caller's",
             Self::StateDict => "the state dict, saved and loaded",
@@ -166,6 +170,7 @@ impl Law {
             Self::GpuCount => values::gpu_count(on, finding).await,
             Self::Accumulated => values::accumulated(on, finding).await,
             Self::Promise => values::promise(on, finding).await,
+            Self::SharedList => lists::shared_list(on, finding).await,
             Self::Remapped => growing::remapped(on, finding).await,
             Self::Numbered => numbered::numbered(on, finding).await,
             Self::StateDict => laws::state_dict(on, finding).await,

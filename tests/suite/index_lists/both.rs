@@ -1,8 +1,8 @@
 //! Tables that share index lists beside tables that do not.
 
-use super::drawn::{List, held};
+use super::drawn::{self, List};
 use sparse_adam::reference::{self, Gradient, Scalars};
-use sparse_adam::{AdamOptions, ClipGradNorm, GradValues, ParamId, SparseGrad};
+use sparse_adam::{AdamOptions, ClipGradNorm, SparseGrad};
 use sparse_adam_testkit::{Pair, Rng, Stored};
 
 /// A table's shape, options and formats.
@@ -23,18 +23,12 @@ impl Both<'_> {
         list: &List,
         taking: &[usize],
     ) -> Vec<(usize, Gradient<f32>)> {
-        let indices = list.index_list(&mut self.shared);
-        let mut values: Vec<(ParamId, GradValues)> = Vec::new();
-        let mut twins = Vec::new();
-        for &table in taking {
-            let (shape, _, Stored { values: format, .. }) = self.tables[table];
-            let drawn = list.values(rng, shape, format);
-            values.push((self.shared.ids[table], held(&mut self.shared, &drawn, format)));
-            self.set_apart(table, list, &drawn);
-            twins.push((table, list.same(&drawn, shape)));
-        }
-        self.shared.optimizer.set_grads(indices, values).unwrap();
-        twins
+        let drawn = drawn::set(&mut self.shared, rng, list, taking);
+        let apart = drawn.into_iter().map(|(table, values, same)| {
+            self.set_apart(table, list, &values);
+            (table, same)
+        });
+        apart.collect()
     }
 
     pub fn set_apart(&mut self, table: usize, list: &List, drawn: &[f32]) {

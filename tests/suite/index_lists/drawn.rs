@@ -181,6 +181,27 @@ impl List {
     }
 }
 
+/// Sets the gradients of tables by one list. Returns each table's values, and what its twin knows.
+pub fn set(
+    pair: &mut Pair,
+    rng: &mut Rng,
+    list: &List,
+    taking: &[usize],
+) -> Vec<(usize, Vec<f32>, Gradient<f32>)> {
+    let indices = list.index_list(pair);
+    let (mut all, mut drawn) = (Vec::new(), Vec::new());
+    for &table in taking {
+        let (twin, format) = (&pair.twins[table], pair.stored[table].values);
+        let shape = (twin.rows(), twin.dim);
+        let values = list.values(rng, shape, format);
+        all.push((pair.ids[table], held(pair, &values, format)));
+        let same = list.same(&values, shape);
+        drawn.push((table, values, same));
+    }
+    pair.optimizer.set_grads(indices, all).unwrap();
+    drawn
+}
+
 /// Values of a parameter in buffers of their own.
 pub fn held(pair: &mut Pair, values: &[f32], format: Format) -> GradValues {
     match values {
