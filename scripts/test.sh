@@ -189,7 +189,7 @@ scripts/test-shaders.sh --release
 
 step "a real browser"
 # The page as it is shipped.
-env -u CARGO_PROFILE_RELEASE_OPT_LEVEL scripts/test-web.sh
+env -u CARGO_PROFILE_RELEASE_OPT_LEVEL -u RUSTC_WORKSPACE_WRAPPER -u CLIPPY_ARGS scripts/test-web.sh
 
 step "the packages"
 cargo package --workspace --allow-dirty --no-verify --quiet

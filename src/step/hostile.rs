@@ -111,7 +111,10 @@ fn try_rules(compiler: &str, folder: &Path) {
         let of = each.tables.iter().map(move |(_, kind)| kind.storage.param.is_narrow() == narrow);
         found.iter().zip(of).filter(|(_, of)| *of).map(|(rows, _)| *rows > 0)
     };
-    assert!(differs(false).all(|seen| seen) && differs(true).any(|seen| seen), "the test sees nothing");
+    assert!(
+        differs(false).all(|seen| seen) && differs(true).any(|seen| seen),
+        "the test sees nothing"
+    );
 }
 
 #[test]

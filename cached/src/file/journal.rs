@@ -53,6 +53,17 @@ impl Journal {
     /// The manifest of a table, None where it is to be made; the table is open from now on.
     pub fn take(&self, name: &str) -> Result<Option<Manifest>, Error> {
         let mut tables = locked(&self.tables);
+        let others = tables.manifests.keys().chain(&tables.open).filter(|other| *other != name);
+        let shares = |other: &String| {
+            // A table by itself has no name; and not every disk tells letters apart by their case.
+            other.is_empty() || name.is_empty() || other.eq_ignore_ascii_case(name)
+        };
+        if others.into_iter().any(shares) {
+            let what = "a table whose files another of the folder would share";
+            let remedy =
+                "give it another name, letters of either case being one; or another folder";
+            return Err(Error::Unsupported { what, remedy });
+        }
         if !tables.open.insert(name.into()) {
             let (what, remedy) = ("a table that is open already", "open each table once");
             return Err(Error::Unsupported { what, remedy });

@@ -43,17 +43,28 @@ impl<S: RowStore> CachedTable<S> {
     fn catch_up_rows(&mut self, adam: &mut SparseAdam, rows: &[u64]) -> Result<(), Error> {
         let descriptor = wgpu::CommandEncoderDescriptor { label: Some(crate::gpu::LABEL) };
         let mut encoder = self.gpu.device.create_command_encoder(&descriptor);
+        let done = self.record_catch_up(adam, &mut encoder, rows);
+        // Whatever failed, the loads before it count on what they recorded.
+        self.gpu.queue.submit([encoder.finish()]);
+        done
+    }
+
+    fn record_catch_up(
+        &mut self,
+        adam: &mut SparseAdam,
+        encoder: &mut wgpu::CommandEncoder,
+        rows: &[u64],
+    ) -> Result<(), Error> {
         // A batch of nothing, so that none of the rows before have to stay.
         for rows in [&[], rows] {
             let plan = self.plan(rows)?;
             // Nobody reads its slots.
-            let _ = self.load(adam, &mut encoder, plan)?;
+            let _ = self.load(adam, encoder, plan)?;
         }
-        adam.flush_param(&mut encoder, self.param)?;
+        adam.flush_param(encoder, self.param)?;
         // Whatever else is in the cache is brought up to date with them, and doing that again changes nothing.
         self.cache.mark_all();
         self.flushes = adam.flush_count(self.param)?;
-        self.gpu.queue.submit([encoder.finish()]);
         Ok(())
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct AskedTable {
 #[derive(Debug)]
 #[must_use = "rows that were looked up want a gradient (`give`), or to be forgotten (`forget`)"]
 pub struct Looked {
+    /// Which call of `ask` they were named by, the same on all ranks.
+    pub(crate) number: u64,
     pub(crate) tables: Vec<Rows>,
     pub(crate) ids: Vec<(ParamId, Vec<i64>)>,
 }

@@ -84,3 +84,15 @@ fn a_group_takes_its_own_tables_alone_and_each_once() {
     drop((users, items));
     open("users").unwrap();
 }
+
+/// Not every disk tells letters apart by their case, and a table without a name has the folder for itself.
+#[test]
+fn tables_that_would_share_files_are_refused() {
+    let disk = Ram::default();
+    let group = FileGroup::on(on(&disk).unwrap());
+    let _users = opened(&group.journal, "users", 3).unwrap();
+    for name in ["Users", ""] {
+        let found = opened(&group.journal, name, 3);
+        assert!(matches!(found, Err(Error::Unsupported { .. })), "{name:?}");
+    }
+}

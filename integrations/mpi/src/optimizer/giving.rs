@@ -56,7 +56,9 @@ impl<T: Transport> ShardedOptimizer<T> {
         let Giving { looked, reading } = giving;
         let read = reading.and_then(|coming| self.finish_reading(&looked, coming));
         let named: Vec<_> = looked.ids.iter().map(|(id, _)| self.number(*id)).collect();
-        let doing = format!("give gradients of {}", self.names(named.into_iter().flatten()));
+        let names = self.names(named.into_iter().flatten());
+        // Ranks that give those of two lookups the other way round would have entries in another order.
+        let doing = format!("give gradients of {names}, asked for by call {}", looked.number);
         self.send_gradients(&doing, read)?;
         self.forget(looked);
         Ok(())

@@ -94,7 +94,7 @@ impl<T: Transport> ShardedOptimizer<T> {
             self.gpu.write(what, rows.map.buffer(), &asked.wanted.map)?;
         }
         let ids = asked.tables.into_iter().map(|asked| (asked.id, asked.ids)).collect();
-        Ok(Looked { tables: looked, ids })
+        Ok(Looked { number: asked.number, tables: looked, ids })
     }
 
     /// Lets go of rows that get no gradient: their buffers are used again. What reads them is submitted before. It talks

@@ -20,11 +20,14 @@ impl<T: Transport> ShardedOptimizer<T> {
         self.link.meet((doing, settings), mine)
     }
 
-    /// A number that ranks with other tables, options or sums do not share.
+    /// A number that ranks with other tables, counts of steps, options or sums do not share.
     pub(super) fn settings(&self) -> u64 {
         let mut text = format!("{:?} {:?}", self.sums, self.clip);
         for (group, tables) in &self.groups {
             text += &format!("{tables} {:?}", self.core.options(*group));
+        }
+        for (id, _) in &self.tables {
+            text += &format!(" {:?}", self.core.step_count(*id));
         }
         // FNV-1a.
         let hash = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

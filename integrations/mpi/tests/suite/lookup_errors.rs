@@ -112,3 +112,23 @@ fn ranks_that_ask_for_other_tables_are_told_so() {
         assert!(matches!(asked, Err(Error::Disagree { .. })), "{asked:?}");
     });
 }
+
+/// Else owners would sum the entries of one table in another order than one device.
+#[test]
+fn ranks_that_give_two_lookups_the_other_way_round_are_told_so() {
+    World::run(ranks(2), |end| {
+        let (mut optimizer, [a, _]) = two_tables(end);
+        let values = gpu().upload("v", &[1.0f32; 2]);
+        let mut looked = [[1], [2]].map(|ids| {
+            let asked = optimizer.ask(&[(a, &ids)]).unwrap();
+            optimizer.rows(asked).unwrap()
+        });
+        if optimizer.rank() == 1 {
+            looked.reverse();
+        }
+        let [first, second] = looked;
+        let given = optimizer.give(first, &[Values::rows(&values)]);
+        assert!(matches!(given, Err(Error::Disagree { .. })), "{given:?}");
+        optimizer.forget(second);
+    });
+}
