@@ -56,16 +56,25 @@ impl<S: RowStore> CachedTable<S> {
         rows: &[u64],
     ) -> Result<(), Error> {
         // A batch of nothing, so that none of the rows before have to stay.
-        for rows in [&[], rows] {
-            let plan = self.plan(rows)?;
-            // Nobody reads its slots.
-            let _ = self.load(adam, encoder, plan)?;
-        }
+        self.pass(adam, encoder, &[])?;
+        self.pass(adam, encoder, rows)?;
         adam.flush_param(encoder, self.param)?;
         // Whatever else is in the cache is brought up to date with them, and doing that again changes nothing.
         self.cache.mark_all();
         self.flushes = adam.flush_count(self.param)?;
-        Ok(())
+        // Nor have these to, beside the batch that comes next.
+        self.pass(adam, encoder, &[])
+    }
+
+    /// Has rows on the GPU whose slots nobody reads.
+    fn pass(
+        &mut self,
+        adam: &mut SparseAdam,
+        encoder: &mut wgpu::CommandEncoder,
+        rows: &[u64],
+    ) -> Result<(), Error> {
+        let plan = self.plan(rows)?;
+        self.load(adam, encoder, plan).map(drop)
     }
 }
 
