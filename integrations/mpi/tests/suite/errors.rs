@@ -131,17 +131,6 @@ fn ranks_with_other_options_are_told_so() {
 }
 
 #[test]
-fn ranks_whose_table_has_counted_other_steps_are_told_so() {
-    let errors = heard(|optimizer, id| {
-        optimizer.set_step_count(id, u64::from(optimizer.rank() == 0)).unwrap();
-        let stepped = optimizer.step(&[(id, GOOD)]);
-        optimizer.set_step_count(id, 0).unwrap();
-        stepped
-    });
-    assert!(errors.iter().all(|error| matches!(error, Error::Disagree { .. })), "{errors:?}");
-}
-
-#[test]
 fn ranks_that_add_other_tables_are_told_so_and_add_none() {
     World::run(ranks(2), |end| {
         let mut optimizer = optimizer(end);
