@@ -241,27 +241,33 @@ fn values_that_are_not_finite_are_counted_for_the_table_that_has_them() {
 
 #[test]
 fn tables_that_still_have_the_list_share_it() {
+    // So few that no dispatch takes several tables, and their number tells: nor does one that takes in entries with a map.
     let gpu = with_buffers(4);
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let mut both = splats((&gpu, tuning), 5);
         let mut rng = Rng(9);
-        let list = List::plain(rng.gradient(50, 1, 2000).indices);
-        let step = |both: &mut Both| {
+        let mut list = List::plain(rng.gradient(50, 1, 2000).indices);
+        list.map = Some(((0..2000).collect(), 2000));
+        let dispatches = |both: &mut Both| {
             both.step(&[const { None }; 5], None);
             both.assert_same(&format!("{:?}", tuning.form));
+            [&both.shared, &both.apart].map(|pair| pair.optimizer.dispatches())
         };
         both.set(&mut rng, &list, &[0, 1, 2, 3, 4]);
-        step(&mut both);
+        let [all, alone] = dispatches(&mut both);
+        assert!(all < alone, "{all} of {alone}");
         // The first, which took it in for the others, and one more.
         for (table, adds) in [(0, false), (3, true)] {
             both.set_one(&mut rng, table, adds);
-            step(&mut both);
+            let [fewer, alone] = dispatches(&mut both);
+            assert!(fewer < alone, "{fewer} of {alone}");
         }
         // Each in a list with no other.
         for table in 0..5 {
             both.set(&mut rng, &list, &[table]);
         }
-        step(&mut both);
+        let [found, expected] = dispatches(&mut both);
+        assert_eq!(found, expected);
     }
 }
 

@@ -4,8 +4,8 @@
 
 use sparse_adam::reference::{self, Gradient};
 use sparse_adam::{
-    AdamOptions, Duplicates, GradValues, IndexDtype, IndexList, Param, ParamRows, Region,
-    SparseGrad, Tuning,
+    AdamOptions, ClipGradNorm, Duplicates, GradValues, IndexDtype, IndexList, Param, ParamRows,
+    Region, SparseGrad, Tuning,
 };
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
@@ -304,5 +304,88 @@ fn lists_that_are_shared_outlast_remaps_in_one_encoder_and_the_table_that_took_t
         }
         pair.submit_step();
         pair.assert_equal(&format!("SPARSE_ADAM_SEED={seed}, {number}"));
+    }
+}
+
+/// More tables than a dispatch takes, in pools, whose states come to lie elsewhere: loaded at once and one by one, let go of, made anew.
+#[test]
+fn more_tables_in_pools_than_a_dispatch_takes_outlast_loads_and_removals() {
+    let seed = fresh_seed();
+    for (number, on) in (0..).zip(variants()) {
+        let mut rng = Rng(seed ^ number << 40);
+        let table = |rng: &mut Rng| {
+            let options = AdamOptions::default().lr(0.001 + rng.fraction());
+            ((1 + rng.below(40), [8, 8, 8, 5][rng.below(4)]), options, Stored::default())
+        };
+        let tables: Vec<_> = (0..90).map(|_| table(&mut rng)).collect();
+        let pools = pools(on.0, 1 + number as usize % 2, &mut rng);
+        let mut pair = Pair::try_pooled(on, pools, &tables, &mut rng).unwrap();
+        for turn in 0..4 {
+            step(&mut pair, &mut rng);
+            pair.assert_equal(&format!("SPARSE_ADAM_SEED={seed}, {number}, turn {turn}"));
+            let dict = pollster::block_on(pair.optimizer.state_dict()).unwrap();
+            match turn {
+                0 => pair.optimizer.load_state_dict(&dict).unwrap(),
+                1 => {
+                    for (&state, held) in &dict.state {
+                        if rng.below(3) == 0 {
+                            let id = pair.ids[state];
+                            pair.optimizer.load_state_of(id, held).unwrap();
+                        }
+                    }
+                }
+                _ => pair.optimizer.trim(),
+            }
+            for _ in 0..5 {
+                let gone = rng.below(pair.ids.len());
+                pair.optimizer.remove_param(pair.ids.remove(gone)).unwrap();
+                let (_, _) = (pair.params.remove(gone), pair.twins.remove(gone));
+                let (_, _) = (pair.options.remove(gone), pair.stored.remove(gone));
+            }
+        }
+    }
+}
+
+/// Tables of one list in a pool, of which half a step was taken and let go of, then a whole one in halves.
+#[test]
+fn lists_in_pools_are_clipped_in_halves_as_in_one() {
+    let seed = fresh_seed();
+    for (number, on) in (0..).zip(variants()) {
+        let rows = 1 + Rng(seed).below(200);
+        let dims = [3, 8, 8, 8, 8, 8, 33, 8, 8];
+        let tables = dims.map(|dim| ((rows, dim), AdamOptions::default(), Stored::default()));
+        let [mut whole, mut halved] = [(); 2].map(|()| {
+            let mut rng = Rng(seed ^ number);
+            let pools = pools(on.0, 1, &mut rng);
+            let mut pair = Pair::try_pooled(on, pools, &tables, &mut rng).unwrap();
+            pair.optimizer.set_clip_grad_norm(Some(ClipGradNorm::new(0.5))).unwrap();
+            pair
+        });
+        let gpu = on.0;
+        for turn in 0..3 {
+            for pair in [&mut whole, &mut halved] {
+                pair.optimizer.clear_grads();
+                set_by_list(pair, &mut Rng(seed ^ turn));
+            }
+            gpu.submit(|encoder| whole.optimizer.step(encoder)).unwrap();
+            if turn > 0 {
+                gpu.submit(|encoder| halved.optimizer.begin_clipped_step(encoder).map(drop))
+                    .unwrap();
+            }
+            let finish = |encoder: &mut _| {
+                let step = halved.optimizer.begin_clipped_step(encoder)?;
+                let total = step.total().clone();
+                step.finish(encoder, total)
+            };
+            gpu.submit(finish).unwrap();
+            for table in 0..dims.len() {
+                let [expected, found] = [&whole, &halved].map(|pair| pair.table(table));
+                let same = found.step == expected.step
+                    && found.param == expected.param
+                    && found.exp_avg == expected.exp_avg
+                    && found.exp_avg_sq == expected.exp_avg_sq;
+                assert!(same, "SPARSE_ADAM_SEED={seed}, {number}, turn {turn}, table {table}");
+            }
+        }
     }
 }

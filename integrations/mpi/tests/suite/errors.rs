@@ -131,6 +131,19 @@ fn ranks_with_other_options_are_told_so() {
 }
 
 #[test]
+fn ranks_whose_table_has_counted_other_steps_are_told_so() {
+    World::run(ranks(3), |end| {
+        let (mut optimizer, id) = with_table(optimizer(end));
+        optimizer.set_step_count(id, 4 + u64::from(optimizer.rank() == 1)).unwrap();
+        let stepped = optimizer.step(&[(id, GOOD)]);
+        assert!(matches!(stepped, Err(Error::Disagree { .. })), "{stepped:?}");
+        optimizer.set_step_count(id, 4).unwrap();
+        optimizer.step(&[(id, GOOD)]).unwrap();
+        assert_eq!(optimizer.core().step_count(id), Ok(5));
+    });
+}
+
+#[test]
 fn ranks_that_add_other_tables_are_told_so_and_add_none() {
     World::run(ranks(2), |end| {
         let mut optimizer = optimizer(end);
