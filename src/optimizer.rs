@@ -3,11 +3,9 @@
 mod flushing;
 mod gradients;
 mod groups;
-mod halves;
 mod hooking;
 mod inspect;
 pub(crate) mod norm;
-mod norm_total;
 mod numbering;
 mod placing;
 mod recording;
@@ -346,9 +344,7 @@ impl SparseAdam {
     }
 }
 
-pub use halves::ClippedStep;
 pub use inspect::RowWindow;
-pub use norm::{ClipGradNorm, NormType};
-pub use norm_total::NormTotal;
+pub use norm::{ClipGradNorm, ClippedStep, NormTotal, NormType};
 pub use resources::Resources;
 pub use scalars::Scalars;

@@ -246,7 +246,7 @@ impl Ready {
 fn pipeline(gpu: &Gpu, unit: u32, gathers: bool, wgsl: &str) -> Result<ComputePipeline, Error> {
     let unit = if unit == 4 { "vec4<u32>" } else { "u32" };
     let before = format!("alias Unit = {unit};\nconst GATHER = {gathers};\n");
-    let source = ShaderSource::Wgsl((before + wgsl).into());
+    let source = ShaderSource::Wgsl((before + include_str!("moved.wgsl") + wgsl).into());
     let label = Some(LABEL);
     Ok(gpu.heard("the kernel that moves rows", 0, || {
         let module = gpu.device.create_shader_module(ShaderModuleDescriptor { label, source });

@@ -1,10 +1,16 @@
 //! Gradients clipped by their norm.
 
+mod halves;
+mod total;
+
+pub use halves::ClippedStep;
+pub use total::NormTotal;
+
 use super::scalars;
 use crate::guard::Guard;
 use crate::readback::{Reading, Wait};
 use crate::step::demand::NormDemand;
-use crate::{Error, NormTotal, Region, SparseAdam};
+use crate::{Error, Region, SparseAdam};
 use std::sync::Arc;
 use wgpu::{Buffer, BufferUsages, CommandEncoder, WasmNotSend};
 

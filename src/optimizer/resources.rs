@@ -35,8 +35,7 @@ impl SparseAdam {
     /// What the library holds on the device and has made so far.
     pub fn resources(&self) -> Resources {
         let states = self.tables.iter().filter_map(|table| table.state.as_ref());
-        // Several may lie in one.
-        // Buffers are told apart by which they are, not by what is in them.
+        // Several may lie in one buffer; which one it is does not change with what is in it.
         #[allow(clippy::mutable_key_type)]
         let buffers: HashSet<_> = states.flat_map(State::regions).map(Region::buffer).collect();
         let state_bytes = buffers.into_iter().map(wgpu::Buffer::size).sum();

@@ -4,19 +4,18 @@
 //! anything is counted; writing the list down makes nothing.
 
 mod flush;
-mod halves;
 mod items;
 mod passes;
 mod ready;
 mod remap;
 mod second;
 mod tables;
+mod writing;
 
 pub use second::StepOf;
 pub use tables::{Binds, Tables};
 
 use self::items::Stretches;
-use self::passes::passes;
 use self::ready::Ready;
 use super::bind::{BindGroups, Bindings};
 use super::demand::Demand;
@@ -33,10 +32,9 @@ use crate::guard::Guard;
 use crate::optimizer::norm::Norm;
 use crate::region::Spot;
 use crate::rule::Family;
-use crate::timestamps::{Timed, Timestamps};
 use crate::{Error, Kit, Region, device_limits};
 use std::sync::Arc;
-use wgpu::{Buffer, CommandEncoder, ComputePassDescriptor};
+use wgpu::Buffer;
 
 /// Bytes per region of `placeholder`.
 const PLACEHOLDER_BYTES: u64 = 256;
@@ -305,52 +303,6 @@ impl Recorder {
         self.scratch = self.smallest.clone();
         self.listed = None;
         self.list.clear();
-    }
-
-    /// Records the step that is ready, with `tables` as they were when it was made.
-    pub fn record(
-        &mut self,
-        encoder: &mut CommandEncoder,
-        tables: &impl Tables,
-        timestamps: Option<Timestamps<'_>>,
-    ) {
-        self.begin(encoder, tables);
-        if let Some(timestamps) = timestamps {
-            let label = Some(LABEL);
-            // A part without dispatches writes its timestamps too.
-            for part in Timed::ALL {
-                let timestamp_writes = Some(timestamps.of(part));
-                let descriptor = ComputePassDescriptor { label, timestamp_writes };
-                let mut pass = encoder.begin_compute_pass(&descriptor);
-                let of_part = self.ready.iter().filter(|ready| ready.part == part);
-                of_part.for_each(|ready| ready.write(&mut pass));
-            }
-        } else {
-            write_passes(&self.ready, encoder);
-        }
-        // What is ready would hold the caller's buffers.
-        self.ready.clear();
-    }
-
-    fn begin(&mut self, encoder: &mut CommandEncoder, tables: &impl Tables) {
-        tables.copy_inputs(encoder);
-        for &(table, at) in &self.numbered {
-            tables.copy_numbers(table, encoder, (&self.scratch.sorted, at));
-        }
-        self.dispatches = self.ready.len() as u32;
-        if let Some(norm) = self.norm.as_ref().filter(|norm| norm.in_halves) {
-            norm.clear_total(encoder);
-        }
-    }
-}
-
-const LABEL: &str = "sparse_adam::step";
-
-fn write_passes(ready: &[Ready], encoder: &mut CommandEncoder) {
-    for of_pass in passes(ready, |ready| ready.part) {
-        let descriptor = ComputePassDescriptor { label: Some(LABEL), timestamp_writes: None };
-        let mut pass = encoder.begin_compute_pass(&descriptor);
-        of_pass.iter().for_each(|ready| ready.write(&mut pass));
     }
 }
 

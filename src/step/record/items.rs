@@ -66,8 +66,7 @@ impl Recorder {
             }
             config(item, firsts, &mut configs);
             if let Some(Second::Rule { table }) = item.second {
-                let StepOf { rule, options, number, .. } = step(table);
-                rules.extend_from_slice(bytes_of(&rule.words(&options, number)));
+                rules.extend_from_slice(bytes_of(&step(table).words()));
             }
         }
         let of_configs = self.uniforms.slots(&self.guard, &configs)?;

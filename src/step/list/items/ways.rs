@@ -35,8 +35,8 @@ fn together(several: &[Dispatch], pooled: Pooled, device: DeviceShape) -> usize 
     let places = || (0..MOST_OWN as u32).filter(|&number| pooled.has(number));
     let pools = || places().map(|number| first[number as usize]);
     let overlap = || {
-        let earlier = |number: usize| pools().take(number).collect::<Vec<_>>();
-        pools().enumerate().any(|(number, pool)| earlier(number).contains(&pool))
+        let is_of_earlier = |(number, pool)| pools().take(number).any(|earlier| earlier == pool);
+        pools().enumerate().any(is_of_earlier)
     };
     if pools().any(|pool| pool.is_none()) || (!device.may_overlap && overlap()) {
         return 1;

@@ -1,7 +1,7 @@
 //! A step in two halves, between which the norm of its gradients is added up over devices.
 
-use super::recording::Undo;
 use crate::entries::copied_words;
+use crate::optimizer::recording::Undo;
 use crate::{Error, NormTotal, Region, SparseAdam};
 use wgpu::CommandEncoder;
 
