@@ -47,7 +47,8 @@ impl FileGroup {
     /// and `_`, with which its files begin.
     ///
     /// # Errors
-    /// As [`FileStore::open`]; [`Error::Unsupported`] for another name, or a table that is open.
+    /// As [`FileStore::open`]; [`Error::Unsupported`] for another name, a table that is open, or a name that another
+    /// has in letters of the other case.
     pub fn store(
         &self,
         name: &str,

@@ -25,7 +25,8 @@ impl<S: RowStore> CachedTable<S> {
     /// Where the store has a checkpoint, the parameter's steps and its group's options become those of it.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a parameter of several sparse axes. [`Error::Mismatch`] for a store of other records, or
+    /// [`Error::Unsupported`] for a parameter of several sparse axes; [`Error::Adam`] with
+    /// [`sparse_adam::Error::Unsupported`] for one that both catches up and rounds by random bits. [`Error::Mismatch`] for a store of other records, or
     /// whose checkpoint is of other formats or another seed of the random rounding; those of `open`;
     /// [`Error::Adam`] for an unknown parameter, options that a checkpoint has and this group cannot take, and the device's.
     pub fn new(

@@ -21,7 +21,7 @@ impl Numbers {
     /// Has a parameter draw by numbers of its own, where it draws.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Those of [`SparseAdam::set_row_numbers`] and of the device.
     pub fn new(
         gpu: &Gpu,
         adam: &mut SparseAdam,
