@@ -120,14 +120,16 @@ cargo fmt --all --check
 # The lints of `cargo clippy --all-targets -- -D warnings`, which would check all crates once more, for minutes: here clippy
 # compiles what is tested.
 export RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
-cargo test --release --workspace --all-targets --no-run
+cargo build --release --workspace --examples
+# Of the examples only these have tests.
+testing=(--release --workspace --lib --bins --example wordnet --example gpu_kit --example splats)
+cargo test "${testing[@]}" --tests --benches --no-run
 
 step "scripts, begun before building"
 await scripts "$testing_scripts"
 
 step "tests without an adapter, examples, documentation"
-# Of the examples only these have tests.
-cargo test --release --workspace --lib --bins --example wordnet --example gpu_kit --example splats
+cargo test "${testing[@]}"
 cargo test --release --test suite -- "${groups_without_adapter[@]/#/suite::}"
 cargo test --release --workspace --doc
 
