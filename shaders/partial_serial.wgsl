@@ -7,21 +7,26 @@ override WORKGROUP: u32 = 64u;
 override LANES: u32 = 1u;
 
 /// Columns that an invocation sums at once, at most MOST_AT_ONCE, so that the value row of an
-/// entry is looked up once for all.
+/// entry is looked up once for all; 1 for sums of sums.
 override AT_ONCE: u32 = 1u;
 
 const MOST_AT_ONCE: u32 = 8u;
 
+// -0, which leaves every number as it is that is added to it. No compiler knows it.
+fn nothing() -> Lane {
+    return splat(bitcast<f32>(0x80000000u ^ config.zero));
+}
+
 // The sums of a chunk's value rows, one after another, in the columns `column`, `column + LANES`, ...: AT_ONCE of
-// them. What lies past the last column is not meant.
+// them. What lies past the last column is not meant. A value is loaded in one place: drivers write a load out for
+// each lane, and take seconds to compile many.
 fn sum_at_once(chunk: Chunk, column: u32) -> array<Lane, MOST_AT_ONCE> {
     var sums: array<Lane, MOST_AT_ONCE>;
     let last = config.values.columns - 1u;
-    let first = term_at(chunk.start, config.values);
     for (var k = 0u; k < AT_ONCE; k++) {
-        sums[k] = value_of(first, min(column + k * LANES, last), config.values);
+        sums[k] = nothing();
     }
-    for (var i = 1u; i < chunk.items; i++) {
+    for (var i = 0u; i < chunk.items; i++) {
         let term = term_at(chunk.start + i, config.values);
         for (var k = 0u; k < AT_ONCE; k++) {
             let value = value_of(term, min(column + k * LANES, last), config.values);
@@ -31,14 +36,11 @@ fn sum_at_once(chunk: Chunk, column: u32) -> array<Lane, MOST_AT_ONCE> {
     return sums;
 }
 
-// As sum_at_once, of sums of the level below.
+// The sum of a chunk's sums of the level below, in one column.
 fn sum_sums(chunk: Chunk, column: u32) -> array<Lane, MOST_AT_ONCE> {
     var sums: array<Lane, MOST_AT_ONCE>;
-    for (var k = 0u; k < AT_ONCE; k++) {
-        let own = min(column + k * LANES, config.values.columns - 1u);
-        let at = first_below(chunk) + own * LANE_WIDTH;
-        sums[k] = add_sums(load_partial(at), at, sum_words(), chunk.items);
-    }
+    let at = first_below(chunk) + column * LANE_WIDTH;
+    sums[0] = add_sums(load_partial(at), at, sum_words(), chunk.items);
     return sums;
 }
 

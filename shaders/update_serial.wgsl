@@ -16,62 +16,75 @@ fn meets_window(start: u32) -> bool {
     return lowest < window_end && highest >= config.window_key;
 }
 
-// Updates a slice of the row of the run at `head`, which has `entries` entries, at most CHUNK.
-fn update_row(head: u32, entries: u32, slice: Slice, lane: u32) {
+// Updates a slice of the row of the run at `position`, of which one entry counts.
+fn update_single(position: u32, row: u32, slice: Slice) {
     begin_row();
-    let row = key_at(head) - config.window_key;
-    let first = term_at(head, config.values);
-    let of_row = shared_of(head, entries);
-    for (var column = slice.first + lane; column < slice.end; column += LANES) {
-        let sum = sum_terms(first, head, entries, column, config.values);
+    let term = term_at(position, config.values);
+    touch(row, term.value_row, slice);
+    let of_row = shared_of(position, 1u);
+    for (var column = slice.first; column < slice.end; column += LANES) {
+        update_lane(row, column, value_of(term, column, config.values), of_row);
+    }
+}
+
+// The sum of a run: of its first chunk, of which `items` entries count from position `head` on, the first of them `first`; and of
+// the next ones, of which there are less than `chunks`.
+fn sum_run(first: Term, head: u32, key: u32, items: u32, chunks: u32, column: u32) -> Lane {
+    var sum = splat(0f);
+    var term = first;
+    var start = head;
+    var entries = items;
+    for (var chunk = 0u; chunk < chunks; chunk++) {
+        if (chunk > 0u) {
+            start += CHUNK;
+            if (start >= config.keys.end || key_at(start) != key) {
+                break;
+            }
+            entries = items_in_run(start, 1u, config.keys.end, key);
+            term = term_at(start, config.values);
+        }
+        let of_chunk = sum_terms(term, start, entries, column, config.values);
+        sum = either(add(sum, of_chunk), of_chunk, chunk == 0u);
+    }
+    return sum;
+}
+
+// As update_single, of a run of several entries.
+fn update_several(head: Head, row: u32, slice: Slice) {
+    begin_row();
+    let first = term_at(head.position, config.values);
+    touch(row, first.value_row, slice);
+    let items = select(head.entries, 1u, config.first_wins == 1u);
+    let is_long = items == CHUNK;
+    let key = config.window_key + row;
+    var entries = items;
+    if (MEAN && is_long) {
+        entries = run_length(head.position, key);
+    }
+    let of_row = shared_of(head.position, entries);
+    let chunks = select(1u, CHUNK, is_long && config.levels == 0u);
+    for (var column = slice.first; column < slice.end; column += LANES) {
+        var sum = sum_run(first, head.position, key, items, chunks, column);
+        if (is_long && config.levels > 0u) {
+            sum = add_partials(sum, head.position, key, column);
+        }
         update_lane(row, column, sum, of_row);
     }
 }
 
-// Updates a slice of the row of the run at `head`, which has CHUNK entries or more.
-fn update_row_of_many(head: u32, slice: Slice, lane: u32) {
-    begin_row();
-    let key = key_at(head);
-    let first = term_at(head, config.values);
-    var entries = CHUNK;
-    if (MEAN) {
-        entries = run_length(head, key);
-    }
-    let of_row = shared_of(head, entries);
-    for (var column = slice.first + lane; column < slice.end; column += LANES) {
-        let first_chunk = sum_terms(first, head, CHUNK, column, config.values);
-        if (config.levels == 0u) {
-            let sum = add_chunks(first_chunk, head, key, column);
-            update_lane(key - config.window_key, column, sum, of_row);
-        } else {
-            let sum = add_partials(first_chunk, head, key, column);
-            update_lane(key - config.window_key, column, sum, of_row);
-        }
-    }
-}
-
 // Updates the row of a head, if it is in the window and so in the table: keys are the table's
-// alone. `kind` is a constant.
-fn update_listed(head: Head, kind: u32, slice: Slice) {
+// alone. `is_single` is a constant.
+fn update_listed(head: Head, is_single: bool, slice: Slice) {
     let row = key_at(head.position) - config.window_key;
     if (row >= config.window_rows) {
         return;
     }
-    touch(row, term_at(head.position, config.values).value_row, slice);
-    if (kind == SINGLE) {
-        update_row(head.position, 1u, slice, 0u);
-    } else if (kind == SEVERAL) {
-        update_row(head.position, select(head.entries, 1u, config.first_wins == 1u), slice, 0u);
-    } else if (config.first_wins == 1u) {
-        update_row(head.position, 1u, slice, 0u);
+    if (is_single) {
+        update_single(head.position, row, slice);
     } else {
-        update_row_of_many(head.position, slice, 0u);
+        update_several(head, row, slice);
     }
 }
-
-const SINGLE: u32 = 0u;
-const SEVERAL: u32 = 1u;
-const MANY: u32 = 2u;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -96,15 +109,14 @@ fn main(
     }
     let list = list_at(start, block, config.lists.first);
     let counts = unpack_counts(scratch[list]);
-    // A loop for each kind, because llvmpipe runs through a branch even where no lane takes it,
-    // and through a loop as often as its slowest lane needs.
+    // A loop for runs of one entry, because llvmpipe goes through a loop as often as its slowest lane needs; and no more, as
+    // every load that is written out in a shader takes it long to compile.
     for (var i = local; i < counts.single; i += WORKGROUP) {
-        update_listed(unpack_head(start, scratch[list + 1u + i]), SINGLE, slice);
+        update_listed(unpack_head(start, scratch[list + 1u + i]), true, slice);
     }
-    for (var i = local; i < counts.several; i += WORKGROUP) {
-        update_listed(unpack_head(start, scratch[list + block - i]), SEVERAL, slice);
-    }
-    for (var i = local; i < counts.many; i += WORKGROUP) {
-        update_listed(unpack_head(start, scratch[list + block + 1u + i]), MANY, slice);
+    let longer = counts.several + counts.many;
+    for (var i = local; i < longer; i += WORKGROUP) {
+        let at = select(block + 1u + i - counts.several, block - i, i < counts.several);
+        update_listed(unpack_head(start, scratch[list + at]), false, slice);
     }
 }

@@ -41,7 +41,7 @@ pub struct Tuning {
     /// Stretches that the tiles of partial and of [`Form::Serial`]'s update are dealt out to in
     /// turn, so that neighbouring tiles go to different threads.
     pub interleave: u32,
-    /// Columns that an invocation of partial sums at once, at most 8.
+    /// Columns that an invocation of partial sums at once, at most 8; fewer where a row has fewer.
     pub sums_at_once: u32,
     /// Most entries of a step of one gradient that is ingested and sorted in one dispatch: up to
     /// 1,024 for [`Form::Parallel`], 4,096 for [`Form::Serial`].
@@ -133,5 +133,11 @@ impl Tuning {
     /// Invocations that share a row of `columns` lanes.
     pub(crate) fn lanes(&self, columns: u32) -> u32 {
         columns.next_power_of_two().min(self.max_lanes)
+    }
+
+    /// Columns of a row of `columns` that an invocation of partial sums at once: those past the last would be summed in vain.
+    /// Sums of sums have nothing to look up that columns could share.
+    pub(crate) fn at_once(&self, columns: u32, of_entries: bool) -> u32 {
+        if of_entries { columns.next_power_of_two().min(self.sums_at_once) } else { 1 }
     }
 }

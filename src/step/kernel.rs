@@ -21,8 +21,9 @@ pub struct Kernel {
     pub access: RowAccess,
     /// For the stages that take entries: whether the index list is the common one.
     pub plain: bool,
-    /// For `partial`: whether it sums entries, or the sums of the level below.
+    /// For `partial`: whether it sums entries, or the sums of the level below; and columns that an invocation sums at once.
     pub of_entries: bool,
+    pub at_once: u32,
     /// For the stages that update rows.
     pub rule: Option<Rule>,
     /// For the stages that find a norm: of which type.
@@ -59,6 +60,7 @@ impl Kernel {
             access,
             plain: false,
             of_entries: true,
+            at_once: 1,
             rule: None,
             norm: None,
             items: 1,
@@ -75,9 +77,9 @@ impl Kernel {
         Self { access, ..Self::of(Stage::Inspect) }
     }
 
-    pub fn partial(stage: Stage, access: RowAccess, of_entries: bool) -> Self {
+    pub fn partial(stage: Stage, access: RowAccess, (of_entries, at_once): (bool, u32)) -> Self {
         let access = RowAccess { formats: access.formats.of_values(), ..access };
-        Self { access, of_entries, ..Self::of(stage) }
+        Self { access, of_entries, at_once, ..Self::of(stage) }
     }
 
     pub fn update(stage: Stage, access: RowAccess, rule: Rule) -> Self {
@@ -169,7 +171,7 @@ impl Kernel {
             Override::Plain => ("PLAIN", number(self.plain)),
             Override::Interleave => ("INTERLEAVE", f64::from(tuning.interleave)),
             Override::OfEntries => ("OF_ENTRIES", number(self.of_entries)),
-            Override::AtOnce => ("AT_ONCE", f64::from(tuning.sums_at_once)),
+            Override::AtOnce => ("AT_ONCE", f64::from(self.at_once)),
             Override::Tile => ("TILE", f64::from(tuning.update_tile)),
             Override::Strip => ("STRIP", f64::from(tuning.ingest_strip)),
         };

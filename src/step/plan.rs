@@ -81,7 +81,8 @@ pub(crate) struct LevelPlan {
     pub blocks: u32,
     /// First word of the sums `[blocks, dim]`.
     pub sums: u32,
-    /// Columns that a workgroup takes.
+    /// Columns that an invocation sums at once, and that a workgroup takes.
+    pub at_once: u32,
     pub slice: u32,
     pub launch: Launch,
 }
@@ -280,12 +281,14 @@ fn levels(
         let blocks = step.nnz.div_ceil(stride);
         let groups = tuning.workgroup / lanes;
         let workgroups = blocks.div_ceil(groups).next_multiple_of(tuning.interleave);
-        let turns = turns::partial(stride == CHUNK, width, lanes, tuning.sums_at_once);
+        let at_once = tuning.at_once(columns, stride == CHUNK);
+        let turns = turns::partial(stride == CHUNK, width, lanes, at_once);
         let slice = turns.slice(columns);
         let grid = Grid::of_slices(workgroups, columns.div_ceil(slice), device)?;
         let launch = Launch { grid, turns: turns.of(slice) };
         // Truncation is harmless: a plan of so many words is refused before it is used.
-        levels.push(LevelPlan { stride, blocks, sums: *words as u32, slice, launch });
+        let sums = *words as u32;
+        levels.push(LevelPlan { stride, blocks, sums, at_once, slice, launch });
         *words += u64::from(blocks) * u64::from(step.geometry.dim);
         stride = stride.saturating_mul(CHUNK);
     }

@@ -12,6 +12,10 @@ const GROUP: u32 = 8;
 /// and through a loop at least once.
 const MASKED: u32 = 8;
 
+/// Turns a column of `update_serial` around the entries of a run of several: two loops over columns, one over chunks that ends
+/// behind the first, and those over a chunk's length and over levels, which are run through.
+const AROUND: u32 = 2 + 2 + 4;
+
 /// Turns that grow with the columns of a slice: `fixed`, and `each` for every `unit` columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turns {
@@ -75,18 +79,17 @@ impl Runs {
 
 /// `update_serial` over a block of sorted positions.
 ///
-/// Its three lists of heads are taken group by group. A group of runs of several entries waits
-/// for the longest, at worst 63 turns a column for the 77 positions of one run of 63 and seven of
-/// two, and 2 for its loops over columns: under 7 / 8 per position, and no other full group takes
-/// as many. The last group of each list may hold one run alone.
+/// Its two lists of heads, of runs of one entry and of longer ones, are taken group by group. A full group of these waits for its
+/// longest, and has at least two positions for each of the others: 14, which are more than the turns a column around
+/// entries. The last group of each list may hold one run alone.
 pub fn update_serial(block: u32, runs: Runs) -> Turns {
     let positions = block.min(runs.nnz);
     // Other tables' heads in the block are looked at, and left.
-    let groups = block.div_ceil(GROUP) + 3;
-    let full = if runs.first_wins { 3 * groups } else { positions - positions / 8 };
-    let last = [3, 2 + runs.first_chunk(), 2 + runs.first_chunk() + runs.tail() + MASKED];
-    let fixed = (3 + MASKED) * groups + 3 + runs.lengths(block);
-    Turns { fixed, each: full + last.iter().sum::<u32>(), unit: 1 }
+    let groups = block.div_ceil(GROUP) + 2;
+    let full = if runs.first_wins { (AROUND + 1) * groups } else { positions };
+    let last = 3 + AROUND + runs.first_chunk() + runs.tail() + MASKED;
+    let fixed = (3 + MASKED) * groups + 2 + runs.lengths(block);
+    Turns { fixed, each: full + last, unit: 1 }
 }
 
 /// What a group of a parallel stage takes at worst of a tile of sorted positions, `lanes` invocations a row: its heads
@@ -160,7 +163,7 @@ pub fn norm_factor() -> u32 {
 /// `partial` of a level, `lanes` invocations a block, `at_once` columns each.
 pub fn partial(of_entries: bool, width: Width, lanes: u32, at_once: u32) -> Turns {
     let summed = match of_entries {
-        true => (at_once + 1) + CHUNK * (at_once + 2),
+        true => at_once + CHUNK * (at_once + 2) + 1,
         false => at_once * (1 + CHUNK) + 1,
     };
     let stored = at_once * (1 + width.lane_width() + 1) + 1;
@@ -296,15 +299,17 @@ mod tests {
     }
 
     /// Turns of `update_serial`'s loops over heads and entries, group by group, as the shader
-    /// takes them: single runs, runs of several entries, runs of CHUNK or more without a tail.
+    /// takes them: single runs, then runs of several entries and of CHUNK or more, without a tail.
     fn simulated(lengths: &[u32], columns: u32) -> u32 {
-        let lists = [1..2, 2..CHUNK, CHUNK..u32::MAX].map(|kind| {
-            lengths.iter().copied().filter(|length| kind.contains(length)).collect::<Vec<_>>()
-        });
+        let of =
+            |kind: std::ops::Range<u32>| lengths.iter().copied().filter(move |l| kind.contains(l));
+        let lists: [Vec<u32>; 2] =
+            [of(1..2).collect(), of(2..CHUNK).chain(of(CHUNK..u32::MAX)).collect()];
         let group = |group: &[u32]| {
             let longest = group.iter().copied().max().unwrap_or(0).min(CHUNK);
-            // The loop's own turn, touch, and the loop over columns with one over entries.
-            1 + (columns + 1) + (columns + 1) + columns * longest
+            let around = if longest > 1 { AROUND } else { 2 };
+            // The loop's own turn, and the ends of touch and of the loop over columns.
+            1 + 2 + columns * (around + longest)
         };
         lists.iter().map(|list| list.chunks(8).map(group).sum::<u32>() + 1).sum()
     }

@@ -69,6 +69,7 @@ fn joined(thread: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
 
 /// Folds the log that is set aside, and takes it out of the manifest.
 fn fold(shared: &Shared) -> Result<(), Error> {
+    shared.journal.check()?;
     let Some((number, file, mut places)) = shared.state().frozen.as_ref().map(|log| {
         let places: Vec<(u64, u64)> = log.places.iter().map(|(&row, &at)| (row, at)).collect();
         (log.number, Arc::clone(&log.file), places)

@@ -42,17 +42,22 @@ pub(super) struct Journal {
 struct Tables {
     manifests: Manifests,
     open: BTreeSet<String>,
+    /// What was to bring a manifest to the disk has failed, so nobody knows which one a restart would find: neither may be
+    /// replaced, nor may files that one of them names be changed.
+    broken: bool,
 }
 
 impl Journal {
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self, Error> {
         let manifests = read(&*disk)?;
-        Ok(Self { disk, tables: Mutex::new(Tables { manifests, open: BTreeSet::new() }) })
+        let tables = Tables { manifests, open: BTreeSet::new(), broken: false };
+        Ok(Self { disk, tables: Mutex::new(tables) })
     }
 
     /// The manifest of a table, None where it is to be made; the table is open from now on.
     pub fn take(&self, name: &str) -> Result<Option<Manifest>, Error> {
         let mut tables = locked(&self.tables);
+        tables.check(&*self.disk)?;
         let others = tables.manifests.keys().chain(&tables.open).filter(|other| *other != name);
         let shares = |other: &String| {
             // A table by itself has no name; and not every disk tells letters apart by their case.
@@ -81,13 +86,39 @@ impl Journal {
         locked(&self.tables).manifests.keys().cloned().collect()
     }
 
-    /// Puts these manifests in the place of their last ones, all at once.
+    /// Refuses to go on where the folder must be opened anew.
+    pub fn check(&self) -> Result<(), Error> {
+        locked(&self.tables).check(&*self.disk)
+    }
+
+    /// Puts these manifests in the place of their last ones, all at once. Where it fails once they are written, it is the last
+    /// time ([`Journal::check`]).
     pub fn publish(&self, changed: &[(&str, &Manifest)]) -> Result<(), Error> {
         let mut tables = locked(&self.tables);
+        tables.check(&*self.disk)?;
         let mut next = tables.manifests.clone();
         next.extend(changed.iter().map(|&(name, manifest)| (name.into(), manifest.clone())));
-        tables.manifests = write(&*self.disk, next)?;
+        let failed = Error::io(format!("writing {}", self.disk.name(NAME)));
+        let next = match write(&*self.disk, next) {
+            Ok(next) => next,
+            Err(error) => return Err(failed(error)),
+        };
+        if let Err(error) = replace(&*self.disk) {
+            tables.broken = true;
+            return Err(failed(error));
+        }
+        tables.manifests = next;
         Ok(())
+    }
+}
+
+impl Tables {
+    fn check(&self, disk: &dyn Disk) -> Result<(), Error> {
+        let reason = "what was to bring it to the disk has failed: open its folder anew".into();
+        match self.broken {
+            true => Err(Error::Damaged { file: disk.name(NAME), reason }),
+            false => Ok(()),
+        }
     }
 }
 
@@ -118,21 +149,22 @@ fn read(disk: &dyn Disk) -> Result<Manifests, Error> {
     Ok(written.tables)
 }
 
-/// Writes them, and gives them back.
-fn write(disk: &dyn Disk, tables: Manifests) -> Result<Manifests, Error> {
+/// Writes them beside those that are there, and gives them back.
+fn write(disk: &dyn Disk, tables: Manifests) -> io::Result<Manifests> {
     let all = Written { version: VERSION, tables };
-    let json = serde_json::to_string(&all).map_err(io::Error::from);
-    let written = json.and_then(|json| {
-        let text = format!("{:08x}\n{json}", crc32fast::hash(json.as_bytes()));
-        let file = disk.open(NEW, true)?;
-        file.set_len(0)?;
-        file.write_at(text.as_bytes(), 0)?;
-        file.sync()?;
-        // A log that it names may have been made just now.
-        disk.sync()?;
-        disk.rename(NEW, NAME)?;
-        disk.sync()
-    });
-    written.map_err(Error::io(format!("writing {}", disk.name(NAME))))?;
+    let json = serde_json::to_string(&all).map_err(io::Error::from)?;
+    let text = format!("{:08x}\n{json}", crc32fast::hash(json.as_bytes()));
+    let file = disk.open(NEW, true)?;
+    file.set_len(0)?;
+    file.write_at(text.as_bytes(), 0)?;
     Ok(all.tables)
+}
+
+/// Puts what was written in the place of what was there.
+fn replace(disk: &dyn Disk) -> io::Result<()> {
+    disk.open(NEW, false)?.sync()?;
+    // A log that it names may have been made just now.
+    disk.sync()?;
+    disk.rename(NEW, NAME)?;
+    disk.sync()
 }

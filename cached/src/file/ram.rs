@@ -28,6 +28,21 @@ struct Inside {
     /// What may still be written, in bytes; None: anything.
     room: Option<usize>,
     read_only: bool,
+    /// Which of the syncs to come fails; None: none of them.
+    failing_sync: Option<usize>,
+}
+
+impl Inside {
+    /// A sync, of which `done` tells, unless it is the one that fails.
+    fn sync(&mut self, done: Done) -> io::Result<()> {
+        let fails = self.failing_sync == Some(0);
+        self.failing_sync = self.failing_sync.and_then(|left| left.checked_sub(1));
+        if fails {
+            return Err(io::Error::other("the disk does not answer"));
+        }
+        self.done.push(done);
+        Ok(())
+    }
 }
 
 /// The disk. A clone is another handle.
@@ -46,6 +61,11 @@ impl Ram {
     /// Leaves room for so many bytes more.
     pub fn leave(&self, room: Option<usize>) {
         locked(&self.0).room = room;
+    }
+
+    /// Has a sync fail once, behind so many that do not.
+    pub fn fail_sync(&self, behind: usize) {
+        locked(&self.0).failing_sync = Some(behind);
     }
 
     pub fn set_read_only(&self, read_only: bool) {
@@ -170,8 +190,7 @@ impl Disk for Ram {
     }
 
     fn sync(&self) -> io::Result<()> {
-        locked(&self.0).done.push(Done::FolderSynced);
-        Ok(())
+        locked(&self.0).sync(Done::FolderSynced)
     }
 
     fn name(&self, file: &str) -> String {
@@ -209,7 +228,6 @@ impl Bytes for RamFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        locked(&self.0).done.push(Done::Synced(self.1));
-        Ok(())
+        locked(&self.0).sync(Done::Synced(self.1))
     }
 }

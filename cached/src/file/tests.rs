@@ -178,6 +178,46 @@ fn a_full_disk_is_an_error_and_what_follows_is_whole() {
     assert!(refused > 20, "the disk was seldom full");
 }
 
+/// Nobody knows what a sync that failed has brought to the disk: one of two manifests, and what either names must stay.
+#[test]
+fn a_sync_that_fails_leaves_a_whole_checkpoint_whatever_is_tried_next() {
+    let mut rng = Rng(Budget::new().seed);
+    let mut refused = 0;
+    for _ in 0..200 {
+        let (disk, rows) = (Ram::default(), 20);
+        let mut model = Model::new();
+        let journal = on(&disk).unwrap();
+        let mut store = Some(opened(&journal, "", rows).unwrap());
+        let mut checkpoints = vec![(disk.done(), disk.done(), 0, model.clone())];
+        disk.fail_sync(rng.below(30));
+        for steps in 1..12 {
+            let Some(held) = &store else { break };
+            (0..rng.below(5)).for_each(|_| write(&mut rng, held, &mut model).unwrap());
+            let began = disk.done();
+            let result = held.checkpoint(mark(steps));
+            let ended = if result.is_ok() { disk.done() } else { usize::MAX };
+            checkpoints.push((began, ended, steps, model.clone()));
+            check(held, &model);
+            if result.is_err() {
+                refused += 1;
+                // What is open is opened anew, in a folder that stays open.
+                drop(store.take());
+                store = opened(&journal, "", rows).ok();
+                if let Some(store) = &store {
+                    let found = store.mark().map_or(0, |mark| mark.steps);
+                    model = checkpoints.iter().find(|of| of.2 == found).unwrap().3.clone();
+                }
+            }
+        }
+        drop(store);
+        for _ in 0..6 {
+            let at = checkpoints[0].0 + rng.below(disk.done() - checkpoints[0].0 + 1);
+            check_left(&disk.crashed(at, &mut rng), rows, at, &checkpoints);
+        }
+    }
+    assert!(refused > 50, "syncs seldom failed: {refused}");
+}
+
 #[test]
 fn what_was_altered_or_cut_off_is_told_by_name() {
     let mut rng = Rng(Budget::new().seed);

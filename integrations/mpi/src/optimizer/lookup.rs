@@ -59,7 +59,8 @@ impl<T: Transport> ShardedOptimizer<T> {
     /// unless [`ShardedOptimizer::flush`] is called before. Waits for this rank's device.
     ///
     /// # Errors
-    /// As [`ShardedOptimizer::ask`]; what a device says.
+    /// As [`ShardedOptimizer::ask`]; what a device says. A device that fails behind the exchange is the last of this optimizer: all
+    /// ranks hear of it in their next call.
     pub fn rows(&mut self, asked: Asked) -> Result<Looked, Error> {
         let fetched = self.fetch(&asked);
         let named: Vec<_> = asked.tables.iter().map(|table| self.number(table.id)).collect();
@@ -86,15 +87,27 @@ impl<T: Transport> ShardedOptimizer<T> {
             Ok(shard.format.unpack(words, count))
         });
         let values = self.link.or_broken(values)?;
-        for ((asked, rows), values) in asked.tables.iter().zip(&looked).zip(values) {
+        let placed = self.place(&asked, &looked, values);
+        self.link.or_broken(placed)?;
+        let ids = asked.tables.into_iter().map(|asked| (asked.id, asked.ids)).collect();
+        Ok(Looked { number: asked.number, tables: looked, ids })
+    }
+
+    /// Writes rows that arrived, by table and rank, where they were promised.
+    fn place(
+        &self,
+        asked: &Asked,
+        looked: &[Rows],
+        values: Vec<Vec<Vec<f32>>>,
+    ) -> Result<(), Error> {
+        for ((asked, rows), values) in asked.tables.iter().zip(looked).zip(values) {
             let mut values = values.concat();
             values.resize((rows.rows.size() / 4) as usize, 0.0);
             let what = "rows that were looked up";
             self.gpu.write(what, rows.rows.buffer(), bytemuck::cast_slice(&values))?;
             self.gpu.write(what, rows.map.buffer(), &asked.wanted.map)?;
         }
-        let ids = asked.tables.into_iter().map(|asked| (asked.id, asked.ids)).collect();
-        Ok(Looked { number: asked.number, tables: looked, ids })
+        Ok(())
     }
 
     /// Lets go of rows that get no gradient: their buffers are used again. What reads them is submitted before. It talks
