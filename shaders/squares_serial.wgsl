@@ -7,27 +7,19 @@ override WORKGROUP: u32 = 8u;
 
 const LANES: u32 = 1u;
 
-// `kind` is a constant.
-fn square_listed(head: Head, kind: u32, slice: Slice) {
+// `is_single` is a constant.
+fn square_listed(head: Head, is_single: bool, slice: Slice) {
     // Of a table that shares the block, of another window, or of entries that name no row.
     if (key_at(head.position) - config.window_key >= config.window_rows) {
         return;
     }
-    if (kind == SINGLE) {
-        square_row(run_at(head.position, 1u, false), slice, 0u);
-    } else if (kind == SEVERAL) {
-        let entries = select(head.entries, 1u, config.first_wins == 1u);
-        square_row(run_at(head.position, entries, false), slice, 0u);
-    } else if (config.first_wins == 1u) {
+    if (is_single) {
         square_row(run_at(head.position, 1u, false), slice, 0u);
     } else {
-        square_row(run_at(head.position, CHUNK, true), slice, 0u);
+        let entries = select(head.entries, 1u, config.first_wins == 1u);
+        square_row(run_at(head.position, entries, entries == CHUNK), slice, 0u);
     }
 }
-
-const SINGLE: u32 = 0u;
-const SEVERAL: u32 = 1u;
-const MANY: u32 = 2u;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -48,14 +40,12 @@ fn main(
     let start = (first_block + tile) * block;
     let list = list_at(start, block, config.lists.first);
     let counts = unpack_counts(scratch[list]);
-    // A loop for each kind, as in `update_serial`.
+    // Two loops, as in `update_serial`.
     for (var i = local; i < counts.single; i += WORKGROUP) {
-        square_listed(unpack_head(start, scratch[list + 1u + i]), SINGLE, slice);
+        square_listed(unpack_head(start, scratch[list + 1u + i]), true, slice);
     }
-    for (var i = local; i < counts.several; i += WORKGROUP) {
-        square_listed(unpack_head(start, scratch[list + block - i]), SEVERAL, slice);
-    }
-    for (var i = local; i < counts.many; i += WORKGROUP) {
-        square_listed(unpack_head(start, scratch[list + block + 1u + i]), MANY, slice);
+    for (var i = local; i < counts.several + counts.many; i += WORKGROUP) {
+        let word = scratch[list + longer_at(i, counts, block)];
+        square_listed(unpack_head(start, word), false, slice);
     }
 }

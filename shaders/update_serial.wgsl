@@ -27,28 +27,6 @@ fn update_single(position: u32, row: u32, slice: Slice) {
     }
 }
 
-// The sum of a run: of its first chunk, of which `items` entries count from position `head` on, the first of them `first`; and of
-// the next ones, of which there are less than `chunks`.
-fn sum_run(first: Term, head: u32, key: u32, items: u32, chunks: u32, column: u32) -> Lane {
-    var sum = splat(0f);
-    var term = first;
-    var start = head;
-    var entries = items;
-    for (var chunk = 0u; chunk < chunks; chunk++) {
-        if (chunk > 0u) {
-            start += CHUNK;
-            if (start >= config.keys.end || key_at(start) != key) {
-                break;
-            }
-            entries = items_in_run(start, 1u, config.keys.end, key);
-            term = term_at(start, config.values);
-        }
-        let of_chunk = sum_terms(term, start, entries, column, config.values);
-        sum = either(add(sum, of_chunk), of_chunk, chunk == 0u);
-    }
-    return sum;
-}
-
 // As update_single, of a run of several entries.
 fn update_several(head: Head, row: u32, slice: Slice) {
     begin_row();
@@ -114,9 +92,8 @@ fn main(
     for (var i = local; i < counts.single; i += WORKGROUP) {
         update_listed(unpack_head(start, scratch[list + 1u + i]), true, slice);
     }
-    let longer = counts.several + counts.many;
-    for (var i = local; i < longer; i += WORKGROUP) {
-        let at = select(block + 1u + i - counts.several, block - i, i < counts.several);
-        update_listed(unpack_head(start, scratch[list + at]), false, slice);
+    for (var i = local; i < counts.several + counts.many; i += WORKGROUP) {
+        let word = scratch[list + longer_at(i, counts, block)];
+        update_listed(unpack_head(start, word), false, slice);
     }
 }

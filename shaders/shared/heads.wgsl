@@ -54,3 +54,8 @@ fn unpack_counts(word: u32) -> HeadCounts {
     let high = word >> SINGLE_BITS;
     return HeadCounts(single, high & ((1u << SEVERAL_BITS) - 1u), high >> SEVERAL_BITS);
 }
+
+// The word of a list for a run of several entries or more: first all of several, then all of CHUNK or more.
+fn longer_at(number: u32, counts: HeadCounts, block: u32) -> u32 {
+    return select(block + 1u + number - counts.several, block - number, number < counts.several);
+}

@@ -1,20 +1,27 @@
-// The sums of runs of CHUNK entries or more: what is added to their first chunk.
+// The sums of runs, also of those of CHUNK entries or more.
 //
 // A stage that uses this declares `scratch` and a `config` with `sums`, `keys`, `values` and `levels`, and has the
 // fragments `runs` and `sums`.
 
-// Adds the chunks of a run after its first, which no stage summed before.
-fn add_chunks(first_chunk: Lane, head: u32, key: u32, column: u32) -> Lane {
-    var sum = first_chunk;
-    var start = head + CHUNK;
-    for (var chunk = 1u; chunk < CHUNK; chunk++) {
-        if (start >= config.keys.end || key_at(start) != key) {
-            break;
+// The sum of a run: of its first chunk, of which `items` entries count from position `head` on, the first of them `first`; and of
+// the next ones, of which there are less than `chunks`. Entries are loaded in one place: drivers for CPUs write a load out
+// for each lane, and take long to compile many.
+fn sum_run(first: Term, head: u32, key: u32, items: u32, chunks: u32, column: u32) -> Lane {
+    var sum = splat(0f);
+    var term = first;
+    var start = head;
+    var entries = items;
+    for (var chunk = 0u; chunk < chunks; chunk++) {
+        if (chunk > 0u) {
+            start += CHUNK;
+            if (start >= config.keys.end || key_at(start) != key) {
+                break;
+            }
+            entries = items_in_run(start, 1u, config.keys.end, key);
+            term = term_at(start, config.values);
         }
-        let entries = items_in_run(start, 1u, config.keys.end, key);
-        let first = term_at(start, config.values);
-        sum = add(sum, sum_terms(first, start, entries, column, config.values));
-        start += CHUNK;
+        let of_chunk = sum_terms(term, start, entries, column, config.values);
+        sum = either(add(sum, of_chunk), of_chunk, chunk == 0u);
     }
     return sum;
 }

@@ -64,13 +64,10 @@ fn run_at(head: u32, entries: u32, many: bool) -> Run {
 
 // What is added up of a column of a run's row.
 fn squared_at(run: Run, column: u32) -> Lane {
-    var sum = sum_terms(run.first, run.head, run.entries, column, config.values);
-    if (run.many) {
-        if (config.levels == 0u) {
-            sum = add_chunks(sum, run.head, run.key, column);
-        } else {
-            sum = add_partials(sum, run.head, run.key, column);
-        }
+    let chunks = select(1u, CHUNK, run.many && config.levels == 0u);
+    var sum = sum_run(run.first, run.head, run.key, run.entries, chunks, column);
+    if (run.many && config.levels > 0u) {
+        sum = add_partials(sum, run.head, run.key, column);
     }
     return squared(run, column, sum);
 }

@@ -127,7 +127,7 @@ fn block_of(width: Width) -> (u32, u32) {
 pub fn squares_serial(positions: u32, runs: Runs, width: Width) -> Turns {
     let (columns, around) = block_of(width);
     let update = update_serial(positions, runs);
-    let groups = positions.div_ceil(GROUP) + 3;
+    let groups = positions.div_ceil(GROUP) + 2;
     Turns { fixed: update.fixed, each: columns * update.each + around * groups, unit: 1 }
 }
 
@@ -135,8 +135,9 @@ pub fn squares_serial(positions: u32, runs: Runs, width: Width) -> Turns {
 /// [`squares_serial`].
 pub fn squares_parallel(tile: u32, lanes: u32, runs: Runs, width: Width) -> Turns {
     let (columns, around) = block_of(width);
-    let update = tile_of_runs(tile, lanes, runs);
-    Turns { each: columns * update.each + around * tile.min(runs.nnz), ..update }
+    let (update, positions) = (tile_of_runs(tile, lanes, runs), tile.min(runs.nnz));
+    // A column of a run is a loop over chunks too, which ends behind the first.
+    Turns { each: columns * (update.each + 2 * positions) + around * positions, ..update }
 }
 
 /// Turns of `norm_sum` beside those for positions: its digits are cleared, carried and carried again.
