@@ -11,6 +11,9 @@ override TILE: u32 = 64u;
 
 const MAX_TILE: u32 = 256u;
 
+/// Whether chunks of long runs may be left to this stage to sum: here they never are.
+const SUMS_CHUNKS: bool = false;
+
 var<workgroup> heads: array<u32, MAX_TILE>;
 var<workgroup> head_count: atomic<u32>;
 

@@ -6,6 +6,7 @@
 override WORKGROUP: u32 = 8u;
 
 const LANES: u32 = 1u;
+const SUMS_CHUNKS: bool = true;
 
 // `is_single` is a constant.
 fn square_listed(head: Head, is_single: bool, slice: Slice) {

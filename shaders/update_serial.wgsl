@@ -16,7 +16,7 @@ fn meets_window(start: u32) -> bool {
     return lowest < window_end && highest >= config.window_key;
 }
 
-// Updates a slice of the row of the run at `position`, of which one entry counts.
+// Updates a slice of the row of the run at `position`, which has one entry.
 fn update_single(position: u32, row: u32, slice: Slice) {
     begin_row();
     let term = term_at(position, config.values);
@@ -27,7 +27,7 @@ fn update_single(position: u32, row: u32, slice: Slice) {
     }
 }
 
-// As update_single, of a run of several entries.
+// As update_single, of a run of several entries or more, of which perhaps only the first counts.
 fn update_several(head: Head, row: u32, slice: Slice) {
     begin_row();
     let first = term_at(head.position, config.values);

@@ -41,7 +41,8 @@ pub struct Tuning {
     /// Stretches that the tiles of partial and of [`Form::Serial`]'s update are dealt out to in
     /// turn, so that neighbouring tiles go to different threads.
     pub interleave: u32,
-    /// Columns that an invocation of partial sums at once, at most 8; fewer where a row has fewer.
+    /// Columns that an invocation of partial sums at once, at most 8, of a row of few columns no more than
+    /// the next power of two; only for [`Form::Serial`].
     pub sums_at_once: u32,
     /// Most entries of a step of one gradient that is ingested and sorted in one dispatch: up to
     /// 1,024 for [`Form::Parallel`], 4,096 for [`Form::Serial`].
@@ -135,9 +136,13 @@ impl Tuning {
         columns.next_power_of_two().min(self.max_lanes)
     }
 
-    /// Columns of a row of `columns` that an invocation of partial sums at once: those past the last would be summed in vain.
-    /// Sums of sums have nothing to look up that columns could share.
-    pub(crate) fn at_once(&self, columns: u32, of_entries: bool) -> u32 {
-        if of_entries { columns.next_power_of_two().min(self.sums_at_once) } else { 1 }
+    /// Columns of a row of `columns` that an invocation of partial sums at once. What lies past the last is summed in vain, so
+    /// a row of few takes fewer, by powers of two, for which there are few kernels.
+    pub(crate) fn at_once(&self, columns: u32) -> u32 {
+        match self.form {
+            Form::Serial => columns.next_power_of_two().min(self.sums_at_once),
+            // Its lanes share a chunk, a column each.
+            Form::Parallel => 1,
+        }
     }
 }

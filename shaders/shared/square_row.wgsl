@@ -1,6 +1,6 @@
 // What is added up of a table's summed gradient, block by block of its columns.
 //
-// A stage that uses this declares LANES, and has the fragments `runs`, `slices`, `sums`, `run_sums`, `heads`, one of
+// A stage that uses this declares LANES and SUMS_CHUNKS, and has the fragments `runs`, `slices`, `sums`, `run_sums`, `heads`, one of
 // `blocks_*`, and one that declares `scratch`; `squared(run, column, sum)`: what is added up of one lane of a row's
 // sum; and `together(x, y)`, which adds two parts of that.
 //
@@ -64,8 +64,13 @@ fn run_at(head: u32, entries: u32, many: bool) -> Run {
 
 // What is added up of a column of a run's row.
 fn squared_at(run: Run, column: u32) -> Lane {
-    let chunks = select(1u, CHUNK, run.many && config.levels == 0u);
-    var sum = sum_run(run.first, run.head, run.key, run.entries, chunks, column);
+    var sum: Lane;
+    if (SUMS_CHUNKS) {
+        let chunks = select(1u, CHUNK, run.many && config.levels == 0u);
+        sum = sum_run(run.first, run.head, run.key, run.entries, chunks, column);
+    } else {
+        sum = sum_terms(run.first, run.head, run.entries, column, config.values);
+    }
     if (run.many && config.levels > 0u) {
         sum = add_partials(sum, run.head, run.key, column);
     }

@@ -77,8 +77,10 @@ impl Kernel {
         Self { access, ..Self::of(Stage::Inspect) }
     }
 
-    pub fn partial(stage: Stage, access: RowAccess, (of_entries, at_once): (bool, u32)) -> Self {
+    /// Sums of sums have nothing to look up that columns could share: those are taken one by one.
+    pub fn partial(stage: Stage, access: RowAccess, of_entries: bool, at_once: u32) -> Self {
         let access = RowAccess { formats: access.formats.of_values(), ..access };
+        let at_once = if of_entries { at_once } else { 1 };
         Self { access, of_entries, at_once, ..Self::of(stage) }
     }
 

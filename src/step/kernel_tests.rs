@@ -80,7 +80,7 @@ macro_rules! assert_layout {
 fn simplest(stage: Stage) -> Kernel {
     match stage {
         Stage::Inspect => Kernel::inspect(NO_ROWS),
-        Stage::PartialSerial | Stage::PartialParallel => Kernel::partial(stage, NO_ROWS, (true, 1)),
+        Stage::PartialSerial | Stage::PartialParallel => Kernel::partial(stage, NO_ROWS, true, 1),
         Stage::SquaresSerial | Stage::SquaresParallel => {
             Kernel::squares(stage, NO_ROWS, 1, NormType::Two)
         }

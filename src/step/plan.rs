@@ -281,7 +281,7 @@ fn levels(
         let blocks = step.nnz.div_ceil(stride);
         let groups = tuning.workgroup / lanes;
         let workgroups = blocks.div_ceil(groups).next_multiple_of(tuning.interleave);
-        let at_once = tuning.at_once(columns, stride == CHUNK);
+        let at_once = if stride == CHUNK { tuning.at_once(columns) } else { 1 };
         let turns = turns::partial(stride == CHUNK, width, lanes, at_once);
         let slice = turns.slice(columns);
         let grid = Grid::of_slices(workgroups, columns.div_ceil(slice), device)?;

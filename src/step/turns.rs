@@ -12,9 +12,10 @@ const GROUP: u32 = 8;
 /// and through a loop at least once.
 const MASKED: u32 = 8;
 
-/// Turns a column of `update_serial` around the entries of a run of several: two loops over columns, one over chunks that ends
-/// behind the first, and those over a chunk's length and over levels, which are run through.
-const AROUND: u32 = 2 + 2 + 4;
+/// Turns a column of `update_serial` around the entries of a run of several: of two loops over columns; of one over chunks, which
+/// ends behind the first, when what lies in it is run through, a chunk's length (2) and entries (1); and, run through too, of
+/// levels, with a length and sums in it (3).
+const AROUND: u32 = 2 + 2 + (2 + 1) + 3;
 
 /// Turns that grow with the columns of a slice: `fixed`, and `each` for every `unit` columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,15 +80,16 @@ impl Runs {
 
 /// `update_serial` over a block of sorted positions.
 ///
-/// Its two lists of heads, of runs of one entry and of longer ones, are taken group by group. A full group of these waits for its
-/// longest, and has at least two positions for each of the others: 14, which are more than the turns a column around
-/// entries. The last group of each list may hold one run alone.
+/// Its two lists of heads, of runs of one entry and of longer ones, are taken eight heads and more at a time, whatever the
+/// driver's groups. A full group of longer runs waits for its longest, and has at least two positions for each of the others: 14,
+/// which are more than the turns a column around entries. The last group of each may hold one run alone; and in a block that
+/// tables share, a table's first group of each kind too.
 pub fn update_serial(block: u32, runs: Runs) -> Turns {
     let positions = block.min(runs.nnz);
     // Other tables' heads in the block are looked at, and left.
     let groups = block.div_ceil(GROUP) + 2;
     let full = if runs.first_wins { (AROUND + 1) * groups } else { positions };
-    let last = 3 + AROUND + runs.first_chunk() + runs.tail() + MASKED;
+    let last = 3 + 3 * AROUND + runs.first_chunk() + runs.tail() + MASKED;
     let fixed = (3 + MASKED) * groups + 2 + runs.lengths(block);
     Turns { fixed, each: full + last, unit: 1 }
 }
@@ -123,7 +125,7 @@ fn block_of(width: Width) -> (u32, u32) {
 }
 
 /// `squares_serial` over a block of sorted positions; its unit is a block of columns. As [`update_serial`],
-/// whose two turns a column for its loops over columns are more than those over blocks.
+/// whose turns for its two loops over columns are more than those over blocks.
 pub fn squares_serial(positions: u32, runs: Runs, width: Width) -> Turns {
     let (columns, around) = block_of(width);
     let update = update_serial(positions, runs);
@@ -136,7 +138,7 @@ pub fn squares_serial(positions: u32, runs: Runs, width: Width) -> Turns {
 pub fn squares_parallel(tile: u32, lanes: u32, runs: Runs, width: Width) -> Turns {
     let (columns, around) = block_of(width);
     let (update, positions) = (tile_of_runs(tile, lanes, runs), tile.min(runs.nnz));
-    // A column of a run is a loop over chunks too, which ends behind the first.
+    // A column's loop over entries ends behind the last, and levels are run through.
     Turns { each: columns * (update.each + 2 * positions) + around * positions, ..update }
 }
 
@@ -164,10 +166,11 @@ pub fn norm_factor() -> u32 {
 /// `partial` of a level, `lanes` invocations a block, `at_once` columns each.
 pub fn partial(of_entries: bool, width: Width, lanes: u32, at_once: u32) -> Turns {
     let summed = match of_entries {
-        true => at_once + CHUNK * (at_once + 2) + 1,
+        true => (at_once + 1) + CHUNK * (at_once + 2) + 2,
         false => at_once * (1 + CHUNK) + 1,
     };
-    let stored = at_once * (1 + width.lane_width() + 1) + 1;
+    // Run through once more when the last column has been stored.
+    let stored = at_once * (1 + width.lane_width() + 1) + 2;
     // The search for the run's start and its length come first.
     Turns { fixed: 33 + CHUNK + 1, each: 1 + summed + stored, unit: lanes * at_once }
 }
@@ -284,7 +287,7 @@ mod tests {
         assert!(
             [1, 64, parallel].into_iter().all(|tile| update_parallel(tile, 1, long).of(1) <= TURNS)
         );
-        for (of_entries, at_once) in [(true, 1), (true, 8), (false, 1), (false, 8)] {
+        for (of_entries, at_once) in [(true, 1), (true, 8), (false, 1)] {
             assert!(partial(of_entries, Width::Vec8, 1, at_once).of(1) <= TURNS);
         }
         assert_eq!(inspect(MOST_COLUMNS), TURNS - 1);
@@ -299,20 +302,34 @@ mod tests {
         assert!(heads(serial) <= TURNS && ingest(1024) <= TURNS);
     }
 
-    /// Turns of `update_serial`'s loops over heads and entries, group by group, as the shader
-    /// takes them: single runs, then runs of several entries and of CHUNK or more, without a tail.
-    fn simulated(lengths: &[u32], columns: u32) -> u32 {
-        let of =
-            |kind: std::ops::Range<u32>| lengths.iter().copied().filter(move |l| kind.contains(l));
-        let lists: [Vec<u32>; 2] =
-            [of(1..2).collect(), of(2..CHUNK).chain(of(CHUNK..u32::MAX)).collect()];
-        let group = |group: &[u32]| {
-            let longest = group.iter().copied().max().unwrap_or(0).min(CHUNK);
-            let around = if longest > 1 { AROUND } else { 2 };
-            // The loop's own turn, and the ends of touch and of the loop over columns.
-            1 + 2 + columns * (around + longest)
+    /// Turns of `update_serial`, of a driver that runs through what no lane takes: of runs of so many entries, whose chunks are
+    /// summed here, or in `levels`. A loop ends at a turn of its own.
+    fn simulated(lengths: &[u32], columns: u32, levels: u32) -> u32 {
+        let chunks = |longest: u32| {
+            let further = if levels == 0 { longest.div_ceil(CHUNK) - 1 } else { 0 };
+            // Of the first its length is looked through, and its entries are added; of the others both are counted; behind the
+            // last both are looked through.
+            let first = 1 + (1 + 1) + longest.min(CHUNK);
+            first + further * (1 + CHUNK + CHUNK + 1) + (1 + 1 + 1)
         };
-        lists.iter().map(|list| list.chunks(8).map(group).sum::<u32>() + 1).sum()
+        let in_levels = |longest: u32| {
+            let taken = (1..=levels).filter(|level| longest > CHUNK.pow(*level)).count() as u32;
+            taken * (1 + CHUNK + 1 + CHUNK) + 3
+        };
+        let column = |longest: u32| match longest {
+            1 => 1,
+            _ => 1 + chunks(longest) + in_levels(longest),
+        };
+        let group = |group: &[u32]| {
+            let longest = group.iter().copied().max().unwrap_or(1);
+            // The loop's own turn, touch, and the end of the loop over columns.
+            1 + (columns + 1) + columns * column(longest) + 1
+        };
+        let of = |kind: std::ops::Range<u32>| {
+            lengths.iter().copied().filter(|length| kind.contains(length)).collect::<Vec<_>>()
+        };
+        let longer = [of(2..CHUNK), of(CHUNK..u32::MAX)].concat();
+        [of(1..2), longer].iter().map(|list| list.chunks(8).map(group).sum::<u32>() + 1).sum()
     }
 
     #[test]
@@ -322,18 +339,27 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) % limit
         };
-        for case in 0..2000 {
+        for case in 0..4000 {
             let block = 16 << below(9);
-            let (most, worst) = (1 + below(80), case % 3 == 0);
+            let levels = case % 2;
+            let long = below(2) == 1;
+            let most = 1 + below(if long { 2000 } else { 80 });
             let mut lengths = Vec::new();
             while lengths.iter().sum::<u32>() < block {
+                // Groups that wait for one run; runs of two alone; any.
                 let ragged = if lengths.len() % 8 == 0 { 63 } else { 2 };
-                lengths.push(if worst { ragged } else { 1 + below(most) });
+                lengths.push(match case % 3 {
+                    0 => ragged,
+                    1 => 2,
+                    _ => 1 + below(most),
+                });
             }
-            let runs = Runs { nnz: u32::MAX, levels: 2, first_wins: false, counted: false };
+            // The last run may go on behind the block.
+            let nnz = if levels == 0 { lengths.iter().sum() } else { CHUNK * CHUNK };
+            let runs = Runs { nnz, levels, first_wins: false, counted: false };
             let columns = 1 + below(40);
             let planned = update_serial(block, runs).of(columns);
-            let found = simulated(&lengths, columns);
+            let found = simulated(&lengths, columns, levels);
             assert!(found <= planned, "{lengths:?} x {columns}: {found} of {planned}");
         }
     }

@@ -98,7 +98,8 @@ impl Field {
                 self.values(chosen.form).last().is_some_and(|most| workload.nnz <= *most)
             }
             Self::DigitBits | Self::IngestStrip => workload.nnz > chosen.small,
-            Self::SumsAtOnce => workload.nnz > SUMMED_FROM,
+            // A row of one lane has one column.
+            Self::SumsAtOnce => workload.nnz > SUMMED_FROM && workload.dim > 8,
             Self::UpdateTile | Self::MaxLanes | Self::Workgroup | Self::Interleave => true,
         }
     }

@@ -50,6 +50,8 @@ struct Tables {
 impl Journal {
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self, Error> {
         let manifests = read(&*disk)?;
+        // A rename that one before could not bring to the disk is there from now on: what only an older manifest names may go.
+        disk.sync().map_err(Error::io(format!("syncing {}", disk.name(NAME))))?;
         let tables = Tables { manifests, open: BTreeSet::new(), broken: false };
         Ok(Self { disk, tables: Mutex::new(tables) })
     }

@@ -55,8 +55,8 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
                 kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE));
                 for form in [Form::Serial, Form::Parallel] {
                     let stage = Stage::partial(form);
-                    let partial = |at_once| Kernel::partial(stage, access, at_once);
-                    kernels.extend([(true, 8), (false, 1)].map(partial));
+                    let partial = |lowest| Kernel::partial(stage, access, lowest, 8);
+                    kernels.extend([true, false].map(partial));
                 }
                 for (stage, norm) in SQUARES {
                     kernels.push(Kernel::squares(stage, access, lanes, norm));
@@ -171,7 +171,7 @@ fn narrow() -> Vec<Kernel> {
             let rule = Rule { family: &ADAM, variant: SCALARS | ALL_FLAGS };
             kernels.push(Kernel::update(Stage::UpdateParallel, access, rule));
             for form in [Form::Serial, Form::Parallel] {
-                kernels.push(Kernel::partial(Stage::partial(form), access, (true, 2)));
+                kernels.push(Kernel::partial(Stage::partial(form), access, true, 2));
                 kernels.push(Kernel::squares(Stage::squares(form), access, 1, NormType::Two));
                 kernels.push(Kernel::row_squares(Stage::row_squares(form), access, 1, rule));
             }

@@ -47,8 +47,7 @@ impl List<'_> {
             };
             sums_below = level.sums;
             let bound = [Bind::Sorted].into_iter().chain(live.values());
-            let at_once = (below == 0, level.at_once);
-            let kernel = Kernel::partial(stage, live.at.access, at_once);
+            let kernel = Kernel::partial(stage, live.at.access, below == 0, level.at_once);
             self.dispatch_with(kernel, (Config::Partial(config), None), bound, level.launch);
         }
     }
