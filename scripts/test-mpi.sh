@@ -11,6 +11,12 @@ set -euo pipefail
 need_cargo
 need mpirun openmpi-bin
 need mpicc libopenmpi-dev
+# A compiler that was left behind by itself finds no headers.
+finds_mpi() { mpicc -E -x c - <<<'#include <mpi.h>' >/dev/null 2>&1; }
+if ! finds_mpi; then
+    can_install || die "mpicc finds no mpi.h; install the headers of the MPI (Debian: apt-get install libopenmpi-dev)"
+    install_packages openmpi-bin libopenmpi-dev || die "mpicc finds no mpi.h and apt-get could not install libopenmpi-dev"
+fi
 # The bindings are made by libclang and the headers that come with it.
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib*/llvm*/lib*/libclang[.-][s0-9]*' >/dev/null ||

@@ -89,6 +89,16 @@ pub enum Error {
         /// What is wrong with it, and where.
         reason: String,
     },
+    /// Bringing a file to the disk has failed before, so nobody knows what of it is there: nothing more is checkpointed, folded or
+    /// opened until the folder is opened anew.
+    #[error(
+        "{file} may not be on the disk, as bringing it there failed: open the folder anew; it has the last checkpoint, or the one \
+         that failed"
+    )]
+    Unsynced {
+        /// Its name.
+        file: String,
+    },
     /// What the optimizer or the device says.
     #[error(transparent)]
     Adam(#[from] sparse_adam::Error),

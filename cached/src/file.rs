@@ -307,6 +307,7 @@ impl Durable for FileStore {
     /// a thread; where that failed, the next checkpoint says so, before it does anything, and the one after it tries again.
     ///
     /// # Errors
+    /// [`Error::Io`]; [`Error::Unsynced`] where an earlier one could not be brought to the disk;
     /// [`Error::Unsupported`] for a table of a group, whose tables are checkpointed together ([`FileGroup::checkpoint`]).
     fn checkpoint(&self, mark: Mark) -> Result<(), Error> {
         if !self.shared.name.is_empty() {

@@ -8,7 +8,7 @@
 //! dealt out in slices to several workgroups, which changes no bit.
 
 /// Most turns of an invocation: thirteen sixteenths of what the strictest driver lets it, so that
-/// rows of up to 37 columns, as measured, need no slices whatever a block holds.
+/// rows of up to 34 columns, of 272 numbers, need no slices whatever a block holds.
 pub const TURNS: u32 = 53_248;
 
 /// Most columns of a row: `inspect` alone walks whole rows, some columns per turn.

@@ -47,7 +47,7 @@ impl FileGroup {
     /// and `_`, with which its files begin.
     ///
     /// # Errors
-    /// As [`FileStore::open`]; [`Error::Unsupported`] for another name, a table that is open, or a name that another
+    /// As [`FileStore::open`]; [`Error::Unsynced`]; [`Error::Unsupported`] for another name, a table that is open, or a name that another
     /// has in letters of the other case.
     pub fn store(
         &self,
@@ -70,7 +70,7 @@ impl FileGroup {
     ///
     /// # Errors
     /// [`Error::Mismatch`] for other tables than those of the folder; as [`CachedTable::flush`]; [`Error::Io`],
-    /// [`Error::Damaged`]. The last checkpoint is what is found then. (Where a log could not be set aside to be folded, it is
+    /// [`Error::Damaged`], [`Error::Unsynced`]. The last checkpoint is what is found then. (Where a log could not be set aside to be folded, it is
     /// this one, and the next call tries that again.)
     pub fn checkpoint<'a>(
         &self,

@@ -116,9 +116,8 @@ impl Journal {
 
 impl Tables {
     fn check(&self, disk: &dyn Disk) -> Result<(), Error> {
-        let reason = "what was to bring it to the disk has failed: open its folder anew".into();
         match self.broken {
-            true => Err(Error::Damaged { file: disk.name(NAME), reason }),
+            true => Err(Error::Unsynced { file: disk.name(NAME) }),
             false => Ok(()),
         }
     }

@@ -23,7 +23,7 @@ impl FileStore {
     /// Brings the log to the disk.
     ///
     /// # Errors
-    /// That of the last folding; [`Error::Io`]; [`Error::Damaged`] where an earlier sync has failed.
+    /// That of the last folding; [`Error::Io`]; [`Error::Unsynced`].
     pub(super) fn seal(&self, mark: Mark) -> Result<Sealed<'_>, Error> {
         let mut folding = locked(&self.folding);
         folding.verdict()?;
@@ -37,8 +37,7 @@ impl FileStore {
         };
         let name = || super::Disk::name(&shared.disk, &log::name(number));
         if written.broken {
-            let reason = "an earlier sync of it failed: open the store anew";
-            return Err(Error::Damaged { file: name(), reason: reason.into() });
+            return Err(Error::Unsynced { file: name() });
         }
         if let Err(error) = file.sync().and_then(|()| super::Disk::sync(&shared.disk)) {
             written.broken = true;

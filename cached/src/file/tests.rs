@@ -203,7 +203,7 @@ fn a_sync_that_fails_leaves_a_whole_checkpoint_whatever_is_tried_next() {
                 // The table is opened anew; and the folder where it must be.
                 drop(store.take());
                 let again = opened(&journal, "", rows).or_else(|error| {
-                    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+                    assert!(matches!(error, Error::Unsynced { .. }), "{error}");
                     journal = on(&disk)?;
                     opened(&journal, "", rows)
                 });

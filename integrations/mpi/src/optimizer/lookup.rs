@@ -87,14 +87,14 @@ impl<T: Transport> ShardedOptimizer<T> {
             Ok(shard.format.unpack(words, count))
         });
         let values = self.link.or_broken(values)?;
-        let placed = self.place(&asked, &looked, values);
+        let placed = self.place_rows(&asked, &looked, values);
         self.link.or_broken(placed)?;
         let ids = asked.tables.into_iter().map(|asked| (asked.id, asked.ids)).collect();
         Ok(Looked { number: asked.number, tables: looked, ids })
     }
 
     /// Writes rows that arrived, by table and rank, where they were promised.
-    fn place(
+    fn place_rows(
         &self,
         asked: &Asked,
         looked: &[Rows],
