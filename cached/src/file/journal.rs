@@ -100,16 +100,12 @@ impl Journal {
         tables.check(&*self.disk)?;
         let mut next = tables.manifests.clone();
         next.extend(changed.iter().map(|&(name, manifest)| (name.into(), manifest.clone())));
+        let published = write(&*self.disk, next).and_then(|next| {
+            replace(&*self.disk).inspect_err(|_| tables.broken = true)?;
+            Ok(next)
+        });
         let failed = Error::io(format!("writing {}", self.disk.name(NAME)));
-        let next = match write(&*self.disk, next) {
-            Ok(next) => next,
-            Err(error) => return Err(failed(error)),
-        };
-        if let Err(error) = replace(&*self.disk) {
-            tables.broken = true;
-            return Err(failed(error));
-        }
-        tables.manifests = next;
+        tables.manifests = published.map_err(failed)?;
         Ok(())
     }
 }
