@@ -31,7 +31,8 @@ pub enum Error {
         "a plan that another load has overtaken: plan after the load before, and load each plan once"
     )]
     StalePlan,
-    /// Commands that an earlier call recorded have not been submitted.
+    /// Commands that an earlier call recorded have not been submitted: two seconds after all that was is done, the device has not
+    /// called back. (A thread of the caller's that polls the device may be that late with what it was told.)
     #[error(
         "what {what} recorded was not submitted: submit encoders in the order in which they were recorded"
     )]

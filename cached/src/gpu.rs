@@ -4,12 +4,16 @@ use futures::FutureExt;
 use sparse_adam::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 use wgpu::{
     Buffer, BufferAsyncError, BufferDescriptor, BufferUsages, CommandEncoder,
     CommandEncoderDescriptor, Device, ErrorFilter, PollType, Queue,
 };
 
 pub(crate) const LABEL: &str = "sparse_adam_cached";
+
+/// How long another thread may take to call back what the device has done.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A device and its queue.
 #[derive(Clone, Debug)]
@@ -65,6 +69,31 @@ impl Gpu {
         let how = if wait { PollType::wait_indefinitely() } else { PollType::Poll };
         let lost = |error: wgpu::PollError| Error::DeviceLost { reason: error.to_string() };
         self.device.poll(how).map(drop).map_err(lost)
+    }
+
+    /// Waits until the device has done all that was submitted, and `is_told` says that it told so. False where it never
+    /// does, as nothing that would have it tell was submitted.
+    ///
+    /// Another thread that looks at the device takes what is to be called back with it, and may be about to call it when the
+    /// wait here ends. No call tells that apart from an encoder nobody submitted, but time: [`PATIENCE`].
+    ///
+    /// # Errors
+    /// As [`Gpu::poll`]; those of `is_told`.
+    pub fn wait_for(
+        &self,
+        mut is_told: impl FnMut() -> Result<bool, crate::Error>,
+    ) -> Result<bool, crate::Error> {
+        let start = Instant::now();
+        loop {
+            self.poll(true)?;
+            if is_told()? {
+                return Ok(true);
+            }
+            if start.elapsed() > PATIENCE {
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// What `make` makes, unless a scope hears an error of it.

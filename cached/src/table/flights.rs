@@ -98,9 +98,11 @@ impl Flights {
     /// # Errors
     /// As [`Flights::look`]; [`Error::NotSubmitted`].
     pub fn finish(&mut self, gpu: &Gpu, cache: &mut Cache) -> Result<(), Error> {
-        gpu.poll(true)?;
-        self.send()?;
-        if self.flying.iter().any(|flight| !flight.sent) {
+        let send_all = || {
+            self.send()?;
+            Ok(self.flying.iter().all(|flight| flight.sent))
+        };
+        if !gpu.wait_for(send_all)? {
             return Err(Error::NotSubmitted { what: "CachedTable::load" });
         }
         self.writer.wait()?;

@@ -23,7 +23,7 @@ impl<S: RowStore> CachedTable<S> {
         self.look(adam)?;
         self.flights.finish(&self.gpu, &mut self.cache)?;
         // Slots of rows whose load is still to come have something else, which must not be written for them.
-        self.lanes.all_done()?;
+        self.lanes.all_done(&self.gpu)?;
         let dirty = self.cache.dirty();
         let record = self.mover.layout().bytes();
         let (mut uniform, mut slots) = (None, None);
@@ -59,8 +59,7 @@ impl<S: RowStore> CachedTable<S> {
             encoder.copy_buffer_to_buffer(gathered, 0, readback, 0, bytes);
             encoder.map_buffer_on_submit(readback, MapMode::Read, .., mapping.callback());
         })?;
-        self.gpu.poll(true)?;
-        match mapping.is_there()? {
+        match self.gpu.wait_for(|| Ok(mapping.is_there()?))? {
             true => Ok(take_mapped(readback, bytes)?),
             false => Err(Error::NotSubmitted { what: "CachedTable::flush" }),
         }

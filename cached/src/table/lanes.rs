@@ -25,6 +25,12 @@ pub(super) struct Lane {
     done: Option<Arc<AtomicBool>>,
 }
 
+impl Lane {
+    fn is_done(&self) -> bool {
+        self.done.as_ref().is_none_or(|done| done.load(Ordering::Acquire))
+    }
+}
+
 /// Lanes by turns.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
@@ -42,25 +48,19 @@ impl Lanes {
     /// [`Error::NotSubmitted`]; the device's.
     pub fn free(&mut self, gpu: &Gpu) -> Result<(&mut Lane, bool), Error> {
         let lane = &mut self.lanes[self.next];
-        let is_done =
-            |lane: &Lane| lane.done.as_ref().is_none_or(|done| done.load(Ordering::Acquire));
-        let waits = !is_done(lane);
-        if waits {
-            gpu.poll(true)?;
-            if !is_done(lane) {
-                return Err(Error::NotSubmitted { what: "CachedTable::load" });
-            }
+        let waits = !lane.is_done();
+        if waits && !gpu.wait_for(|| Ok(lane.is_done()))? {
+            return Err(Error::NotSubmitted { what: "CachedTable::load" });
         }
         Ok((lane, waits))
     }
 
-    /// Checks that the GPU has done all that was recorded with any lane. To be called once it was waited for.
+    /// Waits until the GPU has done all that was recorded with any lane.
     ///
     /// # Errors
-    /// [`Error::NotSubmitted`].
-    pub fn all_done(&self) -> Result<(), Error> {
-        let is_done = |done: &Arc<AtomicBool>| done.load(Ordering::Acquire);
-        match self.lanes.iter().filter_map(|lane| lane.done.as_ref()).all(is_done) {
+    /// [`Error::NotSubmitted`]; the device's.
+    pub fn all_done(&self, gpu: &Gpu) -> Result<(), Error> {
+        match gpu.wait_for(|| Ok(self.lanes.iter().all(Lane::is_done)))? {
             true => Ok(()),
             false => Err(Error::NotSubmitted { what: "CachedTable::load" }),
         }

@@ -172,6 +172,42 @@ fn an_encoder_that_is_not_submitted_is_noticed() {
     table.flush(&mut adam).unwrap();
 }
 
+/// An engine may look at the device from a thread of its own.
+#[test]
+fn what_another_thread_is_about_to_call_back_was_submitted() {
+    let gpu = &gpus()[0];
+    let mut adam = optimizer(gpu, AdamOptions::default());
+    let weights = gpu.zeroed("weights", 4 * 2 * 8);
+    let mut table = made(gpu, &mut adam, Param::new("p", &weights, [2, 8])).unwrap();
+    let encoder = || gpu.device.create_command_encoder(&Default::default());
+    let here = std::thread::current().id();
+    // What is done at once is called back by the submission, here; then once more.
+    let elsewhere = (0u32..50).any(|row| {
+        let (sender, called) = std::sync::mpsc::channel();
+        let slow = encoder();
+        slow.on_submitted_work_done(move || {
+            let caller = std::thread::current().id();
+            sender.send(caller).unwrap();
+            if caller != here {
+                std::thread::sleep(std::time::Duration::from_millis(300));
+            }
+        });
+        let mut load = encoder();
+        let plan = table.plan(&[row]).unwrap();
+        table.load(&mut adam, &mut load, plan).unwrap();
+        gpu.queue.submit([slow.finish(), load.finish()]);
+        let device = gpu.device.clone();
+        let looks = std::thread::spawn(move || {
+            device.poll(sparse_adam::wgpu::PollType::wait_indefinitely()).unwrap();
+        });
+        let caller = called.recv().unwrap();
+        table.flush(&mut adam).unwrap();
+        looks.join().unwrap();
+        caller != here
+    });
+    assert!(elsewhere, "no thread but this one ever called back");
+}
+
 #[test]
 fn a_load_that_evicts_nothing_and_is_not_submitted_is_noticed_before_the_store_is_written() {
     let gpu = &gpus()[0];
