@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Runs the suite on every adapter of the machine, with every driver that scripts/drivers.sh has set up,
-# and prints a matrix: adapter by test group, with what passed and failed, `-` where a group is left to another adapter.
-# Arguments are parts of names of adapters or their drivers that must be present; one that is missing is a failure. Its last
-# line is `N passed, N failed`.
+# and prints a matrix: adapter by test group, with what passed and failed. Arguments are parts of names of
+# adapters or their drivers that must be present; one that is missing is a failure. Its last line is `N passed, N failed`.
 #
 #   scripts/matrix.sh llvmpipe SwiftShader "Mesa 22"
 #   SPARSE_ADAM_JOBS=1 scripts/matrix.sh    # one adapter after another; as many as there are cores otherwise
@@ -54,27 +53,7 @@ run_row() { # NUMBER DRIVERS BACKEND NAME
             ;;
         *\ llvmpipe*) export GALLIVM_PERF=nopt ;;
     esac
-    case "$2 $3" in
-        gl\ llvmpipe*) run_half_of_gl "$row" ;;
-        *) run_suite ;;
-    esac
-}
-
-# Mesa's GL takes one test at a time. Where there are two of it, which get the same GLSL, one has what is about numbers, the
-# other the rest, and the other way round in the next run.
-run_half_of_gl() { # ROW
-    local group mine=() gl=$'\tgl\tllvmpipe' before
-    if [ "$(grep -c "$gl" <<<"$found")" = 1 ]; then run_suite; return; fi
-    before="$(head -n "$1" <<<"$found" | grep -c "$gl")"
-    for group in $groups; do
-        case " ${of_numbers[*]} " in
-            *" suite::${group}:: "*) [ "$(((forms + before) % 2))" = 0 ] || continue ;;
-            *) [ "$(((forms + before) % 2))" = 1 ] || continue ;;
-        esac
-        mine+=("suite::${group}::")
-    done
-    echo "only ${mine[*]}"
-    run_suite "${mine[@]}"
+    run_suite
 }
 
 run_suite() { # PART_OF_A_NAME...; all tests without one
@@ -84,7 +63,6 @@ run_suite() { # PART_OF_A_NAME...; all tests without one
 # Counts of one row by group, in the order of $groups, as the last two lines its sums.
 count_row() { # ROW
     awk -v groups="$groups" '
-        /^only suite::/ { only = " " $0 " " }
         { group = $2; sub(/^suite::/, "", group); sub(/::.*/, "", group) }
         /^test suite::.* \.\.\. ok$/ { passed[group]++; ok++ }
         /^test suite::.* \.\.\. FAILED$/ { failed[group]++; bad++ }
@@ -93,7 +71,6 @@ count_row() { # ROW
         END {
             count = split(groups, names, " ")
             for (i = 1; i <= count; i++) {
-                if (only && !index(only, " suite::" names[i] ":: ")) { printf "%13s", "-"; continue }
                 # A group that ran nothing has not passed.
                 if (!passed[names[i]] && !failed[names[i]]) { failed[names[i]]++; bad++ }
                 cell = passed[names[i]] + 0

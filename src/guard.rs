@@ -28,7 +28,8 @@ use scopes::{Heard, Scopes, Verdict};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use wgpu::{
-    Buffer, BufferDescriptor, BufferUsages, Device, ErrorFilter, PollError, PollType, Queue,
+    Buffer, BufferDescriptor, BufferUsages, Device, ErrorFilter, PollError, PollStatus, PollType,
+    Queue,
 };
 
 /// A device, its queue, and the verdicts that are still to come.
@@ -265,14 +266,27 @@ fn locked<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits for a device, or asks how far it is.
+/// Polls a device as [`Device::poll`] does, and tells of what that has no error for: wgpu 30 panics where a wait finds the device
+/// lost, and through GL it gives up after 2.1 s, whatever it was asked for; that is waited on, and so is any `timeout`.
+///
+/// Callbacks run in here, and in [`Queue::submit`](wgpu::Queue::submit): of everything that the device has done, whoever asked for it.
 ///
 /// # Errors
 /// [`Error::DeviceLost`].
-pub(crate) fn poll(device: &Device, how: PollType) -> Result<(), Error> {
-    let polled = unless_fatal(|| device.poll(how))?;
-    let failed = |error: PollError| lost_while(&format!("waiting for it: {error}"));
-    polled.map(drop).map_err(failed)
+pub fn poll_device(device: &Device, how: PollType) -> Result<(), Error> {
+    until_told(|| unless_fatal(|| device.poll(how.clone())))
+}
+
+fn until_told(
+    mut poll: impl FnMut() -> Result<Result<PollStatus, PollError>, Error>,
+) -> Result<(), Error> {
+    loop {
+        match poll()? {
+            Ok(_) => return Ok(()),
+            Err(PollError::Timeout) => {}
+            Err(error) => return Err(lost_while(&format!("waiting for it: {error}"))),
+        }
+    }
 }
 
 /// wgpu 30 panics where the wait itself finds the device gone (`Device::poll` has no error for

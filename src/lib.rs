@@ -68,6 +68,7 @@ pub use entries::{Duplicates, IndexDtype, NonFinite};
 pub use error::Error;
 pub use format::{Format, Rounding};
 pub use grad::SparseGrad;
+pub use guard::poll_device;
 pub use hooks::HookId;
 pub use ids::{GroupId, ParamId};
 pub use index_list::{GradValues, IndexList};

@@ -108,7 +108,7 @@ impl Reading {
             // Not for what was submitted later. In a browser this returns at once, and the channel
             // wakes us.
             let copied = PollType::Wait { submission_index: self.submitted, timeout: None };
-            guard::poll(&guard.device, copied)?;
+            guard::poll_device(&guard.device, copied)?;
         }
         let mut places = self.places.into_iter().peekable();
         for (number, (staging, mut mapped)) in self.staged.into_iter().enumerate() {
@@ -173,7 +173,7 @@ fn ask(
     receiver: &mut Mapped,
     context: &mut Context<'_>,
 ) -> Poll<Result<(), Error>> {
-    guard::poll(device, PollType::Poll)?;
+    guard::poll_device(device, PollType::Poll)?;
     let arrived = receiver.poll_unpin(context);
     if arrived.is_pending() && cfg!(not(target_arch = "wasm32")) {
         context.waker().wake_by_ref();

@@ -40,6 +40,13 @@ pub enum Error {
         /// Which call.
         what: &'static str,
     },
+    /// The device refused a submission that had what [`CachedTable::load`](crate::CachedTable::load) recorded, because of
+    /// anything in it: what the cache has is not what the table takes it for. Nothing of it is written any more. Make the table
+    /// anew, from the store's last checkpoint.
+    #[error(
+        "a submission with what CachedTable::load recorded was refused: make the table anew, from its store's last checkpoint"
+    )]
+    LoadRefused,
     /// The optimizer's state of the parameter, its buffer, or what its rows draw random bits by, is another one than when the
     /// table was made.
     #[error(

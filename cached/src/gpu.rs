@@ -67,8 +67,7 @@ impl Gpu {
     /// [`Error::DeviceLost`].
     pub fn poll(&self, wait: bool) -> Result<(), Error> {
         let how = if wait { PollType::wait_indefinitely() } else { PollType::Poll };
-        let lost = |error: wgpu::PollError| Error::DeviceLost { reason: error.to_string() };
-        self.device.poll(how).map(drop).map_err(lost)
+        sparse_adam::poll_device(&self.device, how)
     }
 
     /// Waits until the device has done all that was submitted, and `is_told` says that it told so. False where it never
@@ -83,16 +82,18 @@ impl Gpu {
         &self,
         mut is_told: impl FnMut() -> Result<bool, crate::Error>,
     ) -> Result<bool, crate::Error> {
-        let start = Instant::now();
+        self.poll(true)?;
+        // What the device takes is no matter of patience.
+        let done = Instant::now();
         loop {
-            self.poll(true)?;
             if is_told()? {
                 return Ok(true);
             }
-            if start.elapsed() > PATIENCE {
+            if done.elapsed() > PATIENCE {
                 return Ok(false);
             }
             std::thread::sleep(Duration::from_millis(1));
+            self.poll(false)?;
         }
     }
 
@@ -139,10 +140,15 @@ impl Mapping {
     }
 }
 
-/// The bytes `[0, size)` of a buffer that is mapped, which is unmapped.
-pub(crate) fn take_mapped(buffer: &Buffer, size: u64) -> Result<Vec<u8>, Error> {
+/// The bytes `[0, size)` of a buffer that is mapped.
+pub(crate) fn mapped(buffer: &Buffer, size: u64) -> Result<Vec<u8>, Error> {
     let lost = |error: wgpu::MapRangeError| Error::DeviceLost { reason: error.to_string() };
-    let bytes = buffer.get_mapped_range(..size).map_err(lost)?.to_vec();
+    Ok(buffer.get_mapped_range(..size).map_err(lost)?.to_vec())
+}
+
+/// As [`mapped`], of one that is unmapped then.
+pub(crate) fn take_mapped(buffer: &Buffer, size: u64) -> Result<Vec<u8>, Error> {
+    let bytes = mapped(buffer, size)?;
     buffer.unmap();
     Ok(bytes)
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 /// A table's rows, as records of [`Layout`].
 ///
-/// Reads come from several threads at once, also while others are written; a row is never read while it is written.
+/// Reads come from several threads at once, also while others are written. A row may be read while it is written where nobody
+/// wants what is read any more, as its plan was dropped.
 /// Of two writes of a row, the later call has begun when the earlier one has returned.
 pub trait RowStore: Send + Sync + 'static {
     /// Rows of the table.

@@ -7,7 +7,8 @@ use crate::{
 };
 use pollster::block_on;
 use wgpu::{
-    Buffer, BufferDescriptor, BufferUsages, Device, QuerySet, QuerySetDescriptor, QueryType, Queue,
+    Buffer, BufferDescriptor, BufferUsages, Device, PollError, PollStatus, QuerySet,
+    QuerySetDescriptor, QueryType, Queue,
 };
 
 /// An optimizer, what it is given, and what it is given it on.
@@ -341,4 +342,18 @@ fn a_poll_that_finds_the_device_gone_is_an_error() {
     assert!(matches!(gone, Err(Error::DeviceLost { .. })));
     let other = std::panic::catch_unwind(|| super::unless_fatal(|| panic!("a callback's own")));
     assert!(other.map(|_: Result<(), Error>| ()).is_err());
+}
+
+/// As wgpu's GL does after 2.1 s.
+#[test]
+fn a_wait_that_is_given_up_goes_on() {
+    let mut polls = 0;
+    let told = super::until_told(|| {
+        polls += 1;
+        Ok(if polls < 3 { Err(PollError::Timeout) } else { Ok(PollStatus::QueueEmpty) })
+    });
+    assert!(told.is_ok());
+    assert_eq!(polls, 3);
+    let wrong = || Ok(Err(PollError::WrongSubmissionIndex(2, 1)));
+    assert!(matches!(super::until_told(wrong), Err(Error::DeviceLost { .. })));
 }

@@ -68,7 +68,7 @@ impl Stopwatch {
         let commands = guard.make(LABEL, 0, |_| encoder.finish())?;
         let start = Instant::now();
         guard.make(LABEL, 0, |_| guard.queue.submit([commands]))?;
-        guard::poll(&guard.device, PollType::wait_indefinitely())?;
+        guard::poll_device(&guard.device, PollType::wait_indefinitely())?;
         let host = start.elapsed().as_secs_f64();
         Ok(Span { gpu: self.read(guard).await?, host })
     }

@@ -226,7 +226,7 @@ impl Gpu {
     /// [`Error::DeviceLost`].
     pub fn wait(&self) -> Result<(), Error> {
         scopes::alive(&self.device)?;
-        scopes::poll(&self.device, PollType::wait_indefinitely())
+        sparse_adam::poll_device(&self.device, PollType::wait_indefinitely())
     }
 
     /// Resolves once the device has done everything submitted so far: what [`Gpu::wait`] cannot

@@ -41,11 +41,10 @@ impl<S: RowStore> CachedTable<S> {
 
     /// Brings some rows up to date, at most as many as there are slots.
     fn catch_up_rows(&mut self, adam: &mut SparseAdam, rows: &[u64]) -> Result<(), Error> {
-        let descriptor = wgpu::CommandEncoderDescriptor { label: Some(crate::gpu::LABEL) };
-        let mut encoder = self.gpu.device.create_command_encoder(&descriptor);
-        let done = self.record_catch_up(adam, &mut encoder, rows);
+        let gpu = self.gpu.clone();
+        let mut done = Ok(());
         // Whatever failed, the loads before it count on what they recorded.
-        self.gpu.queue.submit([encoder.finish()]);
+        gpu.submit(|encoder| done = self.record_catch_up(adam, encoder, rows))?;
         done
     }
 

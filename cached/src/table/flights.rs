@@ -1,5 +1,6 @@
 //! Evicted rows on their way from the GPU to the store.
 
+use super::lanes::Lanes;
 use crate::gpu::{Gpu, Mapping, take_mapped};
 use crate::plan::{Cache, Eviction};
 use crate::threads::{Write, Writer};
@@ -77,15 +78,15 @@ impl Flights {
     /// Passes on what has been read back, and tells the cache what the store has. Whether it had to wait.
     ///
     /// # Errors
-    /// The store's, once; it is tried again after that. The device's.
-    pub fn look(&mut self, gpu: &Gpu, cache: &mut Cache) -> Result<bool, Error> {
+    /// The store's, once; it is tried again after that. [`Error::LoadRefused`]; the device's.
+    pub fn look(&mut self, gpu: &Gpu, cache: &mut Cache, lanes: &mut Lanes) -> Result<bool, Error> {
         gpu.poll(false)?;
-        self.send()?;
+        self.send(lanes)?;
         self.land(cache)?;
         let too_many = self.flying.len() > MOST;
         if too_many {
             gpu.poll(true)?;
-            self.send()?;
+            self.send(lanes)?;
             // What the last load recorded may not be submitted yet, and need not be.
             self.writer.wait()?;
             self.land(cache)?;
@@ -93,14 +94,14 @@ impl Flights {
         Ok(too_many)
     }
 
-    /// Waits until the store has all.
+    /// Waits until the GPU has done all loads, and the store has all that they evicted.
     ///
     /// # Errors
     /// As [`Flights::look`]; [`Error::NotSubmitted`].
-    pub fn finish(&mut self, gpu: &Gpu, cache: &mut Cache) -> Result<(), Error> {
+    pub fn finish(&mut self, gpu: &Gpu, cache: &mut Cache, lanes: &mut Lanes) -> Result<(), Error> {
         let send_all = || {
-            self.send()?;
-            Ok(self.flying.iter().all(|flight| flight.sent))
+            self.send(lanes)?;
+            Ok(self.flying.iter().all(|flight| flight.sent) && lanes.first_pending()?.is_none())
         };
         if !gpu.wait_for(send_all)? {
             return Err(Error::NotSubmitted { what: "CachedTable::load" });
@@ -109,10 +110,11 @@ impl Flights {
         self.land(cache)
     }
 
-    /// Gives the writer what has been read back, in order.
-    fn send(&mut self) -> Result<(), Error> {
+    /// Gives the writer what has been read back, in order: of loads that ran, as did all before them.
+    fn send(&mut self, lanes: &mut Lanes) -> Result<(), Error> {
+        let ran = lanes.first_pending()?.unwrap_or(u64::MAX);
         for flight in self.flying.iter_mut().filter(|flight| !flight.sent) {
-            if !flight.mapping.is_there()? {
+            if flight.batch >= ran || !flight.mapping.is_there()? {
                 break;
             }
             let rows = flight.rows.clone();

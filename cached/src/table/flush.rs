@@ -17,13 +17,12 @@ impl<S: RowStore> CachedTable<S> {
     /// as they are, behind as those of a resident table would be ([`CachedTable::catch_up`]).
     ///
     /// # Errors
-    /// [`Error::NotSubmitted`], [`Error::Replaced`]; the store's, and the device's. What was not written is written by the
-    /// next call.
+    /// [`Error::NotSubmitted`], [`Error::LoadRefused`], [`Error::Replaced`]; the store's, and the device's. What was not written
+    /// is written by the next call.
     pub fn flush(&mut self, adam: &mut SparseAdam) -> Result<(), Error> {
         self.look(adam)?;
-        self.flights.finish(&self.gpu, &mut self.cache)?;
         // Slots of rows whose load is still to come have something else, which must not be written for them.
-        self.lanes.all_done(&self.gpu)?;
+        self.flights.finish(&self.gpu, &mut self.cache, &mut self.lanes)?;
         let dirty = self.cache.dirty();
         let record = self.mover.layout().bytes();
         let (mut uniform, mut slots) = (None, None);

@@ -28,9 +28,9 @@ impl<S: RowStore> CachedTable<S> {
     /// that is eight behind ([`Statistics::waits`](crate::Statistics::waits)).
     ///
     /// # Errors
-    /// [`Error::StalePlan`], [`Error::Replaced`], [`Error::NotSubmitted`]; the store's, also of rows that an earlier batch
-    /// evicted: they are not lost, the next call tries to write them again; [`Error::Adam`] of the device. Nothing was
-    /// recorded then, and the batch has to be planned anew.
+    /// [`Error::StalePlan`], [`Error::Replaced`], [`Error::NotSubmitted`], [`Error::LoadRefused`]; the store's, also of rows that
+    /// an earlier batch evicted: they are not lost, the next call tries to write them again; [`Error::Adam`] of the device.
+    /// Nothing was recorded then, and the batch has to be planned anew.
     pub fn load(
         &mut self,
         adam: &mut SparseAdam,
@@ -41,7 +41,7 @@ impl<S: RowStore> CachedTable<S> {
             return Err(Error::StalePlan);
         }
         self.look(adam)?;
-        let waited_to_write = self.flights.look(&self.gpu, &mut self.cache)?;
+        let waited_to_write = self.flights.look(&self.gpu, &mut self.cache, &mut self.lanes)?;
         let evicted = self.cache.written(&plan.planned);
         let waited_to_read = plan.reading.wait()?;
         let record = self.mover.layout().bytes() as u64;
@@ -52,8 +52,9 @@ impl<S: RowStore> CachedTable<S> {
         let (lane, waited_for_lane) = self.lanes.free(&self.gpu)?;
         let movers = (&self.mover, self.numbers.as_ref());
         let loaded = prepare(&self.gpu, movers, lane, &plan, (&evicted, records.as_ref()))?;
-        // Nothing fails from here on.
         let number = self.cache.batches();
+        lane.stamp(&self.gpu, number)?;
+        // Nothing fails from here on.
         if let Some(records) = records {
             let mapping = Mapping::default();
             loaded.ready.record(encoder, Way::Gather);
@@ -68,7 +69,7 @@ impl<S: RowStore> CachedTable<S> {
         if let Some(numbers) = &loaded.numbers {
             numbers.record(encoder, Way::Scatter);
         }
-        self.lanes.used(encoder);
+        self.lanes.used(encoder, number);
         self.cache.commit(&plan.planned);
         let waits = [waited_to_write, waited_to_read, waited_for_lane];
         self.statistics.add(&plan.planned, evicted.len(), record, waits);

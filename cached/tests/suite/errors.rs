@@ -1,6 +1,6 @@
 //! What a table refuses, and that it has changed nothing then.
 
-use sparse_adam::{AdamOptions, CatchUp, Format, Param, Rounding, SparseAdam, WeightDecay};
+use sparse_adam::{AdamOptions, CatchUp, Format, Param, Rounding, SparseAdam, WeightDecay, wgpu};
 use sparse_adam_cached::{CachedTable, Error, Layout, Mark, MemoryStore, RowStore, f32_weights};
 use sparse_adam_testkit::gpus;
 use sparse_adam_testkit::headless::Gpu;
@@ -198,7 +198,7 @@ fn what_another_thread_is_about_to_call_back_was_submitted() {
         gpu.queue.submit([slow.finish(), load.finish()]);
         let device = gpu.device.clone();
         let looks = std::thread::spawn(move || {
-            device.poll(sparse_adam::wgpu::PollType::wait_indefinitely()).unwrap();
+            device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
         });
         let caller = called.recv().unwrap();
         table.flush(&mut adam).unwrap();
@@ -206,6 +206,54 @@ fn what_another_thread_is_about_to_call_back_was_submitted() {
         caller != here
     });
     assert!(elsewhere, "no thread but this one ever called back");
+}
+
+/// wgpu calls back of a submission that it refused as of one that is done.
+#[test]
+fn a_load_whose_submission_is_refused_writes_nothing_to_the_store() {
+    let gpu = &gpus()[0];
+    for refused in 0..3u32 {
+        let mut adam = optimizer(gpu, AdamOptions::default());
+        let weights = gpu.zeroed("weights", 4 * 2 * 8);
+        let mut table = made(gpu, &mut adam, Param::new("p", &weights, [2, 8])).unwrap();
+        let values = gpu.upload("values", &[1.0f32; 8]);
+        let record = |table: &CachedTable<MemoryStore>, row: u64| {
+            let mut record = vec![0; table.layout().bytes()];
+            table.store().read(&[row], &mut record).unwrap();
+            record
+        };
+        let mut error = None;
+        for row in 0..8u32 {
+            let plan = table.plan(&[row]).unwrap();
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            let batch = match table.load(&mut adam, &mut encoder, plan) {
+                Ok(batch) => batch,
+                Err(told) => {
+                    error = Some(told);
+                    break;
+                }
+            };
+            let grad = table.grad(&batch, &values).unwrap();
+            adam.set_grad(table.param(), grad).unwrap();
+            adam.step(&mut encoder).unwrap();
+            if row == refused {
+                // Something of the caller's that is gone.
+                let gone = gpu.zeroed("gone", 16);
+                encoder.copy_buffer_to_buffer(&gone, 0, &gpu.zeroed("there", 16), 0, 16);
+                gone.destroy();
+            }
+            let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+            gpu.queue.submit([encoder.finish()]);
+            assert_eq!(pollster::block_on(scope.pop()).is_some(), row == refused);
+        }
+        let error = error.or_else(|| table.flush(&mut adam).err());
+        assert!(matches!(error, Some(Error::LoadRefused)), "{error:?}");
+        // And so it stays.
+        assert!(matches!(table.flush(&mut adam), Err(Error::LoadRefused)));
+        let moved = (0..8).filter(|&row| record(&table, row)[..4] != (row as f32).to_le_bytes());
+        let moved: Vec<u64> = moved.collect();
+        assert!(moved.iter().all(|&row| row < u64::from(refused)), "{refused}: {moved:?}");
+    }
 }
 
 #[test]

@@ -120,7 +120,8 @@ impl SparseAdam {
     /// One step of every added weight that `lookups` looked up and the loss depends on.
     ///
     /// The module comes back with the same weights, changed in place. What burn was told to do
-    /// before comes before it on the queue, what it is told after comes after.
+    /// before, on this thread or to make the tensors, comes before it on the queue, what it is told after
+    /// comes after. What another thread told it to read of the weights may come later: let that thread sync first.
     ///
     /// # Errors
     /// As [`SparseAdam::step_rows`]; [`Error::DenseGradient`] where the loss also depends on a

@@ -50,7 +50,8 @@ impl Gpu {
         record: impl FnOnce(&mut CommandEncoder) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let descriptor = CommandEncoderDescriptor { label: Some(LABEL) };
-        let mut encoder = self.device.create_command_encoder(&descriptor);
+        let mut encoder =
+            self.heard("commands", 0, || self.device.create_command_encoder(&descriptor))?;
         let recorded = record(&mut encoder);
         // After a hook's error the step is recorded and counted.
         if !matches!(recorded, Ok(_) | Err(Error::AfterStep { .. })) {
@@ -95,8 +96,9 @@ impl Gpu {
             return Ok(Reading { sizes, copied: None });
         }
         let staging = self.buffer(what, size, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
-        let mut encoder = self.device.create_command_encoder(&CommandEncoderDescriptor::default());
         let submitted = self.heard(what, 0, || {
+            let descriptor = CommandEncoderDescriptor::default();
+            let mut encoder = self.device.create_command_encoder(&descriptor);
             let mut at = 0;
             for region in regions {
                 let (buffer, offset, size) = (region.buffer(), region.offset(), region.size());
@@ -121,7 +123,7 @@ impl Gpu {
         let lost =
             |reason: String| Error::DeviceLost { reason: format!("reading {what}: {reason}") };
         let copied = PollType::Wait { submission_index: Some(submitted), timeout: None };
-        self.device.poll(copied).map_err(|error| lost(error.to_string()))?;
+        sparse_adam::poll_device(&self.device, copied)?;
         let mapped = pollster::block_on(mapped).map_err(|error| lost(error.to_string()))?;
         mapped.map_err(|error| lost(error.to_string()))?;
         let view = staging.get_mapped_range(..).map_err(|error| lost(error.to_string()))?;

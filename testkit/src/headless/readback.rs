@@ -29,7 +29,7 @@ pub(super) async fn read(gpu: &Gpu, region: &Region) -> Result<Vec<u8>, Error> {
     };
     scopes::make_now(&gpu.device, Asked { what: LABEL, bytes: 0 }, map).await?;
     // In a browser this returns at once, and the channel wakes us.
-    scopes::poll(&gpu.device, PollType::wait_indefinitely())?;
+    sparse_adam::poll_device(&gpu.device, PollType::wait_indefinitely())?;
     let failed = |error: &dyn std::fmt::Display| lost_while(&format!("reading back: {error}"));
     receiver.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
     let view = staging.get_mapped_range(..).map_err(|error| failed(&error))?;

@@ -4,7 +4,7 @@
 use futures::FutureExt;
 use sparse_adam::Error;
 use std::future::Future;
-use wgpu::{BufferDescriptor, BufferUsages, Device, ErrorFilter, PollError, PollType, WasmNotSend};
+use wgpu::{BufferDescriptor, BufferUsages, Device, ErrorFilter, WasmNotSend};
 
 /// What was asked of a device, for errors.
 #[derive(Clone, Copy)]
@@ -102,23 +102,4 @@ pub(super) fn alive(device: &Device) -> Result<(), Error> {
         Some(_) => Ok(()),
         None => Err(lost_while("it answers no call")),
     }
-}
-
-/// Waits for a device, or asks how far it is.
-///
-/// # Errors
-/// [`Error::DeviceLost`].
-pub(super) fn poll(device: &Device, how: PollType) -> Result<(), Error> {
-    // wgpu 30 panics where the wait itself finds the device gone. Panics of callbacks, which run in
-    // there too, go on.
-    let wait = std::panic::AssertUnwindSafe(|| device.poll(how));
-    let polled = std::panic::catch_unwind(wait).map_err(|payload| {
-        let owned = payload.downcast_ref::<String>().map(String::as_str);
-        match owned.or_else(|| payload.downcast_ref::<&str>().copied()) {
-            Some(text) if text.starts_with("Error in Device::poll") => lost_while(text),
-            _ => std::panic::resume_unwind(payload),
-        }
-    })?;
-    let failed = |error: PollError| lost_while(&format!("waiting for it: {error}"));
-    polled.map(drop).map_err(failed)
 }
