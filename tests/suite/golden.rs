@@ -1,8 +1,7 @@
-//! Every golden trace, on the twin and on every adapter.
+//! Every golden trace, on the twin and on every adapter in every tuning.
 
-use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::trace::{Comparison, Trace};
-use sparse_adam_testkit::{Rng, drawn_variants};
+use sparse_adam_testkit::{other_variants, variants};
 use std::path::PathBuf;
 
 fn traces() -> Vec<(PathBuf, Trace)> {
@@ -35,10 +34,8 @@ fn the_twin_agrees_with_torch() {
 
 #[test]
 fn every_adapter_agrees_with_torch() {
-    // Each has kernels of its own to compile: one form and arithmetic per adapter, drawn; `conformance` has both forms.
-    let mut rng = Rng(fresh_seed());
     for (path, trace) in traces() {
-        for (gpu, tuning) in drawn_variants(&mut rng) {
+        for (gpu, tuning) in variants().into_iter().chain(other_variants()) {
             let replay = trace.replay(gpu, Some(tuning), trace.recipe.tolerance);
             let comparisons = pollster::block_on(replay).unwrap();
             assert_within(&path, &gpu.describe(), &comparisons);

@@ -3,10 +3,9 @@
 
 use safetensors::{Dtype, SafeTensors};
 use sparse_adam::{Error, Format, Rounding, StateDict, Tuning};
-use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::{Comparison, Outcomes, Tolerance, Trace};
-use sparse_adam_testkit::{Rng, Stored, drawn_variants, variants};
+use sparse_adam_testkit::{Stored, other_variants, variants};
 use std::path::Path;
 
 pub(super) const EXACT: Tolerance = Tolerance { rtol: 0.0, atol: 0.0 };
@@ -45,13 +44,11 @@ pub(super) fn assert_within(what: &str, comparisons: &[Comparison]) {
 
 #[test]
 fn the_twin_and_every_adapter_have_the_models_numbers() {
-    // Each has kernels of its own to compile: one form and arithmetic per adapter, drawn.
-    let mut rng = Rng(fresh_seed());
     for (name, trace) in traces() {
         assert_eq!(trace.recipe.tolerance, EXACT, "{name}");
         assert!(trace.recipe.source.contains("numpy"), "{name}");
         assert_within(&name, &trace.replay_reference(EXACT).unwrap());
-        for on in drawn_variants(&mut rng) {
+        for on in variants().into_iter().chain(other_variants()) {
             let replay = trace.replay(on.0, Some(on.1), tolerance(on));
             let what = format!("{name} on {}", on.0.describe());
             assert_within(&what, &pollster::block_on(replay).unwrap());
