@@ -35,9 +35,10 @@ run_row() { # NUMBER DRIVERS BACKEND NAME
     local row="$1"
     shift
     use_drivers "$1"
-    # wgpu gives up on GL's one context after some seconds of waiting for it: no two tests at once there.
-    if [ "$2" = gl ]; then export RUST_TEST_THREADS=1; fi
     export WGPU_BACKEND="$2" WGPU_ADAPTER_NAME="$3"
+    # wgpu gives up on GL's one context after some seconds of waiting for it: no two tests at once there. And llvmpipe, whose
+    # kernels have eight invocations side by side elsewhere, has four, which takes half the time to compile; its name tells.
+    if [ "$2" = gl ]; then export RUST_TEST_THREADS=1 LP_NATIVE_VECTOR_WIDTH=128 WGPU_ADAPTER_NAME="${3%, *}"; fi
     # Nearly all of a software adapter's time is compiling. So only the newest llvmpipe takes LLVM's passes, on Vulkan, for what is
     # about numbers, and a test has one of the forms on such an adapter, another on the next, and the other way round in the
     # next run.

@@ -1,10 +1,8 @@
 // norm_sum: adds the blocks that `squares` wrote of a table up, with those of all tables of the step.
 //
-// A workgroup owns TILE sorted positions, LANES invocations a position. What is added up depends on no order.
+// A workgroup owns TILE sorted positions, and a position is some invocations'. What is added up depends on no order.
 
 override WORKGROUP: u32 = 8u;
-/// Invocations that share one position; a power of two, at most WORKGROUP.
-override LANES: u32 = 1u;
 
 struct NormSumConfig {
     keys: Keys,
@@ -30,14 +28,15 @@ fn main(
     begin_total(local);
     let first = config.keys.first + linear_workgroup(workgroup, grid) * config.tile;
     let end = min(first + config.tile, config.keys.end);
-    for (var position = first + local / LANES; position < end; position += WORKGROUP / LANES) {
+    let lanes = lanes_of(config.blocks);
+    for (var position = first + local / lanes; position < end; position += WORKGROUP / lanes) {
         if (names_row(position, config.keys, config.unique)) {
             let at = config.squares + (position - config.keys.first) * config.blocks;
             // Two per turn: the turns of an invocation are few (`src/step/turns.rs`).
-            for (var block = local % LANES; block < config.blocks; block += 2u * LANES) {
+            for (var block = local % lanes; block < config.blocks; block += 2u * lanes) {
                 add_to_total(scratch[at + block]);
-                if (block + LANES < config.blocks) {
-                    add_to_total(scratch[at + block + LANES]);
+                if (block + lanes < config.blocks) {
+                    add_to_total(scratch[at + block + lanes]);
                 }
             }
         }

@@ -3,8 +3,6 @@
 // The form for GPUs: an invocation sums a column at a time, with several items on their way.
 
 override WORKGROUP: u32 = 64u;
-/// Invocations that share one block; a power of two, at most WORKGROUP.
-override LANES: u32 = 1u;
 
 fn sum_items(chunk: Chunk, column: u32) -> Lane {
     if (OF_ENTRIES) {
@@ -22,13 +20,14 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let number = linear_workgroup(workgroup, grid);
+    let lanes = lanes_of(config.values.columns);
     let slices = slices_of(config.values.columns, config.values.slice);
     let slice = slice_of(number, config.values.columns, config.values.slice);
-    let chunk = chunk_of(number / slices, local);
+    let chunk = chunk_of(number / slices, lanes, local);
     if (chunk.items == 0u) {
         return;
     }
-    for (var column = slice.first + local % LANES; column < slice.end; column += LANES) {
+    for (var column = slice.first + local % lanes; column < slice.end; column += lanes) {
         store_sum(chunk, column, sum_items(chunk, column));
     }
 }

@@ -3,8 +3,6 @@
 // The form for CPU adapters: an invocation sums several columns at a time.
 
 override WORKGROUP: u32 = 64u;
-/// Invocations that share one block; a power of two, at most WORKGROUP.
-override LANES: u32 = 1u;
 
 /// Columns that an invocation sums at once, at most MOST_AT_ONCE, so that the value row of an
 /// entry is looked up once for all; 1 for sums of sums.
@@ -17,7 +15,7 @@ fn nothing() -> Lane {
     return splat(bitcast<f32>(0x80000000u ^ config.zero));
 }
 
-// The sums of a chunk's value rows, one after another, in the columns `column`, `column + LANES`, ...: AT_ONCE of
+// The sums of a chunk's value rows, one after another, in the columns from `column` on: AT_ONCE of
 // them. What lies past the last column is not meant. A value is loaded in one place: drivers write a load out for
 // each lane, and take seconds to compile many.
 fn sum_at_once(chunk: Chunk, column: u32) -> array<Lane, MOST_AT_ONCE> {
@@ -29,7 +27,7 @@ fn sum_at_once(chunk: Chunk, column: u32) -> array<Lane, MOST_AT_ONCE> {
     for (var i = 0u; i < chunk.items; i++) {
         let term = term_at(chunk.start + i, config.values);
         for (var k = 0u; k < AT_ONCE; k++) {
-            let value = value_of(term, min(column + k * LANES, last), config.values);
+            let value = value_of(term, min(column + k, last), config.values);
             sums[k] = add(sums[k], value);
         }
     }
@@ -60,14 +58,14 @@ fn main(
     let number = linear_workgroup(workgroup, grid);
     let slices = slices_of(config.values.columns, config.values.slice);
     let slice = slice_of(number, config.values.columns, config.values.slice);
-    let chunk = chunk_of(number / slices, local);
+    let chunk = chunk_of(number / slices, 1u, local);
     if (chunk.items == 0u) {
         return;
     }
-    for (var first = slice.first + local % LANES; first < slice.end; first += AT_ONCE * LANES) {
+    for (var first = slice.first; first < slice.end; first += AT_ONCE) {
         var sums = sum_items(chunk, first);
         for (var k = 0u; k < AT_ONCE; k++) {
-            let column = first + k * LANES;
+            let column = first + k;
             if (column < slice.end) {
                 store_sum(chunk, column, sums[k]);
             }

@@ -1,11 +1,9 @@
 // squares_parallel: what is added up of each row that a gradient names, in blocks of columns.
 //
 // The form for GPUs, as `update_parallel`: a workgroup owns TILE sorted positions and a slice of the blocks of their
-// columns, and deals the run heads among them out to groups of LANES invocations.
+// columns, and deals the run heads among them out to groups of invocations.
 
 override WORKGROUP: u32 = 64u;
-/// Invocations that share one row; a power of two, at most WORKGROUP.
-override LANES: u32 = 1u;
 /// Sorted positions per workgroup, at most MAX_TILE.
 override TILE: u32 = 64u;
 
@@ -38,12 +36,13 @@ fn main(
     }
     workgroupBarrier();
     let count = atomicLoad(&head_count);
-    for (var i = local / LANES; i < count; i += WORKGROUP / LANES) {
+    let lanes = lanes_of(config.blocks);
+    for (var i = local / lanes; i < count; i += WORKGROUP / lanes) {
         let head = heads[i];
         var entries = 1u;
         if (config.first_wins == 0u) {
             entries = items_in_run(head, 1u, config.keys.end, key_at(head));
         }
-        square_row(run_at(head, entries, entries == CHUNK), slice, local % LANES);
+        square_row(run_at(head, entries, entries == CHUNK), slice, local % lanes, lanes);
     }
 }

@@ -5,7 +5,6 @@
 
 override WORKGROUP: u32 = 8u;
 
-const LANES: u32 = 1u;
 const SUMS_CHUNKS: bool = true;
 
 // `is_single` is a constant.
@@ -15,10 +14,10 @@ fn square_listed(head: Head, is_single: bool, slice: Slice) {
         return;
     }
     if (is_single) {
-        square_row(run_at(head.position, 1u, false), slice, 0u);
+        square_row(run_at(head.position, 1u, false), slice, 0u, 1u);
     } else {
         let entries = select(head.entries, 1u, config.first_wins == 1u);
-        square_row(run_at(head.position, entries, entries == CHUNK), slice, 0u);
+        square_row(run_at(head.position, entries, entries == CHUNK), slice, 0u, 1u);
     }
 }
 

@@ -2,29 +2,34 @@
 //
 // The form for GPUs. A workgroup owns TILE sorted positions and a slice of their
 // columns. It first lists the run heads among them whose row lies in the window, then deals them out
-// to groups of LANES invocations, LANES columns at a time. The order of the lists does not matter: a row is written by one
-// group alone, from its own entries. Of a long run, of CHUNK entries or more whose chunks no stage has summed before,
+// to groups of invocations, a column for each of a group at a time. The order of the lists does not matter: a row is written by
+// one group alone, from its own entries. Of a long run, of CHUNK entries or more whose chunks no stage has summed before,
 // all groups sum a chunk each; a tile has no more of these than there are groups.
 
 override WORKGROUP: u32 = 64u;
-/// Invocations that share one row; a power of two, at most WORKGROUP.
-override LANES: u32 = 1u;
 /// Sorted positions per workgroup, at most MAX_TILE.
 override TILE: u32 = 64u;
 
 const MAX_TILE: u32 = 256u;
 const MAX_WORKGROUP: u32 = 256u;
 
+/// What a tile's lists hold: heads of runs that a group sums by itself, and the turns that the others take.
+struct Listed {
+    heads: u32,
+    long_turns: u32,
+}
+
 var<workgroup> heads: array<u32, MAX_TILE>;
 var<workgroup> head_count: atomic<u32>;
-/// Heads of long runs, no two of which are closer than CHUNK.
+/// Heads of long runs, no two of which are closer than CHUNK, and how many chunks each has.
 var<workgroup> long_heads: array<u32, MAX_TILE / CHUNK>;
+var<workgroup> long_chunks: array<u32, MAX_TILE / CHUNK>;
 var<workgroup> long_count: atomic<u32>;
-/// `[groups, LANES]` sums of chunks.
+var<workgroup> long_turns: atomic<u32>;
+/// `[groups, lanes]` sums of chunks.
 var<workgroup> chunk_sums: array<Lane, MAX_WORKGROUP>;
-/// How many there are, and one of them with its chunks: what the first invocation tells all of them.
-var<workgroup> long_total: u32;
-var<workgroup> long_run: vec2<u32>;
+/// What the first invocation tells all of them.
+var<workgroup> listed: Listed;
 
 // Whether the tile at `start` may hold rows of the window: sorted keys tell by its ends.
 fn meets_window(start: u32) -> bool {
@@ -37,15 +42,20 @@ fn meets_window(start: u32) -> bool {
     return config.unique == 1u || (lowest < window_end && highest >= config.window_key);
 }
 
-// Lists the heads of a tile.
-fn list_heads(start: u32, local: u32) {
+// Lists the heads of a tile, for `groups` groups.
+fn list_heads(start: u32, groups: u32, local: u32) {
     let positions = select(0u, TILE, meets_window(start));
     for (var i = local; i < positions; i += WORKGROUP) {
         let head = start + i;
         if (is_head(head)) {
             let may_be_long = config.levels == 0u && config.first_wins == 0u;
-            if (may_be_long && is_in_run(head + CHUNK - 1u, config.keys.end, key_at(head))) {
-                long_heads[atomicAdd(&long_count, 1u)] = head;
+            let key = key_at(head);
+            if (may_be_long && is_in_run(head + CHUNK - 1u, config.keys.end, key)) {
+                let chunks = items_in_run(head, CHUNK, config.keys.end, key);
+                let place = atomicAdd(&long_count, 1u);
+                long_heads[place] = head;
+                long_chunks[place] = chunks;
+                atomicAdd(&long_turns, (chunks + groups - 1u) / groups);
             } else {
                 heads[atomicAdd(&head_count, 1u)] = head;
             }
@@ -53,70 +63,104 @@ fn list_heads(start: u32, local: u32) {
     }
 }
 
-// The sum of a chunk in a column.
-fn chunk_sum(start: u32, key: u32, column: u32) -> Lane {
-    let entries = items_in_run(start, 1u, config.keys.end, key);
-    return sum_terms(term_at(start, config.values), start, entries, column, config.values);
+/// A chunk that a group sums in a turn, of the run at `head`; none where it `is_none`.
+struct Taken {
+    head: u32,
+    start: u32,
+    is_none: bool,
 }
 
-// The sum of a long run of `chunks` chunks in an invocation's column, where there is one, for those of group `owner`.
-fn long_sum(head: u32, chunks: u32, owner: u32, column: u32, is_column: bool, local: u32) -> Lane {
+// The chunk of a long run that a group takes, where the groups have come to its chunk `next`.
+fn long_chunk(run: u32, next: u32, group: u32) -> Taken {
+    let head = long_heads[run];
+    return Taken(head, head + (next + group) * CHUNK, next + group >= long_chunks[run]);
+}
+
+// The first chunk of any other run, of those listed the one with a number.
+fn first_chunk(number: u32, count: u32) -> Taken {
+    let head = heads[min(number, MAX_TILE - 1u)];
+    return Taken(head, head, number >= count);
+}
+
+// Entries of a chunk that count.
+fn entries_of(chunk: Taken) -> u32 {
+    if (config.first_wins == 1u) {
+        return 1u;
+    }
+    return items_in_run(chunk.start, 1u, config.keys.end, key_at(chunk.head));
+}
+
+// A run's sum before its chunk `next`, and `count` chunks more, the sum of each from the invocation of its group that has the
+// same column as this one, the first of them `lane`.
+fn add_chunks(before: Lane, next: u32, count: u32, lane: u32, lanes: u32) -> Lane {
+    var sum = before;
+    for (var i = 0u; i < count; i++) {
+        let held = chunk_sums[i * lanes + lane];
+        sum = either(add(sum, held), held, next + i == 0u);
+    }
+    return sum;
+}
+
+// Updates a row in a column, given the sum of its run's first `entries` entries.
+fn update_row(head: u32, of_first: u32, first: Lane, column: u32) {
     let key = key_at(head);
-    let groups = WORKGROUP / LANES;
-    let group = local / LANES;
-    var sum: Lane;
-    for (var next = 0u; next < chunks; next += groups) {
-        if (is_column && next + group < chunks) {
-            chunk_sums[local] = chunk_sum(head + (next + group) * CHUNK, key, column);
-        }
-        workgroupBarrier();
-        if (group == owner) {
-            for (var i = 0u; i < min(groups, chunks - next); i++) {
-                let held = chunk_sums[i * LANES + local % LANES];
-                sum = either(add(sum, held), held, next + i == 0u);
-            }
-        }
-        workgroupBarrier();
-    }
-    return sum;
-}
-
-// The sum of any other run in a column. `entries` are those of its first chunk.
-fn short_sum(head: u32, key: u32, entries: u32, column: u32) -> Lane {
-    let first = term_at(head, config.values);
-    let sum = sum_terms(first, head, entries, column, config.values);
+    var sum = first;
+    var entries = of_first;
     if (entries == CHUNK) {
-        return add_partials(sum, head, key, column);
-    }
-    return sum;
-}
-
-// Updates a group's rows in a column: that of its long run, whose sum is known, if it has one; and of each of its other
-// runs.
-fn update_column(has_long: bool, of_long: Lane, count: u32, column: u32, group: u32) {
-    let groups = WORKGROUP / LANES;
-    for (var turn = u32(!has_long); turn == 0u || group + (turn - 1u) * groups < count; turn++) {
-        var head: u32;
-        var entries = 1u;
-        if (turn == 0u) {
-            head = long_heads[group];
-            entries = CHUNK;
-        } else {
-            head = heads[group + (turn - 1u) * groups];
-            if (config.first_wins == 0u) {
-                entries = items_in_run(head, 1u, config.keys.end, key_at(head));
-            }
-        }
-        let key = key_at(head);
-        var sum = of_long;
-        if (turn > 0u) {
-            sum = short_sum(head, key, entries, column);
-        }
-        if (MEAN && entries == CHUNK) {
+        sum = add_partials(sum, head, key, column);
+        if (MEAN) {
             entries = run_length(head, key);
         }
-        begin_row();
-        update_lane(key - config.window_key, column, sum, shared_of(head, entries));
+    }
+    begin_row();
+    update_lane(key - config.window_key, column, sum, shared_of(head, entries));
+}
+
+// Updates a tile's rows in a column of each invocation, where there is one: first those of long runs, each by the group with its
+// number, then the others.
+fn update_column(of_tile: Listed, lanes: u32, column: u32, is_column: bool, local: u32) {
+    let groups = WORKGROUP / lanes;
+    let group = local / lanes;
+    let turns = of_tile.long_turns + (of_tile.heads + groups - 1u) / groups;
+    // The long run that the groups have come to, its next chunk, and the sum of those before.
+    var run = 0u;
+    var next = 0u;
+    var of_run: Lane;
+    for (var turn = 0u; turn < turns; turn++) {
+        let is_long = turn < of_tile.long_turns;
+        var chunk: Taken;
+        if (is_long) {
+            chunk = long_chunk(run, next, group);
+        } else {
+            chunk = first_chunk(group + (turn - of_tile.long_turns) * groups, of_tile.heads);
+        }
+        var is_whole = is_column && !chunk.is_none;
+        var entries: u32;
+        var sum: Lane;
+        if (is_whole) {
+            entries = entries_of(chunk);
+            sum = sum_terms(term_at(chunk.start, config.values), chunk.start, entries, column, config.values);
+        }
+        if (is_long) {
+            chunk_sums[local] = sum;
+            workgroupBarrier();
+            let chunks = long_chunks[run];
+            if (group == run) {
+                of_run = add_chunks(of_run, next, min(groups, chunks - next), local % lanes, lanes);
+            }
+            workgroupBarrier();
+            next += groups;
+            is_whole = is_column && group == run && next >= chunks;
+            entries = CHUNK;
+            sum = of_run;
+            if (next >= chunks) {
+                run++;
+                next = 0u;
+            }
+        }
+        if (is_whole) {
+            update_row(chunk.head, entries, sum, column);
+        }
     }
 }
 
@@ -129,6 +173,7 @@ fn main(
     if (local == 0u) {
         atomicStore(&head_count, 0u);
         atomicStore(&long_count, 0u);
+        atomicStore(&long_turns, 0u);
     }
     workgroupBarrier();
     let in_all = linear_workgroup(workgroup, grid);
@@ -138,30 +183,17 @@ fn main(
     let number = in_all - first_workgroup(item);
     let of_item = config_of(item);
     let columns = of_item.values.columns;
+    let lanes = lanes_of(columns);
     let slice = slice_of(number, columns, of_item.values.slice);
-    list_heads(of_item.keys.first + number / slices_of(columns, of_item.values.slice) * TILE, local);
+    let start = of_item.keys.first + number / slices_of(columns, of_item.values.slice) * TILE;
+    list_heads(start, WORKGROUP / lanes, local);
     workgroupBarrier();
-    let count = atomicLoad(&head_count);
     if (local == 0u) {
-        long_total = atomicLoad(&long_count);
+        listed = Listed(atomicLoad(&head_count), atomicLoad(&long_turns));
     }
-    let long = workgroupUniformLoad(&long_total);
-    let group = local / LANES;
-    for (var first = slice.first; first < slice.end; first += LANES) {
-        let column = first + local % LANES;
-        let is_column = column < slice.end;
-        var of_long: Lane;
-        for (var i = 0u; i < long; i++) {
-            if (local == 0u) {
-                let head = long_heads[i];
-                long_run = vec2<u32>(head, items_in_run(head, CHUNK, config.keys.end, key_at(head)));
-            }
-            let run = workgroupUniformLoad(&long_run);
-            let sum = long_sum(run.x, run.y, i, column, is_column, local);
-            of_long = either(of_long, sum, group == i);
-        }
-        if (is_column) {
-            update_column(group < long, of_long, count, column, group);
-        }
+    let of_tile = workgroupUniformLoad(&listed);
+    for (var first = slice.first; first < slice.end; first += lanes) {
+        let column = first + local % lanes;
+        update_column(of_tile, lanes, column, column < slice.end, local);
     }
 }

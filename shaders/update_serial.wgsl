@@ -6,8 +6,6 @@
 
 override WORKGROUP: u32 = 8u;
 
-const LANES: u32 = 1u;
-
 // Whether the block at `start` may hold rows of the window: sorted keys tell by its ends.
 fn meets_window(start: u32) -> bool {
     let lowest = key_at(max(start, config.keys.first));
@@ -22,7 +20,7 @@ fn update_single(position: u32, row: u32, slice: Slice) {
     let term = term_at(position, config.values);
     touch(row, term.value_row, slice);
     let of_row = shared_of(position, 1u);
-    for (var column = slice.first; column < slice.end; column += LANES) {
+    for (var column = slice.first; column < slice.end; column++) {
         update_lane(row, column, value_of(term, column, config.values), of_row);
     }
 }
@@ -41,7 +39,7 @@ fn update_several(head: Head, row: u32, slice: Slice) {
     }
     let of_row = shared_of(head.position, entries);
     let chunks = select(1u, CHUNK, is_long && config.levels == 0u);
-    for (var column = slice.first; column < slice.end; column += LANES) {
+    for (var column = slice.first; column < slice.end; column++) {
         var sum = sum_run(first, head.position, key, items, chunks, column);
         if (is_long && config.levels > 0u) {
             sum = add_partials(sum, head.position, key, column);

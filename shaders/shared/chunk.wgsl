@@ -1,8 +1,8 @@
 // Which chunk of a run a group of invocations of `partial` sums, and where its sum goes.
 //
-// A stage that uses this declares WORKGROUP and LANES, and has the fragments `runs`, one that counts the items of a run,
-// `tiles`, `slices` and `grid`. LANES invocations own one block of `stride` sorted positions, and a slice of the
-// columns. A run's chunks lie `stride` apart and its first chunk is left to the stage above, so at
+// A stage that uses this declares WORKGROUP, and has the fragments `runs`, one that counts the items of a run,
+// `tiles`, `slices` and `grid`. So many invocations, its lanes, own one block of `stride` sorted positions, and a slice of
+// the columns. A run's chunks lie `stride` apart and its first chunk is left to the stage above, so at
 // most one chunk that is to be summed starts in a block, and the block's number is its slot.
 
 /// Whether this is the lowest level: its items are value rows, else sums of the level below.
@@ -74,11 +74,11 @@ fn chunk_in(block: u32) -> Chunk {
     return Chunk(block, start, items_in_run(start, config.stride / CHUNK, config.keys.end, key));
 }
 
-// The chunk of an invocation's group; workgroup / slices_of(..) is its number among the groups of groups.
-fn chunk_of(number: u32, local: u32) -> Chunk {
-    let per_workgroup = WORKGROUP / LANES;
+// The chunk of an invocation's group of `lanes`; workgroup / slices_of(..) is its number among the groups of groups.
+fn chunk_of(number: u32, lanes: u32, local: u32) -> Chunk {
+    let per_workgroup = WORKGROUP / lanes;
     let tiles = (config.blocks + per_workgroup - 1u) / per_workgroup;
-    return chunk_in(tile_of(number, tiles) * per_workgroup + local / LANES);
+    return chunk_in(tile_of(number, tiles) * per_workgroup + local / lanes);
 }
 
 // Words of a sum, and where the first item of a chunk has one of the level below.

@@ -1,6 +1,6 @@
 // What is added up of a table's summed gradient, block by block of its columns.
 //
-// A stage that uses this declares LANES and SUMS_CHUNKS, and has the fragments `runs`, `slices`, `sums`, `run_sums`, `heads`, one of
+// A stage that uses this declares SUMS_CHUNKS, and has the fragments `runs`, `slices`, `sums`, `run_sums`, `heads`, one of
 // `blocks_*`, and one that declares `scratch`; `squared(run, column, sum)`: what is added up of one lane of a row's
 // sum; and `together(x, y)`, which adds two parts of that.
 //
@@ -77,10 +77,10 @@ fn squared_at(run: Run, column: u32) -> Lane {
     return squared(run, column, sum);
 }
 
-// Writes the blocks of a slice of a run's row.
-fn square_row(run: Run, slice: Slice, lane: u32) {
+// Writes the blocks of a slice of a run's row that are one of `lanes` invocations'.
+fn square_row(run: Run, slice: Slice, lane: u32, lanes: u32) {
     let first = config.squares + (run.head - config.keys.first) * config.blocks;
-    for (var block = slice.first + lane; block < slice.end; block += LANES) {
+    for (var block = slice.first + lane; block < slice.end; block += lanes) {
         scratch[first + block] = bitcast<u32>(block_of(run, block));
     }
 }

@@ -30,8 +30,6 @@ impl Values {
 pub struct RowAccess {
     pub width: Width,
     pub values: Values,
-    /// Invocations that share a row.
-    pub lanes: u32,
     pub weighted: bool,
     /// Whether entries are clipped.
     pub limited: bool,
@@ -45,7 +43,6 @@ impl RowAccess {
         Self {
             width,
             values: if one { Values::One } else { Values::Windows },
-            lanes: tuning.lanes(width.columns(demand.geometry.dim)),
             weighted: demand.weighted,
             limited: demand.limit.is_some(),
             formats: demand.formats,

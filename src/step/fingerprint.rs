@@ -70,7 +70,6 @@ fn accesses() -> [RowAccess; 6] {
     .map(|(width, values, formats)| RowAccess {
         width,
         values,
-        lanes: 1,
         weighted: false,
         limited: false,
         formats,

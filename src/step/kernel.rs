@@ -37,7 +37,6 @@ pub struct Kernel {
 const NO_ROWS: RowAccess = RowAccess {
     width: Width::Scalar,
     values: Values::One,
-    lanes: 1,
     weighted: false,
     limited: false,
     formats: F32,
@@ -104,27 +103,25 @@ impl Kernel {
         Self { access: RowAccess { width, ..NO_ROWS }, ..Self::of(stage) }
     }
 
-    /// `lanes` invocations share a row.
-    pub fn squares(stage: Stage, access: RowAccess, lanes: u32, norm: NormType) -> Self {
+    pub fn squares(stage: Stage, access: RowAccess, norm: NormType) -> Self {
         let access = RowAccess { formats: access.formats.of_values(), ..access };
-        Self { access: RowAccess { lanes, ..access }, norm: Some(norm), ..Self::of(stage) }
+        Self { access, norm: Some(norm), ..Self::of(stage) }
     }
 
     /// As [`Kernel::squares`], of the gradient as a rule takes it.
-    pub fn row_squares(stage: Stage, access: RowAccess, lanes: u32, rule: Rule) -> Self {
+    pub fn row_squares(stage: Stage, access: RowAccess, rule: Rule) -> Self {
         let Formats { param, values, .. } = access.formats;
         let formats = Formats { param, values, ..Formats::default() };
         let access = RowAccess { formats, ..access };
-        Self { access: RowAccess { lanes, ..access }, rule: Some(rule), ..Self::of(stage) }
+        Self { access, rule: Some(rule), ..Self::of(stage) }
     }
 
-    /// As [`Kernel::squares`].
-    pub fn norm_sum(lanes: u32, norm: NormType) -> Self {
-        Self::squares(Stage::NormSum, NO_ROWS, lanes, norm)
+    pub fn norm_sum(norm: NormType) -> Self {
+        Self::squares(Stage::NormSum, NO_ROWS, norm)
     }
 
     pub fn norm_factor(norm: NormType) -> Self {
-        Self::squares(Stage::NormFactor, NO_ROWS, 1, norm)
+        Self::squares(Stage::NormFactor, NO_ROWS, norm)
     }
 
     /// The bindings of values.
@@ -167,7 +164,7 @@ impl Kernel {
         let number = |flag: bool| f64::from(u8::from(flag));
         let constant = |held: &Override| match held {
             Override::Workgroup => ("WORKGROUP", f64::from(tuning.workgroup)),
-            Override::Lanes => ("LANES", f64::from(self.access.lanes)),
+            Override::MaxLanes => ("MAX_LANES", f64::from(tuning.max_lanes)),
             Override::Limited => ("LIMITED", number(self.access.limited)),
             Override::Weighted => ("WEIGHTED", number(self.access.weighted)),
             Override::Plain => ("PLAIN", number(self.plain)),

@@ -82,7 +82,7 @@ fn simplest(stage: Stage) -> Kernel {
         Stage::Inspect => Kernel::inspect(NO_ROWS),
         Stage::PartialSerial | Stage::PartialParallel => Kernel::partial(stage, NO_ROWS, true, 1),
         Stage::SquaresSerial | Stage::SquaresParallel => {
-            Kernel::squares(stage, NO_ROWS, 1, NormType::Two)
+            Kernel::squares(stage, NO_ROWS, NormType::Two)
         }
         stage => Kernel::update(stage, NO_ROWS, ADAM_RULE),
     }
@@ -205,7 +205,7 @@ fn structs_of_a_norm_lie_as_the_shaders_read_them() {
             pad0,
         }
     );
-    let sum = Kernel::norm_sum(1, NormType::Two);
+    let sum = Kernel::norm_sum(NormType::Two);
     assert_layout!(sum, NormSumConfig { keys, squares, blocks, unique, tile });
     let factor = Kernel::norm_factor(NormType::Two);
     assert_layout!(factor, NormFactorConfig { most, zero, pad0, pad1 });

@@ -93,7 +93,7 @@ pub enum Fragment {
 #[derive(Clone, Copy, Debug)]
 pub enum Override {
     Workgroup,
-    Lanes,
+    MaxLanes,
     Weighted,
     Limited,
     Plain,
@@ -213,6 +213,7 @@ mod table;
 
 use table::STAGES;
 
+const LANES: Fragment = shared!("lanes");
 const GRID: Fragment = shared!("grid");
 const TILES: Fragment = shared!("tiles");
 const SLICES: Fragment = shared!("slices");
@@ -249,6 +250,7 @@ const SUMMING_PARALLEL: &[Fragment] = &[
     GRID,
     SLICES,
     RUNS,
+    LANES,
     shared!("in_flight"),
     SUMS,
     shared!("add_in_flight"),

@@ -228,8 +228,7 @@ pub fn judge(faults: fn(&Module, &ModuleInfo) -> Vec<String>) {
         // What a kernel does not use, is not there to be left open.
         let updates = matches!(kernel.stage, Stage::UpdateSerial | Stage::UpdateParallel);
         let measures = kernel.norm == Some(NormType::Two) && computes(kernel);
-        let opens = (updates || measures) && kernel.access.lanes == 1;
-        if !opens || tuning.arithmetic == Arithmetic::Fast {
+        if !(updates || measures) || tuning.arithmetic == Arithmetic::Fast {
             continue;
         }
         let (function, open) = opened(kernel, kernel.wgsl(&tuning), left_open);

@@ -47,9 +47,9 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
     let mut kernels = SIMPLE.map(Kernel::of).to_vec();
     for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
         for values in [Values::One, Values::Windows] {
-            for (lanes, weighted) in [(1, false), (1, true), (8, false), (32, true)] {
+            for weighted in [false, true] {
                 let limited = weighted;
-                let access = RowAccess { width, values, lanes, weighted, limited, ..NO_ROWS };
+                let access = RowAccess { width, values, weighted, limited, ..NO_ROWS };
                 kernels.push(Kernel::inspect(access));
                 kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
                 kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE));
@@ -59,7 +59,7 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
                     kernels.extend([true, false].map(partial));
                 }
                 for (stage, norm) in SQUARES {
-                    kernels.push(Kernel::squares(stage, access, lanes, norm));
+                    kernels.push(Kernel::squares(stage, access, norm));
                 }
             }
         }
@@ -76,7 +76,7 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
                 (Stage::RowSquaresParallel, Width::Vec4),
             ] {
                 let access = RowAccess { width, ..crate::step::kernel::NO_ROWS };
-                kernels.push(Kernel::row_squares(stage, access, 1, rule));
+                kernels.push(Kernel::row_squares(stage, access, rule));
             }
         }
         if rule.behind(0).is_some() {
@@ -89,8 +89,7 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
         }
     }
     for norm in [NormType::One, NormType::Two, NormType::Infinity] {
-        kernels.extend([1, 32].map(|lanes| Kernel::norm_sum(lanes, norm)));
-        kernels.push(Kernel::norm_factor(norm));
+        kernels.extend([Kernel::norm_sum(norm), Kernel::norm_factor(norm)]);
     }
     for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
         let moving = [Stage::Remap, Stage::ResetRows];
@@ -105,21 +104,17 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
     let tunings = [Tuning::CPU, Tuning::GPU].into_iter().flat_map(|tuning| {
         [Arithmetic::Exact, Arithmetic::Fast].map(|arithmetic| Tuning { arithmetic, ..tuning })
     });
-    let each = |kernel: Kernel| {
-        // A kernel's lanes never exceed its workgroup.
-        let fits = move |tuning: &Tuning| kernel.access.lanes <= tuning.max_lanes;
-        tunings.clone().filter(fits).map(move |tuning| (kernel, tuning))
-    };
+    let each = |kernel: Kernel| tunings.clone().map(move |tuning| (kernel, tuning));
     kernels.into_iter().flat_map(each).collect()
 }
 
 /// Those that take several items, with the bindings of common devices, in every way to bind what these have.
 fn of_items() -> Vec<Kernel> {
     let of = |variant| Rule { family: &ADAM, variant };
-    let vec4 = RowAccess { width: Width::Vec4, lanes: 8, ..NO_ROWS };
+    let vec4 = RowAccess { width: Width::Vec4, ..NO_ROWS };
     let weighted = RowAccess { weighted: true, limited: true, ..NO_ROWS };
     let formats = Formats { param: Format::F16, values: Format::Bf16, ..NO_ROWS.formats };
-    let narrow = RowAccess { formats, lanes: 1, ..vec4 };
+    let narrow = RowAccess { formats, ..vec4 };
     let vec8 = RowAccess { width: Width::Vec8, ..NO_ROWS };
     let update = Kernel::update;
     let all = [
@@ -172,8 +167,8 @@ fn narrow() -> Vec<Kernel> {
             kernels.push(Kernel::update(Stage::UpdateParallel, access, rule));
             for form in [Form::Serial, Form::Parallel] {
                 kernels.push(Kernel::partial(Stage::partial(form), access, true, 2));
-                kernels.push(Kernel::squares(Stage::squares(form), access, 1, NormType::Two));
-                kernels.push(Kernel::row_squares(Stage::row_squares(form), access, 1, rule));
+                kernels.push(Kernel::squares(Stage::squares(form), access, NormType::Two));
+                kernels.push(Kernel::row_squares(Stage::row_squares(form), access, rule));
             }
         }
     }

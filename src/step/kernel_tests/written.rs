@@ -91,8 +91,7 @@ fn every_kernel_is_written_for_every_target() {
         let (module, info) = specialised(kernel, &tuning);
         let written = write(&module, &info, !has_u64(kernel));
         if let Some(folder) = &folder {
-            let stage = format!("{:?}", kernel.stage).replace([' ', ',', '(', ')'], "");
-            written.save(folder, &format!("{number:03}-{stage}-{}", kernel.access.lanes));
+            written.save(folder, &format!("{number:03}-{:?}", kernel.stage));
         }
     }
 }

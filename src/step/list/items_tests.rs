@@ -60,6 +60,25 @@ fn so_many_dispatches_take_26_tables_where_so_many_buffers_may_be_bound() {
 }
 
 #[test]
+fn tables_of_any_dims_are_updated_together_where_their_rows_are_moved_alike() {
+    for (dims, tuning, dispatches) in [
+        ([8, 32, 64, 304, 768, 1024], Tuning::GPU, 1),
+        ([8, 32, 64, 304, 768, 1024], Tuning::CPU, 1),
+        // Multiples of four, and others: those in between end a dispatch.
+        ([8, 300, 3, 33, 4, 64], Tuning::GPU, 3),
+    ] {
+        let mut demand = pooled(6, |_| (POOLS, None));
+        for (table, dim) in demand.tables.iter_mut().zip(dims) {
+            table.geometry.dim = dim;
+        }
+        let (list, _) = merged_list(&demand, 16, &tuning);
+        let stage = Stage::update(tuning.form);
+        let count: u32 = taken(&list, stage).iter().map(|(items, _)| items).sum();
+        assert_eq!((count, of_stage(&list, stage).len()), (6, dispatches), "{dims:?}, {tuning:?}");
+    }
+}
+
+#[test]
 fn every_dispatch_is_an_item_once_with_all_that_it_bound() {
     for (buffers, form) in [(8, Form::Parallel), (16, Form::Parallel), (16, Form::Serial)] {
         let tuning = if form == Form::Serial { Tuning::CPU } else { Tuning::GPU };

@@ -17,7 +17,7 @@ impl List<'_> {
         let rows = Window { first_row: 0, rows: live.asked.geometry.rows };
         let config = squares_config(live, squares, self.plan, rows);
         let stage = Stage::squares(self.tuning.form);
-        let kernel = Kernel::squares(stage, live.at.access, squares.lanes, norm);
+        let kernel = Kernel::squares(stage, live.at.access, norm);
         let bound = [Bind::Sorted].into_iter().chain(live.values()).chain([Bind::Scalars]);
         self.dispatch_with(kernel, (config, None), bound, squares.launch);
     }
@@ -28,7 +28,7 @@ impl List<'_> {
         let table = live.asked.table;
         let stage = Stage::row_squares(self.tuning.form);
         let (access, rule) = (live.at.access, live.asked.rule);
-        let kernel = Kernel::row_squares(stage, access, squares.lanes, rule);
+        let kernel = Kernel::row_squares(stage, access, rule);
         let scalars = kernel.reads_scalars().then_some(known);
         let fixed = [Bind::Param { table, window }, Bind::Sorted];
         let bound = fixed.into_iter().chain(live.values()).chain(scalars);
@@ -46,7 +46,7 @@ impl List<'_> {
             unique: (!live.at.sorted).into(),
             tile: squares.tile,
         };
-        let kernel = Kernel::norm_sum(squares.lanes, norm);
+        let kernel = Kernel::norm_sum(norm);
         self.dispatch(kernel, Config::NormSum(config), [Bind::Sorted, Bind::Norm], squares.sum);
     }
 

@@ -23,8 +23,6 @@ pub(crate) struct SquaresPlan {
     /// First word of the block sums `[positions, blocks]`, and blocks per row.
     pub first: u32,
     pub blocks: u32,
-    /// Invocations that share a row.
-    pub lanes: u32,
     /// Blocks that a workgroup of squares takes.
     pub slice: u32,
     pub launch: Launch,
@@ -63,7 +61,7 @@ pub(super) fn squares(
     // Truncation is harmless: a plan of so many words is refused before it is used.
     let first = *words as u32;
     *words += u64::from(step.nnz) * u64::from(blocks);
-    Ok(Some(SquaresPlan { first, blocks, lanes, slice, launch, tile, sum }))
+    Ok(Some(SquaresPlan { first, blocks, slice, launch, tile, sum }))
 }
 
 /// The blocks of a row, and the invocations that share one.
@@ -127,8 +125,8 @@ mod tests {
         let [Some(first), None, Some(last)] = found[..] else { panic!("{found:?}") };
         // Two words per pair, and sums of 16 blocks of positions.
         let sums = 2 * 1012 + 16 * 64;
-        assert_eq!((first.first, first.blocks, first.lanes), (sums, 4, 4));
-        assert_eq!((last.first, last.blocks, last.lanes), (sums + 4000, 3, 4));
+        assert_eq!((first.first, first.blocks), (sums, 4));
+        assert_eq!((last.first, last.blocks), (sums + 4000, 3));
         assert_eq!(plan.sorted_words, u64::from(sums) + 4000 + 21);
         assert_eq!((first.tile, first.sum.grid.x, last.sum.grid.x), (512, 2, 1));
     }
@@ -154,7 +152,8 @@ mod tests {
                     Form::Parallel => nnz.div_ceil(at.tile),
                 };
                 let added = |at: SquaresPlan| {
-                    at.tile / (tuning.workgroup / at.lanes) * at.blocks.div_ceil(at.lanes)
+                    let lanes = tuning.lanes(at.blocks);
+                    at.tile / (tuning.workgroup / lanes) * at.blocks.div_ceil(lanes)
                 };
                 assert!(
                     squares().all(|at| added(at) <= turns::MOST_ADDED),

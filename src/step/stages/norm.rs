@@ -4,10 +4,10 @@ use super::Bound::{Read, ReadWrite, Uniform};
 use super::Fragment::{
     AddTotal, Arithmetic, Blocks, Lane, Measured, Operations, Scalars, TakeTotal,
 };
-use super::Override::{Interleave, Lanes, Limited, Tile, Weighted, Workgroup};
+use super::Override::{Interleave, Limited, MaxLanes, Tile, Weighted, Workgroup};
 use super::{
-    Bound, COUNTED, Fragment, GRID, HEADS, RUN_SUMS, RUNS, SUMMING_PARALLEL, SUMMING_SERIAL, Spec,
-    Stage, TILES, WINDOW_HEADS, plain_spec,
+    Bound, COUNTED, Fragment, GRID, HEADS, LANES, RUN_SUMS, RUNS, SUMMING_PARALLEL, SUMMING_SERIAL,
+    Spec, Stage, TILES, WINDOW_HEADS, plain_spec,
 };
 use crate::Form;
 
@@ -28,7 +28,7 @@ const fn serial(stage: Stage, label: &'static str, bound: &'static [Bound]) -> S
 }
 
 const fn parallel(stage: Stage, label: &'static str, bound: &'static [Bound]) -> Spec {
-    let overrides = &[Workgroup, Lanes, Weighted, Limited, Tile];
+    let overrides = &[Workgroup, MaxLanes, Weighted, Limited, Tile];
     let wgsl = file!("squares_parallel");
     let begins = SUMMING_PARALLEL;
     Spec { stage, label, wgsl, begins, fragments: PARALLEL, bound, reads_values: true, overrides }
@@ -48,9 +48,9 @@ pub(super) const ROW_SQUARES_PARALLEL: Spec =
     parallel(Stage::RowSquaresParallel, "sparse_adam::row_squares_parallel", ROW_BOUND);
 
 pub(super) const NORM_SUM: Spec = Spec {
-    fragments: &[GRID, RUNS, ROWS_NAMED, NORM_STATE, AddTotal],
+    fragments: &[GRID, LANES, RUNS, ROWS_NAMED, NORM_STATE, AddTotal],
     bound: &[Uniform, Read, ReadWrite],
-    overrides: &[Workgroup, Lanes],
+    overrides: &[Workgroup, MaxLanes],
     ..plain_spec(Stage::NormSum, "sparse_adam::norm_sum", file!("norm_sum"))
 };
 

@@ -6,7 +6,7 @@ use super::Fragment::{
     Touch, Values,
 };
 use super::Override::{
-    AtOnce, Interleave, Lanes, Limited, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
+    AtOnce, Interleave, Limited, MaxLanes, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
 };
 use super::{
     Bound, COUNTED, Fragment, GRID, HEADS, ONE_BY_ONE, RUN_SUMS, RUNS, SUMMING_PARALLEL,
@@ -177,7 +177,7 @@ pub(super) static STAGES: [Spec; 31] = [
         fragments: &[TILES, CHUNK],
         bound: &[Uniform, ReadWrite],
         reads_values: true,
-        overrides: &[Workgroup, Lanes, Weighted, Limited, OfEntries, AtOnce, Interleave],
+        overrides: &[Workgroup, Weighted, Limited, OfEntries, AtOnce, Interleave],
         ..plain_spec(Stage::PartialSerial, "sparse_adam::partial_serial", file!("partial_serial"))
     },
     Spec {
@@ -185,7 +185,7 @@ pub(super) static STAGES: [Spec; 31] = [
         fragments: &[TILES, CHUNK],
         bound: &[Uniform, ReadWrite],
         reads_values: true,
-        overrides: &[Workgroup, Lanes, Weighted, Limited, OfEntries, Interleave],
+        overrides: &[Workgroup, MaxLanes, Weighted, Limited, OfEntries, Interleave],
         ..plain_spec(
             Stage::PartialParallel,
             "sparse_adam::partial_parallel",
@@ -249,7 +249,7 @@ pub(super) static STAGES: [Spec; 31] = [
         ],
         bound: UPDATE,
         reads_values: true,
-        overrides: &[Workgroup, Lanes, Weighted, Limited, Tile],
+        overrides: &[Workgroup, MaxLanes, Weighted, Limited, Tile],
         ..plain_spec(
             Stage::UpdateParallel,
             "sparse_adam::update_parallel",
