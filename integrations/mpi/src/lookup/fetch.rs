@@ -2,6 +2,7 @@
 
 use crate::device::Gpu;
 use sparse_adam::{Error, Format, Region, RowWindow};
+use std::ops::Range;
 use wgpu::{
     BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferSize,
     BufferUsages, ComputePassDescriptor, ComputePipeline, ComputePipelineDescriptor,
@@ -20,17 +21,48 @@ const AXIS: u32 = 65_535;
 #[repr(C)]
 struct Told {
     first_row: u32,
-    rows: u32,
-    dim: u32,
-    values: u32,
-    halves: u32,
-    padding: [u32; 3],
+    pieces: u32,
+    first: u32,
+    count: u32,
 }
 
-/// The kernel, and buffers that are kept.
+/// What an invocation copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece {
+    /// Four values of 32 bits.
+    Four,
+    One,
+    /// A value of 16 bits, which becomes a word.
+    Half,
+}
+
+impl Piece {
+    fn of(format: Format, dim: usize) -> Self {
+        match format {
+            Format::F32 if dim.is_multiple_of(4) => Self::Four,
+            Format::F32 => Self::One,
+            _ => Self::Half,
+        }
+    }
+
+    fn values(self) -> usize {
+        if self == Self::Four { 4 } else { 1 }
+    }
+
+    /// What the shader has of it.
+    fn wgsl(self) -> &'static str {
+        match self {
+            Self::Four => include_str!("piece_four.wgsl"),
+            Self::One => include_str!("piece_one.wgsl"),
+            Self::Half => include_str!("piece_half.wgsl"),
+        }
+    }
+}
+
+/// The kernels, each from its first use on, and buffers that are kept.
 #[derive(Debug)]
 pub(crate) struct Fetch {
-    pipeline: ComputePipeline,
+    pipelines: Vec<(Piece, ComputePipeline)>,
     told: Buffer,
     asked: Option<Buffer>,
     found: Option<Buffer>,
@@ -62,14 +94,37 @@ pub(crate) fn words_of(format: Format, values: u64) -> u64 {
     }
 }
 
+/// The rows of each window in turn, each with its place in `rows`; and which of these are each window's.
+fn by_window(rows: &[u32], windows: &[Range<u32>]) -> (Vec<[u32; 2]>, Vec<Range<usize>>) {
+    let mut asked = Vec::with_capacity(rows.len());
+    let of_window = |window: &Range<u32>| {
+        let first = asked.len();
+        let own = (0..).zip(rows).filter(|(_, row)| window.contains(row));
+        asked.extend(own.map(|(place, &row)| [row, place]));
+        first..asked.len()
+    };
+    let stretches = windows.iter().map(of_window).collect();
+    (asked, stretches)
+}
+
 impl Fetch {
     /// # Errors
     /// As [`Gpu::buffer`]; so of all that follows.
     pub fn new(gpu: &Gpu) -> Result<Self, Error> {
+        let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+        let told = gpu.buffer("what is looked up", size_of::<Told>() as u64, usage)?;
+        Ok(Self { pipelines: Vec::new(), told, asked: None, found: None })
+    }
+
+    /// The kernel that copies such pieces.
+    fn pipeline(&mut self, gpu: &Gpu, piece: Piece) -> Result<ComputePipeline, Error> {
+        if let Some((_, made)) = self.pipelines.iter().find(|(of, _)| *of == piece) {
+            return Ok(made.clone());
+        }
         let label = Some("sparse_adam_mpi fetch");
-        let source = ShaderSource::Wgsl(include_str!("fetch.wgsl").into());
-        let module = ShaderModuleDescriptor { label, source };
-        let pipeline = gpu.heard("the kernel that looks rows up", 0, || {
+        let source = piece.wgsl().to_string() + include_str!("fetch.wgsl");
+        let module = ShaderModuleDescriptor { label, source: ShaderSource::Wgsl(source.into()) };
+        let made = gpu.heard("the kernel that looks rows up", 0, || {
             let module = gpu.device.create_shader_module(module);
             gpu.device.create_compute_pipeline(&ComputePipelineDescriptor {
                 label,
@@ -80,9 +135,8 @@ impl Fetch {
                 cache: None,
             })
         })?;
-        let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
-        let told = gpu.buffer("what is looked up", size_of::<Told>() as u64, usage)?;
-        Ok(Self { pipeline, told, asked: None, found: None })
+        self.pipelines.push((piece, made.clone()));
+        Ok(made)
     }
 
     /// The values of `rows` of a table that lies in `windows`, after everything submitted so far.
@@ -92,34 +146,47 @@ impl Fetch {
         (windows, format, dim): (&[RowWindow], Format, usize),
         rows: &[u32],
     ) -> Result<Gathered, Error> {
+        let piece = Piece::of(format, dim);
+        let pipeline = self.pipeline(gpu, piece)?;
+        let pieces = dim / piece.values();
+        let ranges = windows.iter().map(|at| at.first_row..at.first_row + at.rows);
+        let ranges: Vec<_> = ranges.collect();
         let mut words = Vec::with_capacity(rows.len() * dim);
         for part in rows.chunks((PART_BYTES / 4 / dim).max(1)) {
             let what = "rows that are looked up";
             let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
-            let asked = gpu.at_least(what, &mut self.asked, 4 * part.len() as u64, usage)?;
-            gpu.write(what, asked.buffer(), part)?;
+            let (pairs, stretches) = by_window(part, &ranges);
+            let asked = gpu.at_least(what, &mut self.asked, 8 * part.len() as u64, usage)?;
+            gpu.write(what, asked.buffer(), bytemuck::cast_slice(&pairs))?;
             let bytes = 4 * (part.len() * dim) as u64;
             let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
             let found = gpu.at_least(what, &mut self.found, bytes, usage)?;
-            for window in windows {
+            for (window, stretch) in windows.iter().zip(stretches) {
                 let told = Told {
                     first_row: window.first_row,
-                    rows: window.rows,
-                    dim: dim as u32,
-                    values: (part.len() * dim) as u32,
-                    halves: u32::from(format != Format::F32),
-                    padding: [0; 3],
+                    pieces: pieces as u32,
+                    first: stretch.start as u32,
+                    count: (stretch.len() * pieces) as u32,
                 };
-                gpu.write(what, &self.told, bytemuck::cast_slice(&[told]))?;
-                self.dispatch(gpu, [&asked, &window.region, &found], told.values)?;
+                if told.count > 0 {
+                    gpu.write(what, &self.told, bytemuck::cast_slice(&[told]))?;
+                    let bound = [&asked, &window.region, &found];
+                    self.dispatch(gpu, &pipeline, bound, told.count)?;
+                }
             }
             words.extend(gpu.read(what, &[found])?.remove(0));
         }
         Ok(Gathered { words, format })
     }
 
-    fn dispatch(&self, gpu: &Gpu, bound: [&Region; 3], values: u32) -> Result<(), Error> {
-        let groups = values.div_ceil(WORKGROUP);
+    fn dispatch(
+        &self,
+        gpu: &Gpu,
+        pipeline: &ComputePipeline,
+        bound: [&Region; 3],
+        pieces: u32,
+    ) -> Result<(), Error> {
+        let groups = pieces.div_ceil(WORKGROUP);
         let grid = (groups.min(AXIS), groups.div_ceil(AXIS));
         gpu.submit(|encoder| {
             let told = self.told.as_entire_binding();
@@ -131,14 +198,27 @@ impl Fetch {
             let entry = |(binding, resource)| BindGroupEntry { binding, resource };
             let entries: Vec<_> = (0..).zip(resources).map(entry).collect();
             gpu.heard("rows that are looked up", 0, || {
-                let layout = &self.pipeline.get_bind_group_layout(0);
+                let layout = &pipeline.get_bind_group_layout(0);
                 let descriptor = BindGroupDescriptor { label: None, layout, entries: &entries };
                 let bindings = gpu.device.create_bind_group(&descriptor);
                 let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-                pass.set_pipeline(&self.pipeline);
+                pass.set_pipeline(pipeline);
                 pass.set_bind_group(0, &bindings, &[]);
                 pass.dispatch_workgroups(grid.0, grid.1, 1);
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_go_to_their_windows_with_their_places() {
+        let (asked, stretches) = by_window(&[9, 0, 4, 3, 9, 5], &[0..4, 4..4, 4..9, 9..12]);
+        assert_eq!(asked, [[0, 1], [3, 3], [4, 2], [5, 5], [9, 0], [9, 4]]);
+        assert_eq!(stretches, [0..2, 2..2, 2..4, 4..6]);
+        assert_eq!(by_window(&[], &[0..4, 4..6]), (vec![], vec![0..0, 0..0]));
     }
 }

@@ -1,43 +1,38 @@
-// Copies rows of a table, value by value, as bits: one invocation owns one value.
+// Copies rows of a table, as bits: one invocation owns a piece of a row.
+//
+// Before it comes one of `piece_*`, which declares `Piece` and `piece_at(at)`, the window's piece with a number.
 
 struct Fetch {
-    /// First row of the window that is bound, and its rows.
+    /// First row of the window that is bound.
     first_row: u32,
-    rows: u32,
-    /// Values of a row.
-    dim: u32,
-    /// Values to copy: those of all rows that are asked for.
-    values: u32,
-    /// 1 where two values lie in a word of the table, the first in its low half.
-    halves: u32,
+    /// Pieces of a row.
+    pieces: u32,
+    /// First of the window's among the rows that are asked for, and pieces to copy.
+    first: u32,
+    count: u32,
+}
+
+/// A row of the table, which lies in the window, and its place among those that are found.
+struct Asked {
+    row: u32,
+    place: u32,
 }
 
 @group(0) @binding(0) var<uniform> fetch: Fetch;
-/// Rows of the table, any of which may lie in another window.
-@group(0) @binding(1) var<storage, read> asked: array<u32>;
-/// [rows, dim]: the window.
-@group(0) @binding(2) var<storage, read> window: array<u32>;
-/// [asked, dim], a word for each value.
-@group(0) @binding(3) var<storage, read_write> found: array<u32>;
+@group(0) @binding(1) var<storage, read> asked: array<Asked>;
+/// `[found, pieces]`.
+@group(0) @binding(3) var<storage, read_write> found: array<Piece>;
 
 @compute @workgroup_size(64)
 fn main(
     @builtin(global_invocation_id) invocation: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
-    let value = invocation.y * groups.x * 64u + invocation.x;
-    if (value >= fetch.values) {
+    let number = invocation.y * groups.x * 64u + invocation.x;
+    if (number >= fetch.count) {
         return;
     }
-    // Rows before the window become large numbers.
-    let row = asked[value / fetch.dim] - fetch.first_row;
-    if (row >= fetch.rows) {
-        return;
-    }
-    let at = row * fetch.dim + value % fetch.dim;
-    if (fetch.halves == 1u) {
-        found[value] = (window[at >> 1u] >> (16u * (at & 1u))) & 0xffffu;
-    } else {
-        found[value] = window[at];
-    }
+    let row = asked[fetch.first + number / fetch.pieces];
+    let piece = number % fetch.pieces;
+    found[row.place * fetch.pieces + piece] = piece_at((row.row - fetch.first_row) * fetch.pieces + piece);
 }

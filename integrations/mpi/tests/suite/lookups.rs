@@ -287,7 +287,8 @@ fn have_them_with_sums_of_chunks() {
     compare(seed, 15, Sums::Chunks);
 }
 
-/// The kernel against the table itself: several windows, numbers of 16 bits that share words.
+/// The kernel against the table itself: several windows, rows moved by four values and by one, numbers of 16 bits that share
+/// words.
 #[test]
 fn rows_of_several_windows_are_found() {
     let binding = 1 << 16;
@@ -297,8 +298,10 @@ fn rows_of_several_windows_are_found() {
     };
     let small = pollster::block_on(Gpu::open_with_limits(limits)).unwrap();
     let mut rng = Rng(fresh_seed());
-    for format in [Format::F32, Format::F16, Format::Bf16] {
-        let (rows, dim) = (8_000 + rng.below(100), 5 + 2 * rng.below(3));
+    let dims = [5 + 2 * rng.below(3), 8 + 4 * rng.below(4)];
+    let formats = [Format::F32, Format::F16, Format::Bf16];
+    for (dim, format) in dims.into_iter().flat_map(|dim| formats.map(|format| (dim, format))) {
+        let rows = 8_000 + rng.below(100);
         let table = sparse_adam_testkit::rounded(format, &rng.floats(rows * dim));
         let end = World::threads(ranks(1)).remove(0);
         let mut optimizer = super::harness::optimizer_on(&small, end);
@@ -318,7 +321,7 @@ fn rows_of_several_windows_are_found() {
         for (&id, &place) in ids.iter().zip(&map) {
             let row = &found[place as usize * dim..][..dim];
             let expected = table[id as usize * dim..][..dim].iter().map(|value| value.to_bits());
-            assert!(row.iter().copied().eq(expected), "row {id} of {format:?}");
+            assert!(row.iter().copied().eq(expected), "row {id} of {dim}, {format:?}");
         }
         optimizer.forget(looked);
     }

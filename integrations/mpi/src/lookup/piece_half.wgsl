@@ -1,0 +1,10 @@
+// A value of 16 bits, a word for each: the first of two lies in a word's low half.
+
+alias Piece = u32;
+
+/// `[rows, pieces / 2]`: the window.
+@group(0) @binding(2) var<storage, read> window: array<u32>;
+
+fn piece_at(at: u32) -> Piece {
+    return (window[at >> 1u] >> (16u * (at & 1u))) & 0xffffu;
+}
