@@ -1,7 +1,9 @@
 //! Whole steps: runs around every border, the GPU's clock, several axes, few dispatches; and the twin itself.
 
 use sparse_adam::reference::{self, Gradient, Table};
-use sparse_adam::{AdamOptions, IndexDtype, Param, SparseGrad, TIMED_STAGES, Timestamps, Tuning};
+use sparse_adam::{
+    AdamOptions, Duplicates, IndexDtype, Param, SparseGrad, TIMED_STAGES, Timestamps, Tuning,
+};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Poisoned, Rng, assert_tensor, encode, variants};
 use wgpu::{BufferDescriptor, BufferUsages, Features, QuerySet, QuerySetDescriptor, QueryType};
@@ -17,6 +19,38 @@ fn runs(rng: &mut Rng, rows: usize, dim: usize, lengths: &[usize]) -> Gradient<f
     rng.shuffle(&mut indices);
     let values = rng.floats(indices.len() * dim);
     Gradient { indices, values }
+}
+
+#[test]
+fn a_row_that_was_promised_once_and_comes_again_has_its_own_entries_alone() {
+    // So wide that entries of the row are taken one after another, and not side by side, where the last one hides the others.
+    let (often, dim) = (7, 256);
+    let lists = [
+        vec![often, 20, often, 21, often],
+        [vec![often; 100], vec![20]].concat(),
+        [vec![20, 21], vec![often; 129], (22..39).collect()].concat(),
+    ];
+    for on in variants() {
+        for (number, list) in lists.iter().enumerate() {
+            let mut rng = Rng(750);
+            let mut pair = Pair::single(on, 40, dim, &mut rng);
+            // Whatever is mixed of the row's own entries makes its values less; one of another's would make them more.
+            let value = |row: i64| if row == often { 1.0 } else { -1e6 };
+            let values = |rows: &[i64]| rows.iter().flat_map(|&row| [value(row); 256]).collect();
+            let all = Gradient { indices: list.clone(), values: values(list) };
+            let others: Vec<_> = list.iter().copied().filter(|&row| row != often).collect();
+            let others = Gradient { values: values(&others), indices: others };
+            let before = pair.twins[0].param.clone();
+            let grad = pair.sparse_grad(&all, IndexDtype::U32).duplicates(Duplicates::None);
+            pair.step_as(0, grad, &others);
+            let mut found = pair.table(0);
+            let row = often as usize * dim..(often as usize + 1) * dim;
+            let pairs = found.param[row.clone()].iter().zip(&before[row.clone()]);
+            assert!(pairs.into_iter().all(|(after, before)| after < before), "list {number}");
+            found.param[row.clone()].copy_from_slice(&before[row]);
+            assert_tensor(on, "other rows", &found.param, &pair.twins[0].param);
+        }
+    }
 }
 
 #[test]
