@@ -4,8 +4,9 @@ use sparse_adam::reference::{self, Gradient, Table};
 use sparse_adam::{
     AdamOptions, Duplicates, IndexDtype, Param, SparseGrad, TIMED_STAGES, Timestamps, Tuning,
 };
+use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
-use sparse_adam_testkit::{Pair, Poisoned, Rng, assert_tensor, encode, variants};
+use sparse_adam_testkit::{Pair, Poisoned, Rng, assert_tensor, encode, gpus, variants};
 use wgpu::{BufferDescriptor, BufferUsages, Features, QuerySet, QuerySetDescriptor, QueryType};
 
 /// A gradient whose rows have runs of the given lengths, in no order.
@@ -24,7 +25,8 @@ fn runs(rng: &mut Rng, rows: usize, dim: usize, lengths: &[usize]) -> Gradient<f
 #[test]
 fn a_row_that_was_promised_once_and_comes_again_has_its_own_entries_alone() {
     // So wide that entries of the row are taken one after another, and not side by side, where the last one hides the others.
-    let (often, dim) = (7, 256);
+    const DIM: usize = 256;
+    let often = 7;
     let lists = [
         vec![often, 20, often, 21, often],
         [vec![often; 100], vec![20]].concat(),
@@ -33,10 +35,10 @@ fn a_row_that_was_promised_once_and_comes_again_has_its_own_entries_alone() {
     for on in variants() {
         for (number, list) in lists.iter().enumerate() {
             let mut rng = Rng(750);
-            let mut pair = Pair::single(on, 40, dim, &mut rng);
+            let mut pair = Pair::single(on, 40, DIM, &mut rng);
             // Whatever is mixed of the row's own entries makes its values less; one of another's would make them more.
             let value = |row: i64| if row == often { 1.0 } else { -1e6 };
-            let values = |rows: &[i64]| rows.iter().flat_map(|&row| [value(row); 256]).collect();
+            let values = |rows: &[i64]| rows.iter().flat_map(|&row| [value(row); DIM]).collect();
             let all = Gradient { indices: list.clone(), values: values(list) };
             let others: Vec<_> = list.iter().copied().filter(|&row| row != often).collect();
             let others = Gradient { values: values(&others), indices: others };
@@ -44,11 +46,30 @@ fn a_row_that_was_promised_once_and_comes_again_has_its_own_entries_alone() {
             let grad = pair.sparse_grad(&all, IndexDtype::U32).duplicates(Duplicates::None);
             pair.step_as(0, grad, &others);
             let mut found = pair.table(0);
-            let row = often as usize * dim..(often as usize + 1) * dim;
+            let row = often as usize * DIM..(often as usize + 1) * DIM;
             let pairs = found.param[row.clone()].iter().zip(&before[row.clone()]);
             assert!(pairs.into_iter().all(|(after, before)| after < before), "list {number}");
             found.param[row.clone()].copy_from_slice(&before[row]);
             assert_tensor(on, "other rows", &found.param, &pair.twins[0].param);
+        }
+    }
+}
+
+/// Tables of different dims lie in one dispatch, each with its lanes and hot rows.
+#[test]
+fn hot_tables_of_many_dims_equal_their_twins_whatever_shares_a_row() {
+    let shapes = [(9, 4), (5, 8), (3, 300), (7, 1024), (4, 20), (6, 768), (2, 64), (3, 4)];
+    let cuts = [(256, 32, 64), (8, 8, 64), (256, 256, 256), (64, 1, 256), (16, 16, 1)];
+    let mut rng = Rng(fresh_seed());
+    for gpu in gpus() {
+        let mut tuning = Tuning::GPU;
+        (tuning.workgroup, tuning.max_lanes, tuning.update_tile) = cuts[rng.below(cuts.len())];
+        let options = [AdamOptions::default(); 8];
+        let mut pair = Pair::new((gpu, tuning), &shapes, &options, &mut rng);
+        for nnz in [700, 65, 4096] {
+            let grads = shapes.map(|(rows, dim)| Some(rng.gradient(rows, dim, nnz)));
+            pair.step(&grads);
+            pair.assert_equal(&format!("{nnz} entries, {tuning:?}"));
         }
     }
 }
