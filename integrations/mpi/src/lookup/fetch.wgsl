@@ -20,6 +20,8 @@ struct Asked {
 
 @group(0) @binding(0) var<uniform> fetch: Fetch;
 @group(0) @binding(1) var<storage, read> asked: array<Asked>;
+/// The window: `[rows, pieces]`, of values of 16 bits two in one.
+@group(0) @binding(2) var<storage, read> window: array<Piece>;
 /// `[found, pieces]`.
 @group(0) @binding(3) var<storage, read_write> found: array<Piece>;
 
