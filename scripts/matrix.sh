@@ -36,25 +36,29 @@ run_row() { # NUMBER DRIVERS BACKEND NAME
     shift
     use_drivers "$1"
     export WGPU_BACKEND="$2" WGPU_ADAPTER_NAME="$3"
-    # wgpu gives up on GL's one context after some seconds of waiting for it: no two tests at once there. And llvmpipe, whose
-    # kernels have eight invocations side by side elsewhere, has four, which takes half the time to compile; its name tells.
-    if [ "$2" = gl ]; then export RUST_TEST_THREADS=1 LP_NATIVE_VECTOR_WIDTH=128 WGPU_ADAPTER_NAME="${3%, *}"; fi
-    # Nearly all of a software adapter's time is compiling. So only the newest llvmpipe takes LLVM's passes, on Vulkan, for what is
-    # about numbers, and a test has one of the forms on such an adapter, another on the next, and the other way round in the
-    # next run.
+    # wgpu gives up on GL's one context after some seconds of waiting for it: no two tests at once there.
+    if [ "$2" = gl ]; then export RUST_TEST_THREADS=1; fi
+    # Nearly all of a software adapter's time is compiling. So only the newest llvmpipe takes LLVM's passes and has eight invocations
+    # side by side, on Vulkan, for what is about numbers; and a test has one of the forms on such an adapter, another on the next,
+    # and the other way round in the next run.
     case "$3" in
         llvmpipe* | SwiftShader*) export SPARSE_ADAM_FORMS="$((forms + row))" ;;
     esac
     case "$1 $2 $3" in
         newest\ vulkan\ llvmpipe*)
             run_suite "${of_numbers[@]}"
-            export GALLIVM_PERF=nopt
+            compile_less
             local group
             for group in "${of_numbers[@]}"; do skip+=(--skip "$group"); done
             ;;
-        *\ llvmpipe*) export GALLIVM_PERF=nopt ;;
+        *\ llvmpipe*) compile_less ;;
     esac
     run_suite
+}
+
+# No passes of LLVM's, and four invocations side by side where there are eight: half the time to compile. llvmpipe's name tells.
+compile_less() {
+    export GALLIVM_PERF=nopt LP_NATIVE_VECTOR_WIDTH=128 WGPU_ADAPTER_NAME="${WGPU_ADAPTER_NAME%, *}"
 }
 
 run_suite() { # PART_OF_A_NAME...; all tests without one

@@ -36,12 +36,15 @@ python="$("$repo/scripts/torch.sh" | tail -n 1)"
 
 run() ( # DRIVERS BACKEND NAME
     say "$3, $2, drivers $1"
-    # As in matrix.sh: wgpu's one context of GL, and LLVM's passes where they are seen elsewhere.
+    export WGPU_BACKEND="$2" WGPU_ADAPTER_NAME="$3"
+    # As in matrix.sh: wgpu's one context of GL, and how llvmpipe compiles what it compiles elsewhere too.
     if [ "$2" = gl ]; then export RUST_TEST_THREADS=1; fi
-    if [ "$2" = gl ] || [ "$1" = distribution ]; then export GALLIVM_PERF=nopt; fi
-    for binary in $binaries; do
-        WGPU_BACKEND="$2" WGPU_ADAPTER_NAME="$3" "$binary" --quiet "${skip[@]}" </dev/null
-    done
+    case "$1 $2 $3" in
+        distribution*llvmpipe* | *\ gl\ llvmpipe*)
+            export GALLIVM_PERF=nopt LP_NATIVE_VECTOR_WIDTH=128 WGPU_ADAPTER_NAME="${3%, *}"
+            ;;
+    esac
+    for binary in $binaries; do "$binary" --quiet "${skip[@]}" </dev/null; done
 )
 
 # Drivers of GL are found whatever Vulkan's are, so the same adapter may appear with several; the first counts.
