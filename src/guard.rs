@@ -19,7 +19,9 @@ mod pulse;
 pub(crate) mod rig;
 mod scopes;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
+#[cfg(test)]
+pub(crate) mod world;
 
 use crate::{Cause, Error};
 use futures::FutureExt;

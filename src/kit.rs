@@ -68,7 +68,7 @@ impl Kit {
 mod tests {
     use super::*;
     use crate::guard::rig;
-    use crate::guard::tests::buffer;
+    use crate::guard::world::buffer;
     use crate::{AdamOptions, Param, ParamId, SparseAdam, SparseGrad};
 
     /// An optimizer of `kit` with a gradient that is set.

@@ -4,7 +4,7 @@
 //! longer.
 
 use super::rig;
-use super::tests::World;
+use super::world::World;
 use crate::{Error, Param, RowMap, SparseGrad};
 use pollster::block_on;
 use sparse_adam_testkit::Rng;

@@ -1,7 +1,8 @@
 //! Tables that are remapped and removed while a device has not yet said whether it took that.
 
 use super::rig;
-use super::tests::{World, assert_out_of_memory, with_grad, with_state_alone};
+use super::tests::{assert_out_of_memory, with_grad, with_state_alone};
+use super::world::World;
 use crate::{Error, Param, RowList, RowMap};
 
 impl World {

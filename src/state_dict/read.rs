@@ -204,7 +204,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use crate::guard::rig;
-    use crate::guard::tests::World;
+    use crate::guard::world::World;
     use crate::{Error, Param};
     use pollster::block_on;
 

@@ -1,7 +1,7 @@
 //! What bind groups hold of the caller's, and for how long.
 
 use crate::guard::rig;
-use crate::guard::tests::World;
+use crate::guard::world::World;
 use crate::{Error, SparseGrad};
 use wgpu::Buffer;
 

@@ -1,4 +1,4 @@
-use crate::guard::tests::World;
+use crate::guard::world::World;
 
 #[test]
 fn a_step_like_the_last_is_neither_listed_anew_nor_makes_room() {
