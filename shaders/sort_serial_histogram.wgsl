@@ -1,4 +1,5 @@
-// sort_serial_histogram: counts each tile's digits; one invocation owns one tile.
+// sort_serial_histogram: counts each tile's digits, and of the first pass tells whether it is out of order; one invocation
+// owns one tile.
 //
 // The form for CPU adapters: no barriers, no atomics, one lane of SIMD a tile.
 
@@ -12,7 +13,7 @@ override WORKGROUP: u32 = 8u;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let sort = config;
     let tile = id.x;
-    if (tile >= sort.tiles) {
+    if (tile >= sort.tiles || is_over(sort)) {
         return;
     }
     for (var digit = 0u; digit < sort.radix; digit++) {
@@ -20,7 +21,15 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let start = tile * sort.tile_size;
     let end = min(start + sort.tile_size, sort.count);
+    var last = source[max(start, 1u) - 1u].x;
+    var out_of_order = 0u;
     for (var i = start; i < end; i++) {
-        histogram[histogram_at(digit_of(source[i].x, sort), tile, sort)] += 1u;
+        let key = source[i].x;
+        histogram[histogram_at(digit_of(key, sort), tile, sort)] += 1u;
+        out_of_order |= u32(key < last);
+        last = key;
+    }
+    if (sort.pass_kind != LATER) {
+        histogram[sort.order + tile] = out_of_order;
     }
 }

@@ -1,5 +1,5 @@
 // sort_serial_scan: turns each digit's tile counts into an exclusive prefix over tiles and
-// writes the digit's total; one invocation owns one digit.
+// writes the digit's total; one invocation owns one digit. In the first pass one tells whether any tile is out of order.
 
 override WORKGROUP: u32 = 8u;
 
@@ -10,15 +10,20 @@ override WORKGROUP: u32 = 8u;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let sort = config;
     let digit = id.x;
-    if (digit >= sort.radix) {
+    if (digit >= sort.radix || is_over(sort)) {
         return;
     }
     var sum = 0u;
+    var out_of_order = 0u;
     for (var tile = 0u; tile < sort.tiles; tile++) {
         let at = histogram_at(digit, tile, sort);
         let digits = histogram[at];
         histogram[at] = sum;
         sum += digits;
+        out_of_order |= histogram[sort.order + tile];
     }
     histogram[total_at(digit, sort)] = sum;
+    if (digit == 0u && sort.pass_kind != LATER) {
+        histogram[sort.order + sort.tiles] = out_of_order;
+    }
 }

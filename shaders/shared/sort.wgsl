@@ -12,8 +12,11 @@ struct SortConfig {
     tile_size: u32,
     /// 1: there is no scan; scatter adds up the tiles' counts itself.
     fused: u32,
-    pad1: u32,
-    pad2: u32,
+    /// Of the serial form: where words of the histogram tell of each tile whether it is out of order, and, behind them, whether
+    /// any is.
+    order: u32,
+    /// Of the serial form: FIRST, FIRST_AND_MOVES or LATER.
+    pass_kind: u32,
 }
 
 fn digit_of(key: u32, config: SortConfig) -> u32 {

@@ -133,7 +133,7 @@ fn host_structs_lie_as_the_shaders_read_them() {
     );
     assert_layout!(
         Kernel::of(Stage::SortSerialScan),
-        SortConfig { count, shift, radix, tiles, tile_size, fused, pad1, pad2 }
+        SortConfig { count, shift, radix, tiles, tile_size, fused, order, pass_kind }
     );
     assert_layout!(Kernel::of(Stage::Heads), HeadLists { count, block, first, pad0 });
     assert_layout!(Kernel::of(Stage::Repeats), Keys { first, end, base, sentinel });

@@ -89,8 +89,8 @@ pub struct SortConfig {
     pub tiles: u32,
     pub tile_size: u32,
     pub fused: u32,
-    pub pad1: u32,
-    pub pad2: u32,
+    pub order: u32,
+    pub pass_kind: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

@@ -16,18 +16,30 @@ pub enum Named {
     Padding,
     /// Runs of up to 63 entries beside runs of one: the longest wait in a SIMD group.
     Ragged,
+    /// Rows in order, some of them often, as those of a sorted list.
+    InOrder,
+    /// In order, but for one entry.
+    NearlyInOrder,
 }
 
 impl Named {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Once, Self::Anywhere, Self::Hot, Self::Padding, Self::Ragged];
+    pub const ALL: [Self; 7] = [
+        Self::Once,
+        Self::Anywhere,
+        Self::Hot,
+        Self::Padding,
+        Self::Ragged,
+        Self::InOrder,
+        Self::NearlyInOrder,
+    ];
 
     /// Any of them.
     pub fn any(rng: &mut Rng) -> Self {
         Self::ALL[rng.below(Self::ALL.len())]
     }
 
-    /// A gradient of up to `nnz` entries, in no order.
+    /// A gradient of up to `nnz` entries, in no order where its name does not say so.
     ///
     /// # Panics
     /// Where the table has no rows.
@@ -40,7 +52,9 @@ impl Named {
     fn indices(self, rng: &mut Rng, rows: usize, nnz: usize) -> Vec<i64> {
         let mut indices: Vec<i64> = match self {
             Self::Once => (0..rows.min(nnz) as i64).collect(),
-            Self::Anywhere => (0..nnz).map(|_| rng.below(rows) as i64).collect(),
+            Self::Anywhere | Self::InOrder | Self::NearlyInOrder => {
+                (0..nnz).map(|_| rng.below(rows) as i64).collect()
+            }
             Self::Hot => vec![rng.below(rows) as i64; nnz],
             Self::Padding => {
                 let index = |rng: &mut Rng| if rng.below(3) > 0 { 0 } else { rng.below(rows) };
@@ -52,7 +66,15 @@ impl Named {
                 runs.take(nnz).collect()
             }
         };
-        rng.shuffle(&mut indices);
+        match self {
+            Self::InOrder => indices.sort_unstable(),
+            Self::NearlyInOrder => {
+                indices.sort_unstable();
+                let (one, other) = (rng.below(nnz), rng.below(nnz));
+                indices.swap(one, other);
+            }
+            _ => rng.shuffle(&mut indices),
+        }
         indices
     }
 }

@@ -7,6 +7,14 @@ use crate::step::plan::HeadsPlan;
 use crate::step::shape::Launch;
 use crate::step::stages::Stage;
 
+/// The passes that the serial form tells apart, as the fragment `order` numbers them.
+#[derive(Clone, Copy)]
+enum PassKind {
+    First,
+    FirstAndMoves,
+    Later,
+}
+
 impl Bind {
     /// Where pairs are that `passes_left` passes bring to the sorted buffer.
     pub(super) fn pairs(passes_left: usize) -> Self {
@@ -18,7 +26,14 @@ impl List<'_> {
     pub(super) fn sort(&mut self) {
         let sort = &self.plan.sort;
         let [histogram, scan, scatter] = Stage::sort(self.tuning.form).map(Kernel::of);
-        for (left, pass) in (1..=sort.passes.len()).rev().zip(&sort.passes) {
+        let passes = sort.passes.len();
+        for (left, pass) in (1..=passes).rev().zip(&sort.passes) {
+            let (input, output) = (Bind::pairs(left), Bind::pairs(left - 1));
+            let pass_kind = match (left == passes, input) {
+                (true, Bind::Sorted) => PassKind::First,
+                (true, _) => PassKind::FirstAndMoves,
+                (false, _) => PassKind::Later,
+            };
             let config = Config::Sort(SortConfig {
                 count: sort.count,
                 shift: pass.shift,
@@ -26,9 +41,9 @@ impl List<'_> {
                 tiles: sort.tiles,
                 tile_size: sort.tile_size,
                 fused: sort.fused.into(),
-                ..Default::default()
+                order: sort.order,
+                pass_kind: pass_kind as u32,
             });
-            let (input, output) = (Bind::pairs(left), Bind::pairs(left - 1));
             self.dispatch(histogram, config, [input, Bind::Histogram], pass.tiles);
             if let Some(launch) = pass.scan {
                 self.dispatch(scan, config, [Bind::Histogram], launch);

@@ -13,7 +13,7 @@ const PARALLEL_TILE: u32 = 2048;
 const FUSED_TILES: u32 = 64;
 /// Most pairs of a tile of the serial sort, such that a walk over them and over the digits, of 12
 /// bits at most, is within the turns of an invocation.
-const SERIAL_TILE: u32 = TURNS - (1 << 12) - 2;
+const SERIAL_TILE: u32 = TURNS - (1 << 12) - 4;
 /// Tiles of the serial sort: at least enough for a SIMD group, at most so many; between them as
 /// many as have FULL_TILE pairs, so that counts of digits do not outweigh pairs.
 const FEWEST_TILES: u32 = 8;
@@ -31,7 +31,9 @@ pub(crate) struct SortPlan {
     pub passes: Vec<Pass>,
     /// Bits of the keys.
     pub key_bits: u32,
-    /// Words of the histogram and digit totals.
+    /// Word of the histogram from which on the serial form tells which tiles are out of order.
+    pub order: u32,
+    /// Words of the histogram, digit totals and what is told of tiles.
     pub histogram_words: u64,
 }
 
@@ -65,6 +67,8 @@ pub(super) fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) 
         .map(|(shift, radix)| pass(shift, radix, (tiles, tile_size, fused), device, tuning))
         .collect();
     let radix = passes.iter().map(|pass| pass.radix).max().unwrap_or(0);
+    let counts = u64::from(radix) * (u64::from(tiles) + 1);
+    let of_order = if tuning.form == Form::Serial { u64::from(tiles) + 1 } else { 0 };
     SortPlan {
         count,
         tiles,
@@ -72,7 +76,9 @@ pub(super) fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) 
         fused,
         passes,
         key_bits: key_bits(keys),
-        histogram_words: u64::from(radix) * (u64::from(tiles) + 1),
+        // Where it would be cut short, no binding holds the histogram.
+        order: u32::try_from(counts).unwrap_or(u32::MAX),
+        histogram_words: counts + of_order,
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
 };
 
 const SORT: Fragment = shared!("sort");
+const ORDER: Fragment = shared!("order");
 const SCAN: Fragment = shared!("scan");
 const CHUNK: Fragment = shared!("chunk");
 const LIST_HEADS: Fragment = shared!("list_heads");
@@ -99,7 +100,7 @@ pub(super) static STAGES: [Spec; 31] = [
         ..plain_spec(Stage::Inspect, "sparse_adam::inspect", file!("inspect"))
     },
     Spec {
-        fragments: &[SORT],
+        fragments: &[SORT, ORDER],
         bound: HISTOGRAM,
         overrides: &[Workgroup],
         ..plain_spec(
@@ -109,7 +110,7 @@ pub(super) static STAGES: [Spec; 31] = [
         )
     },
     Spec {
-        fragments: &[SORT],
+        fragments: &[SORT, ORDER],
         bound: &[Uniform, ReadWrite],
         overrides: &[Workgroup],
         ..plain_spec(
@@ -119,7 +120,7 @@ pub(super) static STAGES: [Spec; 31] = [
         )
     },
     Spec {
-        fragments: &[SORT],
+        fragments: &[SORT, ORDER],
         bound: SCATTER,
         overrides: &[Workgroup],
         ..plain_spec(

@@ -5,7 +5,8 @@ use sparse_adam::reference::{Gradient, gather_values};
 use sparse_adam::{Duplicates, IndexDtype, NonFinite, SparseGrad};
 use sparse_adam_testkit::{Pair, Rng, encode};
 
-/// Indices of a table of `rows`: hot ones, few, any; now and then one outside.
+/// Indices of a table of `rows`: hot ones, few, any; now and then one outside; in four cases of eight in order, in one of these
+/// but for one entry.
 fn indices(rng: &mut Rng, rows: usize, nnz: usize) -> Vec<i64> {
     let kind = rng.below(4);
     let few = rows.min(1 + rng.below(9));
@@ -16,7 +17,16 @@ fn indices(rng: &mut Rng, rows: usize, nnz: usize) -> Vec<i64> {
         (at, 2) if at < 30 => rng.below(few) as i64,
         _ => rng.below(rows) as i64,
     };
-    (0..nnz).map(|_| index()).collect()
+    let mut indices: Vec<_> = (0..nnz).map(|_| index()).collect();
+    let order = rng.below(8);
+    if order < 4 {
+        indices.sort_unstable();
+    }
+    if order == 0 && nnz > 0 {
+        let (one, other) = (rng.below(nnz), rng.below(nnz));
+        indices.swap(one, other);
+    }
+    indices
 }
 
 /// A gradient as the optimizer gets it, and as the twin does.
