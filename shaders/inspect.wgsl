@@ -22,7 +22,7 @@ struct InspectConfig {
 // Whether a lane of a value row is finite; the last one stands for those past the row's end.
 fn lane_is_finite(row: u32, column: u32) -> bool {
     let at = min(column, config.columns - 1u);
-    return is_finite(load_value(row, at, config.columns, config.rows_per_window));
+    return is_finite(load_at(locate(row, config.rows_per_window), at, config.columns));
 }
 
 fn row_is_finite(row: u32) -> bool {

@@ -20,18 +20,46 @@ fn nothing() -> Lane {
 // each lane, and take seconds to compile many.
 fn sum_at_once(chunk: Chunk, column: u32) -> array<Lane, MOST_AT_ONCE> {
     var sums: array<Lane, MOST_AT_ONCE>;
-    let last = config.values.columns - 1u;
     for (var k = 0u; k < AT_ONCE; k++) {
         sums[k] = nothing();
     }
-    for (var i = 0u; i < chunk.items; i++) {
-        let term = term_at(chunk.start + i, config.values);
-        for (var k = 0u; k < AT_ONCE; k++) {
-            let value = value_of(term, min(column + k, last), config.values);
-            sums[k] = add(sums[k], value);
+    // Rows of a run ascend where a gradient's values are its own, so the windows are gone through once; else as often as it takes.
+    for (var i = 0u; i < chunk.items;) {
+        i = add_stretch(0u, chunk, i, column, &sums);
+        if (VALUE_WINDOWS > 1u) {
+            i = add_stretch(1u, chunk, i, column, &sums);
+            i = add_stretch(2u, chunk, i, column, &sums);
+            i = add_stretch(3u, chunk, i, column, &sums);
+            i = add_stretch(4u, chunk, i, column, &sums);
         }
     }
     return sums;
+}
+
+// Adds the items from `first` on whose values are in a window, a constant: so each is loaded without a look at the others. Where
+// the next one's are not.
+fn add_stretch(
+    window: u32,
+    chunk: Chunk,
+    first: u32,
+    column: u32,
+    sums: ptr<function, array<Lane, MOST_AT_ONCE>>,
+) -> u32 {
+    let last = config.values.columns - 1u;
+    var i = first;
+    for (; i < chunk.items; i++) {
+        let term = term_at(chunk.start + i, config.values);
+        let found = locate(term.value_row, config.values.rows_per_window);
+        if (found.window != window) {
+            break;
+        }
+        let place = ValuePlace(window, found.row);
+        for (var k = 0u; k < AT_ONCE; k++) {
+            let value = value_at(place, term, min(column + k, last), config.values);
+            (*sums)[k] = add((*sums)[k], value);
+        }
+    }
+    return i;
 }
 
 // The sum of a chunk's sums of the level below, in one column.

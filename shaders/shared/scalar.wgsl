@@ -4,6 +4,8 @@
 alias Stored = f32;
 alias Lane = f32;
 const LANE_WIDTH: u32 = 1u;
+/// What a CPU adapter moves at once.
+alias Number = f32;
 
 /// What one operation handles, and as many u32 and i32.
 alias Part = f32;

@@ -39,7 +39,12 @@ fn term_at(position: u32, values_at: ValueLayout) -> Term {
 }
 
 fn value_of(term: Term, column: u32, values_at: ValueLayout) -> Lane {
-    var value = load_value(term.value_row, column, values_at.columns, values_at.rows_per_window);
+    return value_at(locate(term.value_row, values_at.rows_per_window), term, column, values_at);
+}
+
+// As `value_of`, of a term whose value row lies there.
+fn value_at(place: ValuePlace, term: Term, column: u32, values_at: ValueLayout) -> Lane {
+    var value = load_at(place, column, values_at.columns);
     if (LIMITED) {
         value = limited(value, config.limit);
     }

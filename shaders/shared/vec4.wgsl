@@ -4,6 +4,8 @@
 alias Stored = vec4<f32>;
 alias Lane = vec4<f32>;
 const LANE_WIDTH: u32 = 4u;
+/// What a CPU adapter moves at once.
+alias Number = f32;
 
 /// What one operation handles, and as many u32 and i32.
 alias Part = vec4<f32>;

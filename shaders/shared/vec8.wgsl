@@ -7,6 +7,8 @@
 alias Stored = vec4<u64>;
 alias Lane = mat2x4<f32>;
 const LANE_WIDTH: u32 = 8u;
+/// What a CPU adapter moves at once.
+alias Number = u64;
 
 /// What one operation handles, and as many u32 and i32.
 alias Part = vec4<f32>;

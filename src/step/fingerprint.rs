@@ -60,8 +60,8 @@ fn accesses() -> [RowAccess; 6] {
     };
     let (plain, nearest) = (Formats::default(), Formats { is_stochastic: false, ..narrow });
     [
-        (Width::Scalar, Values::Windows, plain),
-        (Width::Vec4, Values::One, plain),
+        (Width::Scalar, Values::One, plain),
+        (Width::Vec4, Values::Windows, plain),
         (Width::Vec8, Values::One, plain),
         (Width::Scalar, Values::One, narrow),
         (Width::Vec4, Values::One, narrow.numbered(true)),

@@ -139,8 +139,8 @@ impl Kernel {
     /// Whether a row is touched before it is worked on.
     fn reads_ahead(self) -> bool {
         let RowAccess { width, values, formats, .. } = self.access;
-        // Of eight values, all that is bound is u64; of four, f32 and u32 do not add up.
-        let adds_up = width == Width::Vec8 || (width == Width::Vec4 && formats == F32);
+        // Of eight values, all that is bound is u64; of fewer, f32 and u32 do not add up.
+        let adds_up = width == Width::Vec8 || formats == F32;
         adds_up && values == Values::One
     }
 
@@ -225,9 +225,16 @@ impl Kernel {
                 ),
                 Values::Windows => include_str!("../../shaders/shared/value_windows.wgsl"),
             },
-            Fragment::Touch => match self.reads_ahead() {
-                true => include_str!("../../shaders/shared/touch.wgsl"),
-                false => include_str!("../../shaders/shared/no_touch.wgsl"),
+            Fragment::Touch => match (self.reads_ahead(), self.access.width) {
+                (false, _) => include_str!("../../shaders/shared/no_touch.wgsl"),
+                (true, Width::Scalar) => concat!(
+                    include_str!("../../shaders/shared/first_of_one.wgsl"),
+                    include_str!("../../shaders/shared/touch.wgsl")
+                ),
+                (true, Width::Vec4 | Width::Vec8) => concat!(
+                    include_str!("../../shaders/shared/first_of_several.wgsl"),
+                    include_str!("../../shaders/shared/touch.wgsl")
+                ),
             },
             Fragment::Counts => match tuning.form {
                 Form::Serial => include_str!("../../shaders/shared/counts_serial.wgsl"),

@@ -9,7 +9,7 @@ use super::access::{RowAccess, rows_per_value_window};
 use super::demand::TableDemand;
 use super::layout::{HeadLists, Keys};
 use super::shape::{DeviceShape, Grid, Launch};
-use super::turns::{self, Runs};
+use super::turns::{self, Runs, Walk};
 use crate::{CHUNK, Error, Form, Tuning};
 
 /// Most entries of all gradients of a step, such that four levels of sums do for a run of them.
@@ -276,13 +276,18 @@ fn levels(
     if step.nnz <= inlined {
         return Ok(levels);
     }
+    // How many bindings the values have is not known yet.
+    let walk = match tuning.form {
+        Form::Serial => Walk::OfWindows,
+        Form::Parallel => Walk::Once,
+    };
     let mut stride = CHUNK;
     while stride < step.nnz && !step.first_wins {
         let blocks = step.nnz.div_ceil(stride);
         let groups = tuning.workgroup / lanes;
         let workgroups = blocks.div_ceil(groups).next_multiple_of(tuning.interleave);
         let at_once = if stride == CHUNK { tuning.at_once(columns) } else { 1 };
-        let turns = turns::partial(stride == CHUNK, width, lanes, at_once);
+        let turns = turns::partial((stride == CHUNK).then_some(walk), width, lanes, at_once);
         let slice = turns.slice(columns);
         let grid = Grid::of_slices(workgroups, columns.div_ceil(slice), device)?;
         let launch = Launch { grid, turns: turns.of(slice) };

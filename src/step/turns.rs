@@ -2,6 +2,7 @@
 
 use super::budget::{INSPECTED_AT_ONCE, TURNS};
 use super::plan::norm::BLOCK;
+use super::stages::VALUE_WINDOWS;
 use super::width::Width;
 use crate::CHUNK;
 
@@ -164,15 +165,29 @@ pub fn norm_factor() -> u32 {
 }
 
 /// `partial` of a level, `lanes` invocations a block, `at_once` columns each.
-pub fn partial(of_entries: bool, width: Width, lanes: u32, at_once: u32) -> Turns {
-    let summed = match of_entries {
-        true => (at_once + 1) + CHUNK * (at_once + 2) + 2,
-        false => at_once * (1 + CHUNK) + 1,
+pub fn partial(entries: Option<Walk>, width: Width, lanes: u32, at_once: u32) -> Turns {
+    // An entry's turn, and its columns.
+    let entry = 1 + (at_once + 1);
+    let summed = match entries {
+        Some(Walk::Once) => (at_once + 1) + CHUNK * entry + 2,
+        // At worst each entry's values are in a window before the last one's, and of every other window an entry is looked at.
+        Some(Walk::OfWindows) => {
+            (at_once + 1) + CHUNK * (1 + VALUE_WINDOWS as u32 * (entry + 2)) + 2
+        }
+        None => at_once * (1 + CHUNK) + 1,
     };
     // Run through once more when the last column has been stored.
     let stored = at_once * (1 + width.lane_width() + 1) + 2;
     // The search for the run's start and its length come first.
     Turns { fixed: 33 + CHUNK + 1, each: 1 + summed + stored, unit: lanes * at_once }
+}
+
+/// How `partial` goes through the entries of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub enum Walk {
+    Once,
+    /// Through those whose values are in one binding, then in the next, as often as it takes.
+    OfWindows,
 }
 
 /// `rows` of a position: powers of four kinds at most, the blocks of its squares, and what it writes.
@@ -212,9 +227,10 @@ pub fn ingest_small_parallel(capacity: u32) -> u32 {
     (bits + 1) + (places + 1) + rounds * (places + 2) + (bits + 1) + 2 * 5
 }
 
-/// `sort_serial_histogram` and `sort_serial_scatter` of a tile.
+/// `sort_serial_histogram` and `sort_serial_scatter` of a tile. Pairs that are in order are moved in a loop of its own, which is
+/// run through else.
 pub fn sort_serial(radix: u32, tile: u32) -> u32 {
-    (radix + 1) + (tile + 1)
+    (radix + 1) + (tile + 1) + 2
 }
 
 /// `sort_serial_scan` of a digit.
@@ -235,132 +251,5 @@ pub fn sort_parallel_scan(tiles: u32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Tuning;
-    use crate::step::budget::MOST_COLUMNS;
-    use crate::step::plan::norm::MOST_POSITIONS;
-
-    #[test]
-    fn slices_cover_a_row_within_the_budget() {
-        let all = [
-            Turns { fixed: 0, each: 1, unit: 1 },
-            Turns { fixed: 500, each: 1300, unit: 1 },
-            Turns { fixed: 90, each: 5_400, unit: 8 },
-            Turns { fixed: 1000, each: 31_768, unit: 32 },
-        ];
-        for turns in all {
-            for columns in [1, 2, 31, 32, 33, 75, 300, 1024, 65_535, MOST_COLUMNS] {
-                let slice = turns.slice(columns);
-                assert!((1..=columns).contains(&slice), "{turns:?} {columns}");
-                assert!(turns.of(slice) <= TURNS, "{turns:?} {columns}: {slice}");
-                // No more slices than are needed.
-                let slices = columns.div_ceil(slice);
-                let longer = columns.div_ceil((slices - 1).max(1));
-                assert!(slices == 1 || turns.of(longer) > TURNS, "{turns:?} {columns}: {slice}");
-            }
-        }
-    }
-
-    #[test]
-    fn even_the_least_slice_of_the_largest_tuning_stays_within_the_budget() {
-        let (serial, parallel) = (Tuning::MOST_TILE, 256);
-        for (nnz, levels) in [(1, 0), (63, 0), (1024, 0), (4096, 1), (1 << 18, 2), (1 << 30, 4)] {
-            for first_wins in [false, true] {
-                let runs = Runs { nnz, levels, first_wins, counted: true };
-                for block in [1, 16, 1024, serial] {
-                    assert!(update_serial(block, runs).of(1) <= TURNS);
-                }
-                for tile in [1, 64, parallel] {
-                    assert!(update_parallel(tile, 1, runs).of(1) <= TURNS);
-                }
-                for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
-                    assert!(squares_serial(MOST_POSITIONS, runs, width).of(1) <= TURNS);
-                    // On GPUs chunks are summed before, wherever there are several.
-                    let summed = levels > 0 || nnz <= CHUNK;
-                    assert!(!summed || squares_parallel(parallel, 1, runs, width).of(1) <= TURNS);
-                }
-            }
-        }
-        // A workgroup of update sums the chunks of a run of so many by itself.
-        let long = Runs { nnz: CHUNK * CHUNK, levels: 0, first_wins: false, counted: true };
-        assert!(
-            [1, 64, parallel].into_iter().all(|tile| update_parallel(tile, 1, long).of(1) <= TURNS)
-        );
-        for (of_entries, at_once) in [(true, 1), (true, 8), (false, 1)] {
-            assert!(partial(of_entries, Width::Vec8, 1, at_once).of(1) <= TURNS);
-        }
-        assert_eq!(inspect(MOST_COLUMNS), TURNS - 1);
-        assert!(ingest_small_serial(4096, 32, 16) <= TURNS);
-        assert!(ingest_small_serial(4096, 32, serial) <= TURNS);
-        assert!(ingest_small_parallel(1024) <= TURNS);
-        for blocks in [1, 48, MOST_COLUMNS / BLOCK, 4 * MOST_COLUMNS / BLOCK] {
-            let positions = norm_sum_positions(blocks);
-            assert!(positions > 0 && norm_sum(positions, blocks) <= TURNS, "{blocks}");
-            assert!(positions * blocks <= MOST_ADDED && rows(blocks) <= TURNS, "{blocks}");
-        }
-        assert!(heads(serial) <= TURNS && ingest(1024) <= TURNS);
-    }
-
-    /// Turns of `update_serial`, of a driver that runs through what no lane takes: of runs of so many entries, whose chunks are
-    /// summed here, or in `levels`. A loop ends at a turn of its own.
-    fn simulated(lengths: &[u32], columns: u32, levels: u32) -> u32 {
-        let chunks = |longest: u32| {
-            let further = if levels == 0 { longest.div_ceil(CHUNK) - 1 } else { 0 };
-            // Of the first its length is looked through, and its entries are added; of the others both are counted; behind the
-            // last both are looked through.
-            let first = 1 + (1 + 1) + longest.min(CHUNK);
-            first + further * (1 + CHUNK + CHUNK + 1) + (1 + 1 + 1)
-        };
-        let in_levels = |longest: u32| {
-            let taken = (1..=levels).filter(|level| longest > CHUNK.pow(*level)).count() as u32;
-            taken * (1 + CHUNK + 1 + CHUNK) + 3
-        };
-        let column = |longest: u32| match longest {
-            1 => 1,
-            _ => 1 + chunks(longest) + in_levels(longest),
-        };
-        let group = |group: &[u32]| {
-            let longest = group.iter().copied().max().unwrap_or(1);
-            // The loop's own turn, touch, and the end of the loop over columns.
-            1 + (columns + 1) + columns * column(longest) + 1
-        };
-        let of = |kind: std::ops::Range<u32>| {
-            lengths.iter().copied().filter(|length| kind.contains(length)).collect::<Vec<_>>()
-        };
-        let longer = [of(2..CHUNK), of(CHUNK..u32::MAX)].concat();
-        [of(1..2), longer].iter().map(|list| list.chunks(8).map(group).sum::<u32>() + 1).sum()
-    }
-
-    #[test]
-    fn no_block_takes_more_turns_than_planned() {
-        let mut state = 1u32;
-        let mut below = |limit: u32| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) % limit
-        };
-        for case in 0..4000 {
-            let block = 16 << below(9);
-            let levels = case % 2;
-            let long = below(2) == 1;
-            let most = 1 + below(if long { 2000 } else { 80 });
-            let mut lengths = Vec::new();
-            while lengths.iter().sum::<u32>() < block {
-                // Groups that wait for one run; runs of two alone; any.
-                let ragged = if lengths.len() % 8 == 0 { 63 } else { 2 };
-                lengths.push(match case % 3 {
-                    0 => ragged,
-                    1 => 2,
-                    _ => 1 + below(most),
-                });
-            }
-            // The last run may go on behind the block.
-            let nnz = if levels == 0 { lengths.iter().sum() } else { CHUNK * CHUNK };
-            let runs = Runs { nnz, levels, first_wins: false, counted: false };
-            let columns = 1 + below(40);
-            let planned = update_serial(block, runs).of(columns);
-            let found = simulated(&lengths, columns, levels);
-            assert!(found <= planned, "{lengths:?} x {columns}: {found} of {planned}");
-        }
-    }
-}
+#[path = "turns_tests.rs"]
+mod tests;

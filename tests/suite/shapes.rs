@@ -2,10 +2,11 @@
 //!
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one.
 
-use sparse_adam::{AdamOptions, Tuning};
+use sparse_adam::reference::{Gradient, gather_values};
+use sparse_adam::{AdamOptions, IndexDtype, SparseGrad, Tuning};
 use sparse_adam_testkit::campaign::{fresh_seed, random_tuning};
 use sparse_adam_testkit::headless::Gpu;
-use sparse_adam_testkit::{Named, Pair, Rng, gpus, variants};
+use sparse_adam_testkit::{Named, Pair, Rng, encode, gpus, variants};
 use wgpu::Limits;
 
 /// Lengths of rows that people use, and those around every width.
@@ -69,6 +70,71 @@ fn every_valid_tuning_equals_the_twin() {
             let dim =
                 if rng.below(3) == 0 { DIMS[rng.below(DIMS.len())] } else { 1 + rng.below(280) };
             check((gpu, tuning), dim, &mut rng, &format!("seed {seed}, case {case}"));
+        }
+    }
+}
+
+/// What is in order already is not sorted, in whatever number of passes, whatever the step before it left behind, and wherever
+/// the one entry is that is out of order: at the ends, or at a border of the sort's tiles, of which there are eight.
+#[test]
+fn rows_in_order_but_for_none_or_one_equal_the_twin() {
+    let seed = fresh_seed();
+    for on in variants() {
+        let mut rng = Rng(seed);
+        let (nnz, dim) = (2049 + rng.below(4000), 1);
+        let tile = nnz.div_ceil(8);
+        let swaps =
+            [None, Some(1), Some(nnz - 1), Some(tile), Some(tile - 1), Some(5 * tile), None];
+        // Of keys of so many bits: one pass, and two.
+        for rows in [nnz, 100_000] {
+            let mut pair = Pair::single(on, rows, dim, &mut rng);
+            for swap in swaps {
+                let mut indices: Vec<i64> = (0..nnz).map(|_| rng.below(rows) as i64).collect();
+                indices.sort_unstable();
+                if let Some(at) = swap {
+                    (indices[at - 1], indices[at]) = (rows as i64 - 1, 0);
+                }
+                let values = rng.floats(nnz * dim);
+                pair.step(&[Some(Gradient { indices, values })]);
+                pair.assert_equal(&format!("seed {seed}: {nnz} entries of {rows}, {swap:?}"));
+            }
+        }
+    }
+}
+
+/// A chunk's value rows may be in any order in several bindings: descending, back and forth, or the same again.
+#[test]
+fn maps_over_several_bindings_equal_their_twins() {
+    let limits = Limits {
+        max_storage_buffer_binding_size: 1 << 18,
+        max_storage_buffers_per_shader_stage: 8,
+        ..gpus()[0].device.limits()
+    };
+    let gpu = pollster::block_on(Gpu::open_with_limits(limits)).unwrap();
+    let seed = fresh_seed();
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        let mut rng = Rng(seed);
+        for dim in [64, 44, 13] {
+            // Three bindings and some.
+            let (rows, nnz, shared) = (9, 9000, 3 * (1 << 16) / dim + 50);
+            let mut pair = Pair::single((&gpu, tuning), rows, dim, &mut rng);
+            let values = rng.floats(shared * dim);
+            let descending = |entry: usize| shared - 1 - entry * shared / nnz;
+            let back_and_forth = |entry: usize| (entry % 2) * (shared - 1);
+            let drawn: Vec<_> = (0..nnz).map(|_| rng.below(shared)).collect();
+            let maps =
+                [(0..nnz).map(descending).collect(), (0..nnz).map(back_and_forth).collect(), drawn];
+            for (number, map) in maps.iter().enumerate() {
+                let indices = vec![number as i64; nnz - 300].into_iter();
+                let indices: Vec<_> = indices.chain((0..300).map(|at| at % rows as i64)).collect();
+                let map: Vec<_> = map.iter().map(|&row| row as u32).collect();
+                let same = gather_values(&values, dim, &map, None);
+                let held = pair.hold(&encode(&indices, IndexDtype::U32));
+                let grad = SparseGrad::new(held, pair.hold(&values), nnz as u32);
+                let grad = grad.value_map(pair.hold(&map), shared as u32);
+                pair.step_as(0, grad, &Gradient { indices, values: same });
+            }
+            pair.assert_equal(&format!("seed {seed}, rows of {dim}, {:?}", tuning.form));
         }
     }
 }
