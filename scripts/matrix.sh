@@ -38,18 +38,22 @@ run_row() { # NUMBER DRIVERS BACKEND NAME
     export WGPU_BACKEND="$2" WGPU_ADAPTER_NAME="$3"
     # wgpu gives up on GL's one context after some seconds of waiting for it: no two tests at once there.
     if [ "$2" = gl ]; then export RUST_TEST_THREADS=1; fi
-    # Nearly all of a software adapter's time is compiling. So only the newest llvmpipe takes LLVM's passes and has eight invocations
-    # side by side, on Vulkan, for what is about numbers; and a test has one of the forms on such an adapter, another on the next,
-    # and the other way round in the next run.
+    # Nearly all of a software adapter's time is compiling. So only the newest llvmpipe takes LLVM's passes, on Vulkan, for what is
+    # about numbers; only there, and where loops are cut short, eight invocations go side by side; and a test has one of the
+    # forms on such an adapter, another on the next, and the other way round in the next run.
     case "$3" in
         llvmpipe* | SwiftShader*) export SPARSE_ADAM_FORMS="$((forms + row))" ;;
     esac
     case "$1 $2 $3" in
         newest\ vulkan\ llvmpipe*)
-            run_suite "${of_numbers[@]}"
+            run_first "${of_numbers[@]}"
             compile_less
-            local group
-            for group in "${of_numbers[@]}"; do skip+=(--skip "$group"); done
+            ;;
+        # A driver that cuts loops short, by the turns of eight invocations together.
+        distribution\ vulkan\ llvmpipe*)
+            export GALLIVM_PERF=nopt
+            run_first "${of_turns[@]}"
+            compile_less
             ;;
         *\ llvmpipe*) compile_less ;;
     esac
@@ -59,6 +63,12 @@ run_row() { # NUMBER DRIVERS BACKEND NAME
 # No passes of LLVM's, and four invocations side by side where there are eight: half the time to compile. llvmpipe's name tells.
 compile_less() {
     export GALLIVM_PERF=nopt LP_NATIVE_VECTOR_WIDTH=128 WGPU_ADAPTER_NAME="${WGPU_ADAPTER_NAME%, *}"
+}
+
+run_first() { # PART_OF_A_NAME...; what comes after leaves these out
+    local part
+    run_suite "$@"
+    for part in "$@"; do skip+=(--skip "$part"); done
 }
 
 run_suite() { # PART_OF_A_NAME...; all tests without one
@@ -109,6 +119,8 @@ groups="$(tr '\n' ' ' <<<"$groups")"
 of_numbers=(bags:: behind_in_16_bits:: campaign:: drawn_traces:: formats:: laws:: norms::clipped_steps_of_many_tables not_finite::
     numbered:: peers:: rows:: rules:: scalars:: shapes:: traces_in_16_bits::)
 of_numbers=("${of_numbers[@]/#/suite::}")
+# Tests of rows so wide or runs so long that loops take many turns.
+of_turns=(suite::campaign:: suite::laws:: suite::shapes:: suite::steps::)
 
 forms="$RANDOM"
 # The first first: of software adapters the newest llvmpipe takes longest, and should not be waited for alone.

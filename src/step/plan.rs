@@ -5,7 +5,7 @@ mod sort;
 
 use self::norm::SquaresPlan;
 use self::sort::SortPlan;
-use super::access::{RowAccess, rows_per_value_window};
+use super::access::{RowAccess, Values, rows_per_value_window};
 use super::demand::TableDemand;
 use super::layout::{HeadLists, Keys};
 use super::shape::{DeviceShape, Grid, Launch};
@@ -276,10 +276,10 @@ fn levels(
     if step.nnz <= inlined {
         return Ok(levels);
     }
-    // How many bindings the values have is not known yet.
-    let walk = match tuning.form {
-        Form::Serial => Walk::OfWindows,
-        Form::Parallel => Walk::Once,
+    let values = RowAccess::of(&step, device, tuning).values;
+    let walk = match (tuning.form, values) {
+        (Form::Serial, Values::Windows) => Walk::OfWindows,
+        (Form::Serial, Values::One) | (Form::Parallel, _) => Walk::Once,
     };
     let mut stride = CHUNK;
     while stride < step.nnz && !step.first_wins {

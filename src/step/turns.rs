@@ -170,9 +170,11 @@ pub fn partial(entries: Option<Walk>, width: Width, lanes: u32, at_once: u32) ->
     let entry = 1 + (at_once + 1);
     let summed = match entries {
         Some(Walk::Once) => (at_once + 1) + CHUNK * entry + 2,
-        // At worst each entry's values are in a window before the last one's, and of every other window an entry is looked at.
+        // Each invocation of a group waits for the others', so at worst their entries are taken one after another; and of each
+        // chunk, an entry in a round, in each of whose windows one is looked at and left.
         Some(Walk::OfWindows) => {
-            (at_once + 1) + CHUNK * (1 + VALUE_WINDOWS as u32 * (entry + 2)) + 2
+            let rounds = CHUNK * (1 + VALUE_WINDOWS as u32 * (entry + 1));
+            (at_once + 1) + GROUP * CHUNK * entry + rounds + 2
         }
         None => at_once * (1 + CHUNK) + 1,
     };

@@ -128,3 +128,53 @@ fn no_block_takes_more_turns_than_planned() {
         assert!(found <= planned, "{lengths:?} x {columns}: {found} of {planned}");
     }
 }
+
+/// Turns of `partial_serial` in a group of chunks, whose entries' values are in these windows, for columns at once: those of the loop
+/// over rounds, and of each window's until the last of the group comes to an entry whose values are elsewhere, which is a turn too.
+fn walked(chunks: &[Vec<u32>], at_once: u32) -> u32 {
+    let entry = 1 + (at_once + 1);
+    let mut next = vec![0; chunks.len()];
+    let mut turns = 1;
+    while next.iter().zip(chunks).any(|(&next, chunk)| next < chunk.len()) {
+        turns += 1;
+        for window in 0..VALUE_WINDOWS as u32 {
+            let stretches = next.iter_mut().zip(chunks).map(|(next, chunk)| {
+                let stretch = chunk[*next..].iter().take_while(|&&of| of == window).count();
+                *next += stretch;
+                stretch as u32
+            });
+            turns += stretches.max().unwrap_or(0) * entry + entry;
+        }
+    }
+    turns
+}
+
+#[test]
+fn no_group_of_chunks_over_several_bindings_takes_more_turns_than_planned() {
+    let of = |window: u32, entries: usize| vec![window; entries];
+    // Those in the last window before, so that what is left waits for a round of its own.
+    let late = |window: u32| [of(4, 1), of(window, 63)].concat();
+    let mut groups = vec![
+        [of(0, 64), of(1, 64), of(2, 64), of(3, 64), of(4, 64), late(0), late(1), late(2)],
+        std::array::from_fn(|_| (0..64).map(|entry| 4 - entry % 5).collect()),
+    ];
+    let mut state = 1u32;
+    let mut below = |limit: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % limit
+    };
+    for _ in 0..400 {
+        groups.push(std::array::from_fn(|_| {
+            let stretch = 1 + below(64) as usize;
+            let stretches = std::iter::repeat_with(|| of(below(5), stretch));
+            stretches.take(64).flatten().take(64).collect()
+        }));
+    }
+    for group in &groups {
+        for at_once in [1, 2, 4, 8] {
+            let planned = partial(Some(Walk::OfWindows), Width::Scalar, 1, at_once).each;
+            let found = walked(group, at_once);
+            assert!(found <= planned, "{found} turns, {planned} planned: {group:?}");
+        }
+    }
+}

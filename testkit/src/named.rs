@@ -70,8 +70,10 @@ impl Named {
             Self::InOrder => indices.sort_unstable(),
             Self::NearlyInOrder => {
                 indices.sort_unstable();
-                let (one, other) = (rng.below(nnz), rng.below(nnz));
-                indices.swap(one, other);
+                if nnz > 0 {
+                    let (one, other) = (rng.below(nnz), rng.below(nnz));
+                    indices.swap(one, other);
+                }
             }
             _ => rng.shuffle(&mut indices),
         }

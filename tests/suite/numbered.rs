@@ -6,17 +6,24 @@ use sparse_adam::{
 };
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
-use sparse_adam_testkit::{Pair, Rng, Stored, drawn_variants, gpus};
+use sparse_adam_testkit::{Pair, Pool, Rng, Stored, drawn_variants, gpus};
 use wgpu::BufferUsages;
 
-/// Tables of any formats, some of whose rows have numbers, which change between steps.
+/// Tables of any formats and rules.
 fn check(on: (&Gpu, Tuning), rows: usize, dims: &[usize], rng: &mut Rng) {
     let table = |&dim: &usize| {
         let stored = Stored::any(rng);
         ((rows / 2 + rng.below(rows / 2), dim), rule(rng, stored), stored)
     };
     let tables: Vec<_> = dims.iter().map(table).collect();
-    let mut pair = Pair::stored(on, &tables, rng);
+    train(Pair::stored(on, &tables, rng), &tables, rng);
+}
+
+/// A table's shape, rule and formats.
+type Kind = ((usize, usize), AdamOptions, Stored);
+
+/// Steps of tables, some of whose rows have numbers, which change between steps.
+fn train(mut pair: Pair<'_>, tables: &[Kind], rng: &mut Rng) {
     for _ in 0..4 {
         for (table, &((rows, _), ..)) in tables.iter().enumerate() {
             match rng.below(4) {
@@ -36,7 +43,7 @@ fn check(on: (&Gpu, Tuning), rows: usize, dims: &[usize], rng: &mut Rng) {
                 }
             }
         }
-        let grad = |&((rows, dim), ..): &((usize, usize), AdamOptions, Stored)| {
+        let grad = |&((rows, dim), ..): &Kind| {
             let nnz = [1, 60, 700][rng.below(3)];
             (rng.below(5) > 0).then(|| rng.gradient(rows, dim, nnz))
         };
@@ -56,6 +63,22 @@ fn rows_draw_by_their_numbers_in_any_format_over_one_binding_and_several() {
     let gpu = small();
     for (_, tuning) in drawn_variants(&mut rng) {
         [5, 8, 12].into_iter().for_each(|dim| check((&gpu, tuning), 1500, &[dim], &mut rng));
+    }
+}
+
+/// Tables of one format and rule but of many dims are stepped together, in pools or not.
+#[test]
+fn tables_of_many_dims_in_pools_draw_by_their_numbers() {
+    let seed = fresh_seed();
+    for (number, gpu) in (0..).zip(gpus()) {
+        let mut rng = Rng(seed ^ number << 40);
+        let stored = Stored::any(&mut rng);
+        let options = rule(&mut rng, stored);
+        let dims = [8, 64, 3, 12, 8, 300, 33, 4, 768, 20];
+        let tables = dims.map(|dim| ((40 + rng.below(40), dim), options, stored));
+        let pools = (0..rng.below(3)).map(|_| Pool::new(gpu, 16 << 20, &mut rng)).collect();
+        let pair = Pair::try_pooled((gpu, Tuning::GPU), pools, &tables, &mut rng).unwrap();
+        train(pair, &tables, &mut rng);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one.
 
 use sparse_adam::reference::{Gradient, gather_values};
-use sparse_adam::{AdamOptions, IndexDtype, SparseGrad, Tuning};
+use sparse_adam::{AdamOptions, Form, IndexDtype, SparseGrad, Tuning};
 use sparse_adam_testkit::campaign::{fresh_seed, random_tuning};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Named, Pair, Rng, encode, gpus, variants};
@@ -28,6 +28,16 @@ fn check(on: (&'static Gpu, Tuning), dim: usize, rng: &mut Rng, what: &str) {
         pair.step(&[Some(grad)]);
     }
     pair.assert_equal(&format!("{what}: {rows} x {dim},{said}, {:?}", on.1));
+}
+
+/// An adapter whose bindings hold so many bytes.
+fn with_bindings_of(bytes: u64) -> Gpu {
+    let limits = Limits {
+        max_storage_buffer_binding_size: bytes,
+        max_storage_buffers_per_shader_stage: 8,
+        ..gpus()[0].device.limits()
+    };
+    pollster::block_on(Gpu::open_with_limits(limits)).unwrap()
 }
 
 /// What was once cut short without a word, as it was found.
@@ -79,15 +89,18 @@ fn every_valid_tuning_equals_the_twin() {
 #[test]
 fn rows_in_order_but_for_none_or_one_equal_the_twin() {
     let seed = fresh_seed();
-    for on in variants() {
+    for (gpu, mut tuning) in variants() {
         let mut rng = Rng(seed);
         let (nnz, dim) = (2049 + rng.below(4000), 1);
         let tile = nnz.div_ceil(8);
         let swaps =
             [None, Some(1), Some(nnz - 1), Some(tile), Some(tile - 1), Some(5 * tile), None];
-        // Of keys of so many bits: one pass, and two.
-        for rows in [nnz, 100_000] {
-            let mut pair = Pair::single(on, rows, dim, &mut rng);
+        // Of keys of so many bits: one pass, two, and three.
+        for (rows, digit_bits) in [(900, 10), (100_000, 10), (100_000, 6)] {
+            if tuning.form == Form::Serial {
+                tuning.digit_bits = digit_bits;
+            }
+            let mut pair = Pair::single((gpu, tuning), rows, dim, &mut rng);
             for swap in swaps {
                 let mut indices: Vec<i64> = (0..nnz).map(|_| rng.below(rows) as i64).collect();
                 indices.sort_unstable();
@@ -96,7 +109,8 @@ fn rows_in_order_but_for_none_or_one_equal_the_twin() {
                 }
                 let values = rng.floats(nnz * dim);
                 pair.step(&[Some(Gradient { indices, values })]);
-                pair.assert_equal(&format!("seed {seed}: {nnz} entries of {rows}, {swap:?}"));
+                let what = format!("seed {seed}: {nnz} entries of {rows}, {swap:?}, {digit_bits}");
+                pair.assert_equal(&what);
             }
         }
     }
@@ -105,18 +119,14 @@ fn rows_in_order_but_for_none_or_one_equal_the_twin() {
 /// A chunk's value rows may be in any order in several bindings: descending, back and forth, or the same again.
 #[test]
 fn maps_over_several_bindings_equal_their_twins() {
-    let limits = Limits {
-        max_storage_buffer_binding_size: 1 << 18,
-        max_storage_buffers_per_shader_stage: 8,
-        ..gpus()[0].device.limits()
-    };
-    let gpu = pollster::block_on(Gpu::open_with_limits(limits)).unwrap();
+    let gpu = with_bindings_of(1 << 18);
     let seed = fresh_seed();
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let mut rng = Rng(seed);
-        for dim in [64, 44, 13] {
+        for dim in [64, 44, 13, 301] {
             // Three bindings and some.
-            let (rows, nnz, shared) = (9, 9000, 3 * (1 << 16) / dim + 50);
+            let (rows, nnz, shared) =
+                (9, if dim > 64 { 4000 } else { 9000 }, 3 * (1 << 16) / dim + 50);
             let mut pair = Pair::single((&gpu, tuning), rows, dim, &mut rng);
             let values = rng.floats(shared * dim);
             let descending = |entry: usize| shared - 1 - entry * shared / nnz;
@@ -141,12 +151,7 @@ fn maps_over_several_bindings_equal_their_twins() {
 
 #[test]
 fn sliced_rows_with_values_over_several_bindings_equal_their_twins() {
-    let limits = Limits {
-        max_storage_buffer_binding_size: 1 << 20,
-        max_storage_buffers_per_shader_stage: 8,
-        ..gpus()[0].device.limits()
-    };
-    let gpu = pollster::block_on(Gpu::open_with_limits(limits)).unwrap();
+    let gpu = with_bindings_of(1 << 20);
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let mut rng = Rng(77);
         for (dim, nnz) in [(301, 3000), (768, 1500), (10_000, 110), (65_536, 18)] {
