@@ -169,7 +169,7 @@ pub fn partial(entries: Option<Walk>, width: Width, lanes: u32, at_once: u32) ->
     // An entry's turn, and its columns.
     let entry = 1 + (at_once + 1);
     let summed = match entries {
-        Some(Walk::Once) => (at_once + 1) + CHUNK * entry + 2,
+        Some(Walk::Once) => (at_once + 1) + CHUNK * entry + 2 + 2,
         // Each invocation of a group waits for the others', so at worst their entries are taken one after another; and of each
         // chunk, an entry in a round, in each of whose windows one is looked at and left.
         Some(Walk::OfWindows) => {

@@ -2,11 +2,11 @@
 //!
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one.
 
-use sparse_adam::reference::{Gradient, gather_values};
-use sparse_adam::{AdamOptions, Form, IndexDtype, SparseGrad, Tuning};
+use sparse_adam::reference::{self, Gradient, gather_values};
+use sparse_adam::{AdamOptions, Duplicates, Form, Format, IndexDtype, SparseGrad, Tuning};
 use sparse_adam_testkit::campaign::{fresh_seed, random_tuning};
 use sparse_adam_testkit::headless::Gpu;
-use sparse_adam_testkit::{Named, Pair, Rng, encode, gpus, variants};
+use sparse_adam_testkit::{Named, Pair, Rng, Stored, encode, gpus, variants};
 use wgpu::Limits;
 
 /// Lengths of rows that people use, and those around every width.
@@ -112,6 +112,88 @@ fn rows_in_order_but_for_none_or_one_equal_the_twin() {
                 let what = format!("seed {seed}: {nnz} entries of {rows}, {swap:?}, {digit_bits}");
                 pair.assert_equal(&what);
             }
+        }
+    }
+}
+
+/// All tables' pairs are sorted at once, and are in order only if those of each are; some are promised to come once.
+#[test]
+fn tables_in_order_beside_others_that_are_not_equal_their_twins() {
+    let seed = fresh_seed();
+    for (number, on) in (0..).zip(variants()) {
+        let mut rng = Rng(seed ^ number << 40);
+        let shapes = [(3000, 4), (9, 3), (70_000, 1), (800, 8)];
+        let mut pair = Pair::new(on, &shapes, &[AdamOptions::default(); 4], &mut rng);
+        let mut said = String::new();
+        for _ in 0..6 {
+            let mut grads = Vec::new();
+            for (table, (rows, dim)) in shapes.into_iter().enumerate() {
+                let kinds = [Named::InOrder, Named::InOrder, Named::NearlyInOrder, Named::Once];
+                let (named, nnz) = (kinds[rng.below(4)], rng.below(2500));
+                said += &format!(" {table} {named:?} {nnz}");
+                let grad = named.gradient(&mut rng, (rows, dim), nnz);
+                let once = matches!(named, Named::Once) && rng.below(2) == 0;
+                let duplicates = if once { Duplicates::None } else { Duplicates::Summed };
+                let set = pair.sparse_grad(&grad, IndexDtype::I64).duplicates(duplicates);
+                pair.optimizer.set_grad(pair.ids[table], set).unwrap();
+                // In order each by itself.
+                if !once && rng.below(3) == 0 {
+                    let more = Named::InOrder.gradient(&mut rng, (rows, dim), 1 + nnz / 3);
+                    let set = pair.sparse_grad(&more, IndexDtype::U32);
+                    pair.optimizer.accumulate_grad(pair.ids[table], set).unwrap();
+                    said += " and more";
+                    let indices = [grad.indices, more.indices].concat();
+                    let values = [grad.values, more.values].concat();
+                    grads.push(Gradient { indices, values });
+                } else {
+                    grads.push(grad);
+                }
+            }
+            for (table, grad) in grads.iter().enumerate() {
+                pair.step_twin(table, grad);
+            }
+            pair.submit_step();
+            pair.assert_equal(&format!("seed {seed}, {number}:{said}"));
+        }
+    }
+}
+
+/// Weighted values in 16 bits, in two bindings to five, of hot rows beside others.
+#[test]
+fn narrow_weighted_values_over_several_bindings_equal_their_twins() {
+    let gpu = with_bindings_of(1 << 18);
+    let seed = fresh_seed();
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        let mut rng = Rng(seed);
+        for (dim, bindings) in [(64, 2), (20, 3), (33, 4), (8, 5)] {
+            let format = [Format::F16, Format::Bf16][rng.below(2)];
+            let (rows, nnz, shared) = (40, 6000, bindings * (1 << 17) / dim - 40);
+            let stored = Stored { values: format, ..Stored::default() };
+            let table = [((rows, dim), AdamOptions::default(), stored)];
+            let mut pair = Pair::stored((&gpu, tuning), &table, &mut rng);
+            for _ in 0..2 {
+                let values = rng.floats(shared * dim);
+                let map: Vec<_> = (0..nnz).map(|_| rng.below(shared) as u32).collect();
+                let weights = rng.floats(nnz);
+                let indices = Named::Padding.gradient(&mut rng, (rows, 1), nnz).indices;
+                let of_all = Gradient { indices: Vec::new(), values: values.clone() };
+                let rounded = stored.rounded(&of_all).values;
+                let same = gather_values(&rounded, dim, &map, Some(&weights));
+                let words = format.pack(&values);
+                let held = pair.hold(&encode(&indices, IndexDtype::U32));
+                let grad = SparseGrad::new(held, pair.hold(&words), nnz as u32).format(format);
+                let grad = grad.value_map(pair.hold(&map), shared as u32);
+                let grad = grad.weights(pair.hold(&weights));
+                pair.optimizer.set_grad(pair.ids[0], grad).unwrap();
+                // Products of narrow values and weights are not rounded.
+                let same = Gradient { indices, values: same };
+                reference::step(&mut pair.twins[0], &same, &AdamOptions::default());
+                pair.submit_step();
+            }
+            pair.assert_equal(&format!(
+                "seed {seed}, rows of {dim}, {format:?}, {:?}",
+                tuning.form
+            ));
         }
     }
 }
