@@ -68,7 +68,8 @@ fn main(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let in_all = linear_workgroup(workgroup, grid);
+    // A grid of several items has one axis.
+    let in_all = dealt_out(linear_workgroup(workgroup, grid), grid.x);
     let item = item_of(in_all);
     begin_item(item);
     let number = in_all - first_workgroup(item);

@@ -4,7 +4,35 @@ use crate::Error;
 use crate::step::layout::LARGEST;
 use crate::step::stages::{MOST_BINDINGS, MOST_DYNAMIC, MOST_UNIFORMS};
 use crate::step::uniforms::chunk_bytes;
-use wgpu::Limits;
+use wgpu::{Backend, Device, Features, Limits};
+
+/// What it takes to have buffers in binding arrays, and to choose among them by a number that is not known to be one for all
+/// invocations of a workgroup, though it is.
+pub(crate) const BINDING_ARRAYS: Features = Features::BUFFER_BINDING_ARRAY
+    .union(Features::STORAGE_RESOURCE_BINDING_ARRAY)
+    .union(Features::SAMPLED_TEXTURE_AND_STORAGE_BUFFER_ARRAY_NON_UNIFORM_INDEXING);
+
+/// Features that steps are faster with, where a device has them: request those that its adapter has, with the adapter's
+/// `max_binding_array_elements_per_shader_stage`. None is needed, and none changes a bit.
+///
+/// - `SHADER_INT64`: on CPU adapters, rows whose length divides by eight are moved as 64-bit numbers.
+/// - `BUFFER_BINDING_ARRAY`, `STORAGE_RESOURCE_BINDING_ARRAY` and
+///   `SAMPLED_TEXTURE_AND_STORAGE_BUFFER_ARRAY_NON_UNIFORM_INDEXING`, all three, on Vulkan: tables with buffers of their own, and
+///   the windows of a table that exceeds a binding, are updated by one dispatch (up to 32 of them), as tables in one buffer are.
+///
+/// ```no_run
+/// # async fn open(adapter: wgpu::Adapter) -> Result<(), wgpu::RequestDeviceError> {
+/// let (device, queue) = adapter
+///     .request_device(&wgpu::DeviceDescriptor {
+///         required_features: adapter.features() & sparse_adam::USEFUL_FEATURES,
+///         required_limits: adapter.limits(),
+///         ..Default::default()
+///     })
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+pub const USEFUL_FEATURES: Features = Features::SHADER_INT64.union(BINDING_ARRAYS);
 
 /// Bytes of the smallest storage buffers that every optimizer has.
 pub(crate) const SMALLEST_STORAGE: u64 = 256;
@@ -80,5 +108,13 @@ pub(crate) fn usable(limits: Limits) -> Limits {
         max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size & !3,
         max_buffer_size: limits.max_buffer_size & !3,
         ..limits
+    }
+}
+
+/// A device's features without those that the library leaves alone there: binding arrays have been tried on Vulkan only.
+pub(crate) fn usable_features(device: &Device) -> Features {
+    match device.adapter_info().backend {
+        Backend::Vulkan => device.features(),
+        _ => device.features().difference(BINDING_ARRAYS),
     }
 }

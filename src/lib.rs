@@ -64,6 +64,7 @@ mod upload;
 pub use arithmetic::Arithmetic;
 pub use cause::Cause;
 pub use chunk::CHUNK;
+pub use device_limits::USEFUL_FEATURES;
 pub use entries::{Duplicates, IndexDtype, NonFinite};
 pub use error::Error;
 pub use format::{Format, Rounding};

@@ -118,6 +118,11 @@ impl Region {
         Spot { buffer: &self.buffer, offset: self.offset, size: self.size }
     }
 
+    /// Whether it is that range.
+    pub(crate) fn is_at(&self, Spot { buffer, offset, size }: Spot<'_>) -> bool {
+        (self.offset, self.size) == (offset, size) && self.buffer == *buffer
+    }
+
     /// A part of this range: `size` bytes from `offset` on, both in bytes.
     pub(crate) fn part(&self, offset: u64, size: u64) -> Region {
         Region { buffer: self.buffer.clone(), offset: self.offset + offset, size }

@@ -128,8 +128,9 @@ impl Table {
     /// What its step number `number` does, by the options of its group.
     pub fn step_of(&self, groups: &[Group], number: u64) -> StepOf {
         let seed = self.state.as_ref().and_then(|state| state.rounding.drawn_from());
-        let (rule, options) = (self.rule, groups[self.group].options);
-        StepOf { rule, options, number, seed: seed.unwrap_or_default() }
+        let (rule, group) = (self.rule, self.group);
+        let options = groups[group].options;
+        StepOf { rule, group, options, number, seed: seed.unwrap_or_default() }
     }
 
     /// The regions that hold the parameter.

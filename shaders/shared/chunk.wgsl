@@ -1,7 +1,7 @@
 // Which chunk of a run a group of invocations of `partial` sums, and where its sum goes.
 //
 // A stage that uses this declares WORKGROUP, and has the fragments `runs`, one that counts the items of a run,
-// `tiles`, `slices` and `grid`. So many invocations, its lanes, own one block of `stride` sorted positions, and a slice of
+// `tiles`, `slices` and `grid`, and binds its config by `sums_of_one` or `sums_of_items`. So many invocations, its lanes, own one block of `stride` sorted positions, and a slice of
 // the columns. A run's chunks lie `stride` apart and its first chunk is left to the stage above, so at
 // most one chunk that is to be summed starts in a block, and the block's number is its slot.
 
@@ -25,7 +25,6 @@ struct PartialConfig {
     pad1: u32,
 }
 
-@group(0) @binding(0) var<uniform> config: PartialConfig;
 @group(0) @binding(1) var<storage, read_write> scratch: array<u32>;
 
 // First position in [low, high] whose key is `key`; the one at `high` is.

@@ -1,5 +1,7 @@
 // Which of a dispatch's items a workgroup belongs to, where there is one: a table, or a segment or window of it.
 
+const ITEMS: u32 = 1u;
+
 fn item_of(workgroup: u32) -> u32 {
     return 0u;
 }

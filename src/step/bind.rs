@@ -1,6 +1,10 @@
 //! Bind groups, kept by the buffers they bind.
 
+pub mod arrays;
+
+use self::arrays::{ArrayGroups, ArrayLayout};
 use crate::Region;
+use crate::region::Spot;
 use foldhash::HashMap;
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindingResource, Device,
@@ -22,6 +26,7 @@ pub type Bindings = [Option<Region>; MOST];
 #[derive(Debug, Default)]
 pub struct BindGroups {
     kept: HashMap<Key, (BindGroup, u64)>,
+    of_arrays: ArrayGroups,
     step: u64,
     created: u64,
     /// Those that had been created when the step began.
@@ -35,17 +40,19 @@ impl BindGroups {
         self.created_before = self.created;
         let oldest = self.step.saturating_sub(KEPT_STEPS);
         self.kept.retain(|_, (_, used)| *used >= oldest);
+        self.of_arrays.forget_before(oldest);
     }
 
     /// Forgets all, because some of this step's may have been refused.
     pub fn undo_step(&mut self) {
-        self.kept.clear();
+        self.clear();
         self.created = self.created_before;
     }
 
     /// Forgets all, and with them their buffers.
     pub fn clear(&mut self) {
         self.kept.clear();
+        self.of_arrays.clear();
     }
 
     /// Bind groups created so far.
@@ -64,6 +71,18 @@ impl BindGroups {
         kept.1 = step;
         &kept.0
     }
+
+    /// The bind group of arrays over `spots`, array by array.
+    pub fn of_arrays<'a>(
+        &mut self,
+        device: &Device,
+        layout: &ArrayLayout,
+        spots: impl Iterator<Item = Spot<'a>> + Clone,
+    ) -> &BindGroup {
+        let (group, is_new) = self.of_arrays.get(device, layout, spots, self.step);
+        self.created += u64::from(is_new);
+        group
+    }
 }
 
 /// A bind group layout and the number that tells it from others.
@@ -74,6 +93,8 @@ pub struct Layout {
     /// The numbers of its bindings, in order.
     pub bindings: Vec<u32>,
     pub layout: BindGroupLayout,
+    /// Of a second group, of binding arrays, where there are such.
+    pub arrays: Option<ArrayLayout>,
 }
 
 fn create(device: &Device, layout: &Layout, regions: &[Option<Region>]) -> BindGroup {

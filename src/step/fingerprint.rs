@@ -2,7 +2,7 @@
 
 use super::access::{RowAccess, Values};
 use super::kernel::Kernel;
-use super::kernel::items::Pooled;
+use super::kernel::items::Together;
 use super::stages::Stage;
 use super::width::Width;
 use crate::format::Formats;
@@ -45,8 +45,12 @@ fn texts() -> impl Iterator<Item = String> {
 
 /// The kernels that take several items in the place of one.
 fn of_items(kernel: Kernel) -> impl Iterator<Item = Kernel> {
-    let ways = [Pooled::default()].into_iter().chain(kernel.ways().iter().copied());
-    ways.map(move |pooled| kernel.with_items(2, pooled))
+    let kernel = Kernel { plain: true, ..kernel };
+    let ways = kernel
+        .poolings()
+        .iter()
+        .flat_map(|&pooled| [false, true].map(|in_arrays| Together { most: 2, pooled, in_arrays }));
+    ways.map(move |way| kernel.with_items(way))
 }
 
 /// One with each way to read rows.

@@ -31,6 +31,8 @@ pub struct Kernel {
     /// Tables, or segments or windows of them, that a dispatch takes, and what of each lies in one binding.
     pub items: u32,
     pub pooled: Pooled,
+    /// Whether the rest of it is in binding arrays.
+    pub in_arrays: bool,
 }
 
 /// Of a kernel that reads no rows.
@@ -64,6 +66,7 @@ impl Kernel {
             norm: None,
             items: 1,
             pooled: Pooled::default(),
+            in_arrays: false,
         }
     }
 
@@ -190,7 +193,8 @@ impl Kernel {
             Fragment::Item if self.items > 1 => self.items_wgsl().into(),
             fragment => Cow::from(self.text(fragment, tuning)),
         });
-        texts.chain([spec.wgsl.into()]).collect()
+        let enabled = if self.in_arrays { items::ENABLE_ARRAYS } else { "" };
+        [enabled.into()].into_iter().chain(texts).chain([spec.wgsl.into()]).collect()
     }
 
     /// What is added up of a row's sum: for a norm, or for a row's second moment.

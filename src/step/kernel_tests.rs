@@ -16,7 +16,7 @@ use self::modules::{behind_rules, kernels, parse, specialised};
 use super::*;
 use crate::rule::adam::ADAM;
 use crate::rule::{ROW_NUMBERS, ROW_SEED};
-use crate::step::kernel::items::MOST_BUFFERS;
+use crate::step::kernel::items::{MOST_BUFFERS, Together};
 use crate::step::layout;
 use crate::step::plan::tests::ADAM_RULE;
 use crate::step::stages::{Bound, VALUE_WINDOWS};
@@ -39,7 +39,9 @@ fn every_kernel_fits_the_smallest_device() {
         };
         assert!(size(AddressSpace::WorkGroup) <= limits.max_compute_workgroup_storage_size);
         let storage = |space| matches!(space, AddressSpace::Storage { .. });
-        let bound = module.global_variables.iter().filter(|(_, held)| storage(held.space)).count();
+        let is_array = |ty| matches!(module.types[ty].inner, TypeInner::BindingArray { .. });
+        let buffers = module.global_variables.iter().filter(|(_, held)| storage(held.space));
+        let bound = buffers.filter(|(_, held)| !is_array(held.ty)).count();
         let windows = kernel.access.values == Values::Windows;
         let most = match kernel.items {
             1 if windows => 3 + VALUE_WINDOWS,
@@ -118,13 +120,20 @@ fn host_structs_lie_as_the_shaders_read_them() {
         }
     );
     assert_layout!(ingest, EntryCount { entries, pad0, pad1, pad2 });
+    let two = |kernel: Kernel| {
+        let pooled = kernel.poolings()[0];
+        kernel.with_items(Together { most: 2, pooled, in_arrays: false })
+    };
     assert_layout!(
-        Kernel::ingest(Stage::Ingest, true)
-            .with_items(2, Kernel::ingest(Stage::Ingest, true).ways()[0]),
+        two(Kernel::ingest(Stage::Ingest, true)),
         EntriesItem { config, first_workgroup, entries, index_first, status_first }
     );
     assert_layout!(
-        simplest(Stage::UpdateParallel).with_items(2, Pooled::default()),
+        two(simplest(Stage::PartialSerial)),
+        PartialItem { config, first_workgroup, value_first, pad0, pad1 }
+    );
+    assert_layout!(
+        two(simplest(Stage::UpdateParallel)),
         UpdateItem { config, first_workgroup, param_first, state_first, value_first }
     );
     assert_layout!(

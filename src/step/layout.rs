@@ -272,6 +272,17 @@ pub struct EntriesItem {
     pub status_first: u32,
 }
 
+/// One of the tables whose chunks a dispatch sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct PartialItem {
+    pub config: PartialConfig,
+    pub first_workgroup: u32,
+    pub value_first: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+}
+
 /// One of the windows that a dispatch updates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]

@@ -14,6 +14,8 @@ pub(crate) use flush::{Behind, flush};
 pub(crate) use items::{Item, Items, MOST_OWN, merge};
 pub(crate) use remap::{Moving, Resetting, remap, reset};
 
+use self::update::MOST_LEVELS;
+
 use super::budget::TURNS;
 use super::demand::{Demand, NormDemand, Pool, Segment, TableDemand};
 use super::kernel::Kernel;
@@ -178,7 +180,10 @@ pub(crate) fn list(
     live().for_each(|live| list.repeats(live));
     list.tallies(&demand.tables);
     list.part = Timed::Partial;
-    live().for_each(|live| list.partial(live));
+    // By levels, as tables' sums of entries can be one dispatch.
+    for level in 0..MOST_LEVELS {
+        live().for_each(|live| list.partial(live, level));
+    }
     if let Some(norm) = demand.norm {
         live().for_each(|live| list.squares(live, norm.norm_type));
         live().for_each(|live| list.norm_sum(live, norm.norm_type));

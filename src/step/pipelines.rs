@@ -1,6 +1,7 @@
 //! Bind group layouts and compute pipelines, each built once.
 
 use super::bind::Layout;
+use super::bind::arrays::ArrayLayout;
 use super::kernel::Kernel;
 use super::kernel::items::Pooled;
 use super::stages::{Bound, FIRST_VALUES, SCALARS};
@@ -8,6 +9,7 @@ use crate::guard::{Asked, Guard};
 use crate::{Error, Tuning};
 use foldhash::HashMap;
 use std::collections::hash_map::Entry;
+use std::num::NonZeroU32;
 use wgpu::{
     BindGroupLayoutDescriptor, BindGroupLayoutEntry, BindingType, BufferBindingType,
     ComputePipeline, ComputePipelineDescriptor, Device, PipelineCache, PipelineCompilationOptions,
@@ -91,7 +93,7 @@ impl Made {
 #[derive(Debug, Default)]
 struct Layouts {
     held: Vec<Held>,
-    /// Numbers given so far. None is given twice, so that no bind group of a layout that was forgotten
+    /// Numbers given so far, a second one for arrays. None is given twice, so that no bind group of a layout that was forgotten
     /// is taken for one of another.
     numbers: usize,
 }
@@ -103,7 +105,7 @@ struct Held {
     layout: Layout,
 }
 
-type Binds = (&'static [Bound], (u32, Pooled), usize, bool);
+type Binds = (&'static [Bound], (u32, Pooled, bool), usize, bool);
 
 impl Layouts {
     /// The place of a kernel's layout, which stages that bind alike share.
@@ -111,7 +113,7 @@ impl Layouts {
         let values = kernel.value_bindings();
         let binds = (
             kernel.stage.spec().bound,
-            (kernel.items, kernel.pooled),
+            (kernel.items, kernel.pooled, kernel.in_arrays),
             values,
             kernel.reads_scalars(),
         );
@@ -120,7 +122,7 @@ impl Layouts {
             return Ok(place);
         }
         let layout = create_layout(guard, kernel, self.numbers)?;
-        self.numbers += 1;
+        self.numbers += 2;
         self.held.push(Held { binds, layout });
         Ok(self.held.len() - 1)
     }
@@ -162,7 +164,27 @@ fn create_layout(guard: &Guard, kernel: Kernel, number: usize) -> Result<Layout,
     let descriptor = BindGroupLayoutDescriptor { label: Some(label), entries: &entries };
     let layout = guard.make(label, 0, |device| device.create_bind_group_layout(&descriptor))?;
     let bindings = entries.iter().map(|entry| entry.binding).collect();
-    Ok(Layout { number, label, bindings, layout })
+    let arrays = kernel.in_arrays.then(|| create_arrays(guard, kernel, number + 1)).transpose()?;
+    Ok(Layout { number, label, bindings, layout, arrays })
+}
+
+fn create_arrays(guard: &Guard, kernel: Kernel, number: usize) -> Result<ArrayLayout, Error> {
+    let entry = |binding| BindGroupLayoutEntry {
+        binding,
+        visibility: ShaderStages::COMPUTE,
+        ty: BindingType::Buffer {
+            ty: BufferBindingType::Storage { read_only: false },
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        count: NonZeroU32::new(kernel.items),
+    };
+    let label = kernel.stage.spec().label;
+    let bindings: Vec<_> = kernel.arrays().collect();
+    let entries: Vec<_> = bindings.iter().copied().map(entry).collect();
+    let descriptor = BindGroupLayoutDescriptor { label: Some(label), entries: &entries };
+    let layout = guard.make(label, 0, |device| device.create_bind_group_layout(&descriptor))?;
+    Ok(ArrayLayout { number, label, bindings, elements: kernel.items as usize, layout })
 }
 
 fn create(
@@ -173,6 +195,8 @@ fn create(
 ) -> Result<Made, Error> {
     let name = kernel.stage.spec().label;
     let label = Some(name);
+    let arrays = layout.arrays.iter().map(|arrays| Some(&arrays.layout));
+    let groups: Vec<_> = [Some(&layout.layout)].into_iter().chain(arrays).collect();
     let build = |device: &Device| {
         let module = device.create_shader_module(ShaderModuleDescriptor {
             label,
@@ -180,7 +204,7 @@ fn create(
         });
         let pipeline_layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
             label,
-            bind_group_layouts: &[Some(&layout.layout)],
+            bind_group_layouts: &groups,
             immediate_size: 0,
         });
         device.create_compute_pipeline(&ComputePipelineDescriptor {

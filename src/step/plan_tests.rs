@@ -16,6 +16,9 @@ pub(crate) const DEVICE: DeviceShape = DeviceShape {
     storage_buffers: 4,
     may_overlap: true,
     value_windows: 1,
+    group_bindings: 1000,
+    uniform_bytes: 16 << 10,
+    array_elements: 0,
     u64_rows: true,
 };
 

@@ -17,6 +17,7 @@ pub use tables::{Binds, Tables};
 
 use self::items::Stretches;
 use self::ready::Ready;
+use self::second::LastWords;
 use super::bind::{BindGroups, Bindings};
 use super::demand::Demand;
 use super::list::{Bind, Dispatch, Item, list, merge};
@@ -71,6 +72,7 @@ pub struct Recorder {
     numbered: Vec<(u32, u64)>,
     /// Where their configs and rules are put together: kept, so that a step allocates nothing for them.
     item_bytes: [Vec<u8>; 2],
+    last_words: LastWords,
     /// The demand of the step that is about to be recorded.
     next: Demand,
     /// The list, with all that it binds.
@@ -83,7 +85,7 @@ impl Recorder {
     /// As [`Guard::make`] and [`Guard::buffer`].
     pub fn new(guard: Arc<Guard>, kit: Kit, family: &'static Family) -> Result<Self, Error> {
         let limits = device_limits::usable(guard.device.limits());
-        let shape = DeviceShape::of(&limits, guard.device.features());
+        let shape = DeviceShape::of(&limits, device_limits::usable_features(&guard.device));
         let smallest = Scratch::new(&guard)?;
         let bytes = placeholder_stride(shape) * PLACEHOLDERS;
         let placeholder = guard.storage("sparse_adam::placeholder", bytes)?;
@@ -105,6 +107,7 @@ impl Recorder {
             items: Vec::new(),
             numbered: Vec::new(),
             item_bytes: Default::default(),
+            last_words: LastWords::default(),
             next: Demand::default(),
             ready: Vec::new(),
             dispatches: 0,
@@ -202,6 +205,8 @@ impl Recorder {
         step: impl Fn(u32) -> StepOf,
     ) -> Result<(), Error> {
         let (guard, kit) = (Arc::clone(&self.guard), self.kit.clone());
+        // Of the last step: options may have changed since.
+        self.last_words = LastWords::default();
         let mut pipelines = kit.pipelines();
         let taken = guard.make("what a step binds", 0, |_| {
             let pipelines = &mut *pipelines;
@@ -240,12 +245,17 @@ impl Recorder {
         for (place, bind) in rest.iter_mut().zip(storage) {
             *place = Some(self.resolve(bind, tables, &stretches)?);
         }
+        let in_arrays = self.in_arrays(dispatch, tables)?;
         let (pipeline, layout) = pipelines.get(guard, dispatch.kernel)?;
-        let group = self.bind_groups.get(&guard.device, layout, bound);
+        let (groups, device) = (&mut self.bind_groups, &guard.device);
+        let group = groups.get(device, layout, bound).clone();
+        let arrays = layout.arrays.as_ref();
+        let arrays = arrays.map(|of| groups.of_arrays(device, of, in_arrays.iter()).clone());
         self.ready.push(Ready {
             part: dispatch.part,
             pipeline: pipeline.clone(),
-            group: group.clone(),
+            group,
+            arrays,
             offsets: [offset, second_offset.unwrap_or_default()],
             uniforms,
             grid: dispatch.launch.grid,

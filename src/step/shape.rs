@@ -3,6 +3,7 @@
 
 use super::stages::VALUE_WINDOWS;
 use super::width::Width;
+use crate::device_limits::BINDING_ARRAYS;
 use crate::format::RowBytes;
 use crate::{Error, Tuning};
 
@@ -18,8 +19,13 @@ pub(crate) struct DeviceShape {
     /// Storage buffers that a dispatch of several items may bind, and whether any of them may overlap.
     pub storage_buffers: usize,
     pub may_overlap: bool,
+    /// Binding numbers of a group, and bytes of a uniform.
+    pub group_bindings: usize,
+    pub uniform_bytes: usize,
     /// Bindings that a gradient's values may span.
     pub value_windows: usize,
+    /// Buffers that a dispatch may have in binding arrays: 0 where it may have none.
+    pub array_elements: usize,
     /// Whether shaders may use 64-bit integers.
     pub u64_rows: bool,
 }
@@ -39,6 +45,13 @@ impl DeviceShape {
             value_windows: match limits.max_storage_buffers_per_shader_stage as usize {
                 buffers if buffers >= 3 + VALUE_WINDOWS => VALUE_WINDOWS,
                 _ => 1,
+            },
+            group_bindings: limits.max_bindings_per_bind_group as usize,
+            uniform_bytes: limits.max_uniform_buffer_binding_size.min(1 << 20) as usize,
+            // They have a group of their own.
+            array_elements: match features.contains(BINDING_ARRAYS) && limits.max_bind_groups > 1 {
+                true => limits.max_binding_array_elements_per_shader_stage as usize,
+                false => 0,
             },
             u64_rows: features.contains(wgpu::Features::SHADER_INT64),
         }

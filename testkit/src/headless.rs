@@ -12,7 +12,7 @@ use choice::{choose, instance, listed, named, wanted_name};
 use futures::channel::oneshot;
 use kits::Kits;
 use scopes::Asked;
-use sparse_adam::{AdamOptions, Error, Probe, Region, SparseAdam, Tuning};
+use sparse_adam::{AdamOptions, Error, Probe, Region, SparseAdam, Tuning, USEFUL_FEATURES};
 use wgpu::{
     Adapter, AdapterInfo, Buffer, BufferDescriptor, BufferUsages, COPY_BUFFER_ALIGNMENT,
     CommandEncoder, CommandEncoderDescriptor, Device, DeviceDescriptor, Features, Limits, PollType,
@@ -24,7 +24,7 @@ const USAGES: BufferUsages =
     BufferUsages::STORAGE.union(BufferUsages::COPY_SRC).union(BufferUsages::COPY_DST);
 
 /// What every device is opened with, where it is there. The second lets CPU adapters move rows eight bytes at a time.
-const OWN_FEATURES: Features = Features::TIMESTAMP_QUERY.union(Features::SHADER_INT64);
+const OWN_FEATURES: Features = Features::TIMESTAMP_QUERY.union(USEFUL_FEATURES);
 
 /// Any will do: a device that is wrong in one case of thousands is wrong in some of every draw.
 const PROBE_SEED: u64 = 1;

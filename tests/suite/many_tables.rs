@@ -4,19 +4,33 @@
 
 use sparse_adam::reference::{self, Gradient};
 use sparse_adam::{
-    AdamOptions, ClipGradNorm, Duplicates, GradValues, IndexDtype, IndexList, Param, ParamRows,
-    Region, SparseGrad, Tuning,
+    AdamOptions, ClipGradNorm, Duplicates, Form, GradValues, IndexDtype, IndexList, Param,
+    ParamRows, Region, SparseGrad, Tuning, USEFUL_FEATURES,
 };
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Pool, Rng, Stored, gpus, variants};
-use wgpu::Limits;
+use wgpu::{Backend, Features, Limits};
 
-/// An adapter that binds so many storage buffers per dispatch.
+/// An adapter that binds so many storage buffers per dispatch, and none in arrays.
 pub(super) fn with_buffers(buffers: u32) -> Gpu {
-    let limits =
-        Limits { max_storage_buffers_per_shader_stage: buffers, ..gpus()[0].device.limits() };
+    with(Limits {
+        max_storage_buffers_per_shader_stage: buffers,
+        max_binding_array_elements_per_shader_stage: 0,
+        ..gpus()[0].device.limits()
+    })
+}
+
+fn with(limits: Limits) -> Gpu {
     pollster::block_on(Gpu::open_with_limits(limits)).unwrap()
+}
+
+/// Whether the first adapter lets dispatches have so many buffers in arrays.
+fn has_arrays_of(gpu: &Gpu, buffers: u32) -> bool {
+    let (features, limits) = (gpu.device.features(), gpu.device.limits());
+    gpu.info.backend == Backend::Vulkan
+        && features.contains(USEFUL_FEATURES.difference(Features::SHADER_INT64))
+        && limits.max_binding_array_elements_per_shader_stage >= buffers
 }
 
 /// One step in which most tables have a gradient: small or not, of a common list or another, some entries of which name nothing.
@@ -121,6 +135,64 @@ fn however_many_buffers_a_dispatch_may_bind_the_bits_are_the_same() {
     }
 }
 
+/// Of parameters, states and values, those that are not in a pool are in arrays, or none of them, or some; tables may have several
+/// windows.
+#[test]
+fn however_many_buffers_arrays_may_have_the_bits_are_the_same() {
+    let seed = fresh_seed();
+    for (elements, tuning) in
+        [(31, Tuning::CPU), (64, Tuning::GPU), (1000, Tuning::CPU), (1000, Tuning::GPU)]
+    {
+        let all = gpus()[0].device.limits();
+        let mut rng = Rng(seed ^ u64::from(elements) << tuning.interleave);
+        let binding = [all.max_storage_buffer_binding_size, 512 << 10][rng.below(2)];
+        let gpu = with(Limits {
+            max_binding_array_elements_per_shader_stage: elements
+                .min(all.max_binding_array_elements_per_shader_stage),
+            max_storage_buffer_binding_size: binding,
+            ..all
+        });
+        let in_pools = rng.below(3);
+        let what = format!(
+            "SPARSE_ADAM_SEED={seed}, {elements} in arrays, bindings of {binding}, {in_pools} pools"
+        );
+        check((&gpu, tuning), in_pools, &mut rng, &what);
+    }
+}
+
+#[test]
+fn windows_of_a_table_are_updated_by_one_dispatch_where_there_are_arrays() {
+    let seed = fresh_seed();
+    for (number, tuning) in [Tuning::CPU, Tuning::GPU].into_iter().enumerate() {
+        // States are the larger half: 20 windows of 400 rows or 40.
+        let binding = [256 << 10, 128 << 10][number];
+        let limits =
+            Limits { max_storage_buffer_binding_size: binding, ..gpus()[0].device.limits() };
+        let gpu = with(limits);
+        let mut rng = Rng(seed ^ (number as u64) << 40);
+        let mut pair =
+            Pair::new((&gpu, tuning), &[(10_000, 64)], &[AdamOptions::default()], &mut rng);
+        let mut updates = Vec::new();
+        for nnz in [1, 90, 500] {
+            // Some rows of few windows, or of all.
+            let mut grad = rng.gradient(10_000, 64, nnz);
+            let rows = [10_000, 700][rng.below(2)];
+            grad.indices.iter_mut().for_each(|index| *index %= rows);
+            pair.step(&[Some(grad)]);
+            updates.push(pair.optimizer.dispatches());
+        }
+        pair.assert_equal(&format!("SPARSE_ADAM_SEED={seed}, {number}"));
+        // Ingest, sort and heads of so few entries are one dispatch.
+        let windows = (10_000 * 64 * 8_u64).div_ceil(binding) as u32;
+        let each = if has_arrays_of(&gpu, 96) { windows.div_ceil(32) } else { windows };
+        match tuning.form {
+            // On GPUs a dispatch has a choice of bindings where there are no arrays.
+            Form::Parallel => assert!(updates.iter().all(|&of| of <= 1 + each), "{updates:?}"),
+            Form::Serial => assert_eq!(updates, [1 + each; 3]),
+        }
+    }
+}
+
 /// Tables of a pool that no binding holds all of are taken together as far as one does.
 #[test]
 fn a_pool_that_is_larger_than_a_binding_is_bound_in_stretches() {
@@ -174,8 +246,7 @@ fn twenty_six_tables_in_pools_take_twelve_dispatches_at_most() {
 
 #[test]
 fn twenty_six_tables_of_their_own_buffers_take_thirty_dispatches_at_most() {
-    let dispatches = |buffers| {
-        let gpu = with_buffers(buffers);
+    let dispatches = |gpu: Gpu| {
         let tables = [((500, 32), AdamOptions::default()); 26];
         let shapes = tables.map(|(shape, _)| shape);
         let options = tables.map(|(_, options)| options);
@@ -186,8 +257,13 @@ fn twenty_six_tables_of_their_own_buffers_take_thirty_dispatches_at_most() {
         pair.assert_equal("26 tables");
         pair.optimizer.dispatches()
     };
-    assert!(dispatches(8) <= 30, "{}", dispatches(8));
-    assert!(dispatches(4) > 40, "{}", dispatches(4));
+    assert!(dispatches(with_buffers(8)) <= 30, "{}", dispatches(with_buffers(8)));
+    assert!(dispatches(with_buffers(4)) > 40, "{}", dispatches(with_buffers(4)));
+    // With arrays, as many as in pools.
+    let gpu = with(gpus()[0].device.limits());
+    if has_arrays_of(&gpu, 96) {
+        assert!(dispatches(gpu) <= 12);
+    }
 }
 
 /// Gradients that tables of as many values per row share the buffers of, and for some of them one more behind it.

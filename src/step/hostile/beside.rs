@@ -110,7 +110,7 @@ impl Beside {
     /// What is done to it in a step.
     pub fn step_of(&self, number: u64) -> StepOf {
         let seed = self.kind.storage.rounding.drawn_from().unwrap_or_default();
-        StepOf { rule: self.kind.rule(), options: self.kind.options, number, seed }
+        StepOf { rule: self.kind.rule(), group: 0, options: self.kind.options, number, seed }
     }
 
     /// What brings it up to date after one.

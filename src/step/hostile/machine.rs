@@ -104,7 +104,10 @@ fn second_words(second: Second, step_of: impl Fn(u32) -> StepOf) -> Vec<u32> {
         Second::Entries(entries) => vec![entries, 0, 0, 0],
         Second::Count { .. } => panic!("no test counts entries on the device"),
         Second::Rule { table } => step_of(table).words().to_vec(),
-        Second::Drawn { table } => bytemuck::cast_slice(&[step_of(table).drawn()]).to_vec(),
+        Second::Drawn { table } => {
+            let step = step_of(table);
+            bytemuck::cast_slice(&[step.drawn(step.words())]).to_vec()
+        }
         Second::RowRule { table } => step_of(table).row_words().to_vec(),
     }
 }

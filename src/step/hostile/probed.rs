@@ -4,6 +4,7 @@ use super::machine::input;
 use super::program::Program;
 use crate::Probe;
 use crate::step::kernel::tests::modules::{parsed, validated};
+use naga::valid::Capabilities;
 use std::path::Path;
 
 /// Cases that each operation is tried in.
@@ -13,7 +14,7 @@ const CASES: u32 = 1 << 20;
 pub fn probe(compiler: &str, folder: &Path, seed: u64) -> Probe {
     Probe::answered(seed, CASES, |wgsl, cases, results| {
         let module = parsed(wgsl);
-        let info = validated(&module, false, wgsl);
+        let info = validated(&module, Capabilities::empty(), wgsl);
         let program = Program::compile(compiler, folder, &[(module, info)]);
         let config = vec![CASES, 0, 0, 0];
         let buffers = [config, cases.as_flattened().to_vec(), vec![0; results]];

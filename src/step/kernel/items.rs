@@ -1,10 +1,11 @@
 //! Kernels that take several items per dispatch: tables, or segments or windows of them. Each item has a config in an array. What
 //! it has of its own lies in one binding with that of the others, at a place that its config tells, or in a binding by itself: a
-//! workgroup chooses among these by its item's number.
+//! workgroup chooses among these by its item's number. Where a device has binding arrays, it looks them up there instead.
 
 use super::Kernel;
 use crate::Format;
 use crate::step::access::Values;
+use crate::step::layout::{EntriesItem, PartialItem, UpdateItem};
 use crate::step::shape::DeviceShape;
 use crate::step::stages::{Bound, MOST_BINDINGS, Stage};
 use crate::step::stored::shares_words;
@@ -13,6 +14,10 @@ use std::fmt::Write;
 /// The binding of what items have of their own: first what lies in one binding for all, then the buffers of one item behind those
 /// of the other.
 const FIRST: u32 = MOST_BINDINGS as u32;
+/// The bind group of arrays; all others are bound in group 0.
+pub const ARRAYS: u32 = 1;
+/// What a module begins with that has arrays.
+pub(super) const ENABLE_ARRAYS: &str = "enable wgpu_binding_array;\n";
 /// Most storage buffers of such a kernel: choosing among them should stay short.
 pub const MOST_BUFFERS: usize = 13;
 /// Most items of one that has nothing to choose among.
@@ -46,64 +51,127 @@ const fn words(binding: u32, name: &'static str, of: &'static str, is_written: b
     Own { binding, name, words: Some(of), is_written }
 }
 
-const ENTRIES: &[Own] = &[
-    words(2, "index", "u32", false),
-    Own { binding: 5, name: "status", words: None, is_written: true },
-];
-const ROWS: &[Own] = &[
-    words(2, "param", "ParamStored", true),
-    words(3, "state", "StateStored", true),
-    words(5, "value", "ValueStored", false),
-];
-/// What a kernel may have of them in one binding: each way is a pipeline, so these are few. A status is the library's own, which
-/// has them side by side; and so it has the states of parameters that are.
-const ENTRIES_WAYS: &[Pooled] = &[Pooled(0b10), Pooled(0b11)];
-const ROWS_WAYS: &[Pooled] = &[Pooled(0b000), Pooled(0b011), Pooled(0b111)];
-/// What items share.
-const SHARED: u32 = 4;
+/// What a kernel has to do with the items of a dispatch.
+struct Taken {
+    own: &'static [Own],
+    /// What it may have of that in one binding: each way is a pipeline, so these are few.
+    ways: &'static [Pooled],
+    /// The binding of what items share, and the uniforms that they have in arrays.
+    shared: u32,
+    uniforms: u32,
+    /// Bytes of an item in the largest of these.
+    bytes: usize,
+    /// What takes the place of the bindings of one.
+    wgsl: &'static str,
+}
+
+/// A status is the library's own, which has them side by side; and so it has the states of parameters that are.
+static ENTRIES: Taken = Taken {
+    own: &[
+        words(2, "index", "u32", false),
+        Own { binding: 5, name: "status", words: None, is_written: true },
+    ],
+    ways: &[Pooled(0b10), Pooled(0b11)],
+    shared: 4,
+    // Entries are counted in the items.
+    uniforms: 1,
+    bytes: size_of::<EntriesItem>(),
+    wgsl: include_str!("../../../shaders/shared/entries_of_items.wgsl"),
+};
+static SUMS: Taken = Taken {
+    own: &[words(5, "value", "ValueStored", false)],
+    ways: &[Pooled(0b0), Pooled(0b1)],
+    shared: 1,
+    uniforms: 1,
+    bytes: size_of::<PartialItem>(),
+    wgsl: include_str!("../../../shaders/shared/sums_of_items.wgsl"),
+};
+static ROWS: Taken = Taken {
+    own: &[
+        words(2, "param", "ParamStored", true),
+        words(3, "state", "StateStored", true),
+        words(5, "value", "ValueStored", false),
+    ],
+    ways: &[Pooled(0b000), Pooled(0b011), Pooled(0b111)],
+    shared: 4,
+    uniforms: 2,
+    bytes: size_of::<UpdateItem>(),
+    wgsl: include_str!("../../../shaders/shared/rows_of_items.wgsl"),
+};
+
+/// How a dispatch takes several items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Together {
+    /// How many at most.
+    pub most: usize,
+    /// What of each lies in one binding for all.
+    pub pooled: Pooled,
+    /// Whether the rest of it is in binding arrays, in place of bindings of each item's own.
+    pub in_arrays: bool,
+}
 
 impl Kernel {
-    /// The buffers that each item has, in the order of their bindings.
-    fn own(self) -> &'static [Own] {
+    fn taken(self) -> Option<&'static Taken> {
         match self.stage {
-            Stage::Ingest if self.plain => ENTRIES,
+            Stage::Ingest if self.plain => Some(&ENTRIES),
+            // A level of sums reads what the one below wrote.
+            Stage::PartialSerial | Stage::PartialParallel
+                if self.of_entries && self.access.values == Values::One =>
+            {
+                Some(&SUMS)
+            }
             Stage::UpdateParallel | Stage::UpdateSerial
                 if self.access.values == Values::One
                     && !self.draws()
                     && !shares_words(self.access) =>
             {
-                ROWS
+                Some(&ROWS)
             }
-            _ => &[],
+            _ => None,
         }
+    }
+
+    /// The buffers that each item has, in the order of their bindings.
+    fn own(self) -> &'static [Own] {
+        self.taken().map_or(&[], |taken| taken.own)
     }
 
     /// What may lie in one binding of what each item has.
-    pub fn ways(self) -> &'static [Pooled] {
-        match self.own().len() {
-            0 => &[],
-            _ if self.stage == Stage::Ingest => ENTRIES_WAYS,
-            _ => ROWS_WAYS,
-        }
+    pub fn poolings(self) -> &'static [Pooled] {
+        self.taken().map_or(&[], |taken| taken.ways)
     }
 
-    /// Most items of a dispatch on a device, which have this in one binding: 1 where it takes no more.
-    pub fn most_items(self, pooled: Pooled, device: DeviceShape) -> usize {
-        let (all, one) = (self.own().len(), pooled.count());
-        // Beside what they share.
-        let room = device.storage_buffers.min(MOST_BUFFERS).saturating_sub(1 + one);
-        match all - one {
-            _ if all == 0 || device.storage_buffers < 1 + one => 1,
-            0 => MOST_ITEMS,
+    /// The ways in which a dispatch on a device takes several items.
+    pub fn ways(self, device: DeviceShape) -> impl Iterator<Item = Together> {
+        let all = self.poolings().iter().map(move |&pooled| self.way(pooled, device));
+        all.filter(|way| way.most > 1)
+    }
+
+    fn way(self, pooled: Pooled, device: DeviceShape) -> Together {
+        let (one, bytes) = (pooled.count(), self.taken().map_or(0, |taken| taken.bytes));
+        let each = self.own().len() - one;
+        let listed = MOST_ITEMS.min(device.uniform_bytes / bytes.max(1));
+        // Bindings that are left for what each item has, beside what they share.
+        let storage = device.storage_buffers.min(MOST_BUFFERS).checked_sub(1 + one);
+        let numbers = device.group_bindings.checked_sub(FIRST as usize + one);
+        let Some(room) = storage.zip(numbers).map(|(storage, numbers)| storage.min(numbers)) else {
+            return Together { most: 1, pooled, in_arrays: false };
+        };
+        let is_serial = matches!(self.stage, Stage::UpdateSerial | Stage::PartialSerial);
+        let in_arrays = each > 0 && device.may_overlap && each * listed <= device.array_elements;
+        let most = match each {
+            0 => listed,
+            _ if in_arrays => listed,
+            _ if !device.may_overlap => 1,
             // A CPU adapter would run through all that there is to choose among for each number.
-            _ if self.stage == Stage::UpdateSerial => 1,
-            each if device.may_overlap => (room / each).max(1),
-            _ => 1,
-        }
+            _ if is_serial => 1,
+            _ => (room / each).min(listed),
+        };
+        Together { most, pooled, in_arrays }
     }
 
-    pub fn with_items(self, items: usize, pooled: Pooled) -> Self {
-        Self { items: items as u32, pooled, ..self }
+    pub fn with_items(self, Together { most, pooled, in_arrays }: Together) -> Self {
+        Self { items: most as u32, pooled, in_arrays, ..self }
     }
 
     /// What each item has in a binding of its own, and what all have in one, each with its number.
@@ -117,13 +185,15 @@ impl Kernel {
 
     /// Where among the storage bindings of a dispatch of one item those are that each item has.
     pub fn own_places(self) -> impl Iterator<Item = usize> {
-        // Values, from binding 5 on, come behind the other bindings of an update, which are five.
-        self.own().iter().map(move |own| own.binding as usize - self.uniforms())
+        let bound = self.stage.spec().bound.len() as u32;
+        // Values come behind the others, whatever their binding is.
+        let place = move |own: &Own| own.binding.min(bound) as usize - self.uniforms();
+        self.own().iter().map(place)
     }
 
     /// And the one that items share, of a kernel that can take several.
     pub fn shared_place(self) -> Option<usize> {
-        (!self.own().is_empty()).then(|| SHARED as usize - self.uniforms())
+        self.taken().map(|taken| taken.shared as usize - self.uniforms())
     }
 
     /// How many uniforms with a dynamic offset a dispatch of one item has.
@@ -131,28 +201,36 @@ impl Kernel {
         self.stage.spec().bound.iter().filter(|bound| **bound == Bound::Uniform).count()
     }
 
-    /// The bindings of a kernel of several items, but for scalars.
+    /// The bindings of a kernel of several items, but for scalars and arrays.
     pub fn items_bound(self) -> Vec<(u32, Bound)> {
         let spec = self.stage.spec().bound;
-        // Entries are counted in the items.
-        let uniforms = if self.stage == Stage::Ingest { 1 } else { self.uniforms() as u32 };
-        let shared = (0..uniforms).chain([SHARED]).map(|binding| (binding, spec[binding as usize]));
-        let own = self.pooled.count() as u32 + self.apart().count() as u32 * self.items;
+        let Some(taken) = self.taken() else { return Vec::new() };
+        let shared = (0..taken.uniforms).chain([taken.shared]);
+        let shared = shared.map(|binding| (binding, spec[binding as usize]));
+        let apart = if self.in_arrays { 0 } else { self.apart().count() as u32 * self.items };
+        let own = self.pooled.count() as u32 + apart;
         shared.chain((FIRST..FIRST + own).map(|binding| (binding, Bound::ReadWrite))).collect()
+    }
+
+    /// The numbers of what each item has in an array, which are the bindings of a group of their own: wgpu lets no group have
+    /// arrays and uniforms.
+    pub fn arrays(self) -> impl Iterator<Item = u32> {
+        self.apart().map(|(number, _)| number).filter(move |_| self.in_arrays)
     }
 
     /// The WGSL of what a kernel of several items binds of them.
     pub(super) fn items_wgsl(self) -> String {
         let farthest = self.items.next_power_of_two() / 2;
         let mut out = format!("const ITEMS = {}u;\nconst FARTHEST = {farthest}u;\n", self.items);
-        out += match self.stage {
-            Stage::Ingest => include_str!("../../../shaders/shared/entries_of_items.wgsl"),
-            _ => include_str!("../../../shaders/shared/rows_of_items.wgsl"),
-        };
+        out += self.taken().map_or("", |taken| taken.wgsl);
         out += include_str!("../../../shaders/shared/item_of_items.wgsl");
         for (binding, (number, own)) in (FIRST..).zip(self.pooled()) {
             own.declare("all", binding, &mut out);
             own.find(number, self.words_of(own), &mut out);
+        }
+        if self.in_arrays {
+            self.apart().for_each(|(number, own)| own.look_up(number, &mut out));
+            return out;
         }
         let (first, each) = (FIRST + self.pooled.count() as u32, self.apart().count() as u32);
         for (place, (_, own)) in (0..).zip(self.apart()) {
@@ -211,6 +289,23 @@ impl Own {
             let place = at("at");
             *out +=
                 &format!("\nfn set_{name}_word(at: u32, word: {of}) {{\n    {place} = word;\n}}\n");
+        }
+    }
+
+    /// The same, where an array has a binding for each item.
+    fn look_up(&self, number: u32, out: &mut String) {
+        let (name, Some(of)) = (self.name, self.words) else { return };
+        *out += &format!(
+            "\nstruct {name}_of_item {{\n    words: array<{of}>,\n}}\n\n\
+            @group({ARRAYS}) @binding({number}) var<storage, read_write> {name}_each: \
+            binding_array<{name}_of_item, ITEMS>;\n\n\
+            fn {name}_word(at: u32) -> {of} {{\n    return {name}_each[chosen].words[at];\n}}\n"
+        );
+        if self.is_written {
+            *out += &format!(
+                "\nfn set_{name}_word(at: u32, word: {of}) {{\n    \
+                {name}_each[chosen].words[at] = word;\n}}\n"
+            );
         }
     }
 

@@ -12,6 +12,7 @@ use crate::step::width::Width;
 use crate::{AdamOptions, Arithmetic, CatchUp, Form, Format, NormType, Tuning};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
+use std::collections::HashSet;
 
 const SIMPLE: [Stage; 13] = [
     Stage::Ingest,
@@ -119,6 +120,9 @@ fn of_items() -> Vec<Kernel> {
     let update = Kernel::update;
     let all = [
         Kernel::ingest(Stage::Ingest, true),
+        Kernel::partial(Stage::PartialSerial, vec8, true, 8),
+        Kernel::partial(Stage::PartialSerial, weighted, true, 8),
+        Kernel::partial(Stage::PartialParallel, narrow, true, 8),
         update(Stage::UpdateParallel, vec4, ADAM_RULE),
         update(Stage::UpdateParallel, weighted, of(SCALARS | ALL_FLAGS)),
         update(Stage::UpdateParallel, narrow, of(SCALARS)),
@@ -127,13 +131,15 @@ fn of_items() -> Vec<Kernel> {
         update(Stage::UpdateSerial, vec8, ADAM_RULE),
     ];
     let device = DeviceShape { storage_buffers: 13, ..DEVICE };
-    let in_all_ways = |kernel: Kernel| {
-        let ways =
-            kernel.ways().iter().map(move |&pooled| (kernel.most_items(pooled, device), pooled));
-        ways.filter(|&(most, _)| most > 1)
-            .map(move |(most, pooled)| kernel.with_items(most, pooled))
-    };
-    all.into_iter().flat_map(in_all_ways).collect()
+    let with_arrays = DeviceShape { array_elements: 1000, ..device };
+    let ways = |kernel: Kernel| kernel.ways(device).chain(kernel.ways(with_arrays));
+    let mut kernels: Vec<_> = all
+        .into_iter()
+        .flat_map(|kernel| ways(kernel).map(move |way| kernel.with_items(way)))
+        .collect();
+    let mut seen = HashSet::new();
+    kernels.retain(|&kernel| seen.insert(kernel));
+    kernels
 }
 
 /// Rules whose rows may be behind.
@@ -187,11 +193,18 @@ pub fn computes(kernel: Kernel) -> bool {
     kernel.stage != Stage::FlushRows && fragments.any(|held| matches!(held, Fragment::Arithmetic))
 }
 
-pub fn validated(module: &Module, with_u64: bool, source: &str) -> ModuleInfo {
-    let capabilities = match with_u64 {
-        true => Capabilities::SHADER_INT64,
-        false => Capabilities::empty(),
-    };
+/// What a kernel needs beyond the least.
+fn capabilities(kernel: Kernel) -> Capabilities {
+    let with = |needs, what| if needs { what } else { Capabilities::empty() };
+    with(has_u64(kernel), Capabilities::SHADER_INT64) | with(kernel.in_arrays, ARRAYS)
+}
+
+/// What wgpu allows with the features that binding arrays need.
+const ARRAYS: Capabilities = Capabilities::BUFFER_BINDING_ARRAY
+    .union(Capabilities::STORAGE_BUFFER_BINDING_ARRAY)
+    .union(Capabilities::STORAGE_BUFFER_BINDING_ARRAY_NON_UNIFORM_INDEXING);
+
+pub fn validated(module: &Module, capabilities: Capabilities, source: &str) -> ModuleInfo {
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     validator.validate(module).unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)))
 }
@@ -212,7 +225,7 @@ pub fn specialised(kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
 
 /// As [`specialised`], from a module that is nearly the kernel's.
 pub fn specialised_from(module: Module, kernel: Kernel, tuning: &Tuning) -> (Module, ModuleInfo) {
-    let info = validated(&module, has_u64(kernel), &kernel.wgsl(tuning));
+    let info = validated(&module, capabilities(kernel), &kernel.wgsl(tuning));
     let constants = kernel.constants(tuning);
     for (name, _) in &constants {
         // wgpu ignores a name that the shader does not have; browsers refuse it.

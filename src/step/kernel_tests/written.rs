@@ -1,12 +1,19 @@
 //! Every kernel as naga writes it for every target.
 
 use super::modules::{has_u64, kernels, specialised};
+use crate::step::kernel::Kernel;
 use naga::valid::ModuleInfo;
 use naga::{Module, ShaderStage};
 
 /// A kernel's text for every target.
 struct Written {
     spirv: Vec<u32>,
+    /// None where the kernel has binding arrays, which it has on Vulkan only.
+    others: Option<Others>,
+}
+
+/// Other targets than Vulkan's.
+struct Others {
     metal: String,
     hlsl: String,
     /// None where the kernel needs what GL ES has not.
@@ -14,12 +21,14 @@ struct Written {
     wgsl: String,
 }
 
-fn write(module: &Module, info: &ModuleInfo, with_glsl: bool) -> Written {
-    let glsl = with_glsl.then(|| write_glsl(module, info));
-    let flags = naga::back::wgsl::WriterFlags::empty();
-    let wgsl = naga::back::wgsl::write_string(module, info, flags).unwrap();
-    let (metal, hlsl) = (write_metal(module, info), write_hlsl(module, info));
-    Written { spirv: write_spirv(module, info), metal, hlsl, glsl, wgsl }
+fn write(module: &Module, info: &ModuleInfo, kernel: Kernel) -> Written {
+    let others = || {
+        let glsl = (!has_u64(kernel)).then(|| write_glsl(module, info));
+        let flags = naga::back::wgsl::WriterFlags::empty();
+        let wgsl = naga::back::wgsl::write_string(module, info, flags).unwrap();
+        Others { metal: write_metal(module, info), hlsl: write_hlsl(module, info), glsl, wgsl }
+    };
+    Written { spirv: write_spirv(module, info), others: (!kernel.in_arrays).then(others) }
 }
 
 fn entry() -> Option<(ShaderStage, String)> {
@@ -74,12 +83,13 @@ impl Written {
             std::fs::write(folder.join(format!("{name}.{end}")), contents).unwrap();
         };
         save("spv", bytemuck::cast_slice(&self.spirv));
-        save("metal", self.metal.as_bytes());
-        save("hlsl", self.hlsl.as_bytes());
-        if let Some(glsl) = &self.glsl {
+        let Some(Others { metal, hlsl, glsl, wgsl }) = &self.others else { return };
+        save("metal", metal.as_bytes());
+        save("hlsl", hlsl.as_bytes());
+        if let Some(glsl) = glsl {
             save("comp", glsl.as_bytes());
         }
-        save("wgsl", self.wgsl.as_bytes());
+        save("wgsl", wgsl.as_bytes());
     }
 }
 
@@ -89,7 +99,7 @@ fn every_kernel_is_written_for_every_target() {
     let folder = std::env::var_os("SPARSE_ADAM_SHADERS").map(std::path::PathBuf::from);
     for (number, (kernel, tuning)) in kernels().into_iter().enumerate() {
         let (module, info) = specialised(kernel, &tuning);
-        let written = write(&module, &info, !has_u64(kernel));
+        let written = write(&module, &info, kernel);
         if let Some(folder) = &folder {
             written.save(folder, &format!("{number:03}-{:?}", kernel.stage));
         }

@@ -2,9 +2,9 @@
 
 mod ways;
 
-use self::ways::{Way, way};
+use self::ways::way;
 use super::{Bind, Dispatch, Second};
-use crate::step::kernel::items::Pooled;
+use crate::step::kernel::items::Together;
 use crate::step::layout::Config;
 use crate::step::shape::{DeviceShape, Grid, Launch};
 use crate::step::stages::MOST_BOUND;
@@ -41,15 +41,15 @@ pub(crate) fn merge(list: &mut Vec<Dispatch>, items: &mut Vec<Item>, device: Dev
         let first = list[from];
         let alike = list[from..].iter().take_while(|next| are_alike(&first, next)).count().max(1);
         let end = from + alike;
-        let mut last: Option<Pooled> = None;
+        let mut last: Option<Together> = None;
         while from < end {
             let way = way(&list[from..end], last, device).filter(|_| alike > 1);
             // One by itself stays so, unless the kernel for several is there anyway.
-            match way.filter(|way| way.count > 1 || last == Some(way.pooled)) {
-                Some(way) => {
-                    list[to] = merged(&list[from..from + way.count], way, items);
-                    last = Some(way.pooled);
-                    from += way.count;
+            match way.filter(|&(way, count)| count > 1 || last == Some(way)) {
+                Some((way, count)) => {
+                    list[to] = merged(&list[from..from + count], way, items);
+                    last = Some(way);
+                    from += count;
                 }
                 None => {
                     list[to] = list[from];
@@ -75,7 +75,7 @@ fn are_alike(first: &Dispatch, next: &Dispatch) -> bool {
 }
 
 /// One dispatch of several.
-fn merged(several: &[Dispatch], way: Way, items: &mut Vec<Item>) -> Dispatch {
+fn merged(several: &[Dispatch], way: Together, items: &mut Vec<Item>) -> Dispatch {
     let first = several[0];
     let listed = Items { first: items.len() as u32, count: several.len() as u32 };
     let mut workgroups = 0;
@@ -87,7 +87,7 @@ fn merged(several: &[Dispatch], way: Way, items: &mut Vec<Item>) -> Dispatch {
     }
     let turns = several.iter().map(|of| of.launch.turns).max().unwrap_or_default();
     Dispatch {
-        kernel: first.kernel.with_items(way.most, way.pooled),
+        kernel: first.kernel.with_items(way),
         bound: bound(several, way),
         items: Some(listed),
         // To find its item takes an invocation no more turns than there are items.
@@ -96,13 +96,17 @@ fn merged(several: &[Dispatch], way: Way, items: &mut Vec<Item>) -> Dispatch {
     }
 }
 
-/// What items share; what of each lies in one binding; what else each has; and scalars.
-fn bound(several: &[Dispatch], Way { pooled, most, .. }: Way) -> [Option<Bind>; MOST_BOUND] {
+/// What items share; what of each lies in one binding; what else each has, if it is in no array; and scalars.
+fn bound(
+    several: &[Dispatch],
+    Together { pooled, most, in_arrays }: Together,
+) -> [Option<Bind>; MOST_BOUND] {
     let Dispatch { kernel, bound, .. } = several[0];
     let own = || (0..).zip(kernel.own_places());
     let stretches = own().filter(|&(number, _)| pooled.has(number));
     let stretches = stretches.map(|(number, _)| Some(Bind::Stretch(number)));
-    let apart = || own().filter(|&(number, _)| !pooled.has(number)).map(|(_, place)| place);
+    let is_apart = |number| !in_arrays && !pooled.has(number);
+    let apart = || own().filter(|&(number, _)| is_apart(number)).map(|(_, place)| place);
     let each = apart().count();
     let of_item = |item: usize| {
         apart().enumerate().map(move |(number, place)| match several.get(item) {

@@ -2,7 +2,7 @@ use super::*;
 use crate::step::demand::{Demand, Pools};
 use crate::step::list::tests::{demand, listed, stages};
 use crate::step::plan::tests::DEVICE;
-use crate::step::stages::Stage;
+use crate::step::stages::{MOST_BINDINGS, Stage};
 use crate::{Form, Tuning};
 
 /// Where tables lie that have all in one buffer of each kind.
@@ -57,6 +57,91 @@ fn so_many_dispatches_take_26_tables_where_so_many_buffers_may_be_bound() {
     assert_eq!([1, 4, 8, 16].map(|buffers| count(buffers, Tuning::CPU)), [59, 46, 38, 36]);
     // One table, and one with a large gradient beside it, are as they were.
     assert_eq!(list_of(1, 8, &Tuning::GPU).1, []);
+}
+
+#[test]
+fn where_there_are_arrays_so_many_dispatches_take_26_tables_of_their_own_buffers() {
+    let listed_on = |array_elements, nnz, tuning: Tuning| {
+        let mut demand = pooled(26, |_| (APART, None));
+        for (table, segment) in demand.tables.iter_mut().zip(&mut demand.segments) {
+            (table.nnz, table.value_rows) = (nnz, nnz);
+            (segment.nnz, segment.value_rows) = (nnz, nnz);
+        }
+        let (mut list, mut items) = (listed(&demand, &tuning), Vec::new());
+        merge(&mut list, &mut items, DeviceShape { array_elements, ..DEVICE });
+        list
+    };
+    for (tuning, few, many) in [(Tuning::CPU, 9, 10), (Tuning::GPU, 6, 6)] {
+        assert_eq!(listed_on(96, 1000, tuning).len(), few);
+        // On CPU adapters there are chunks to be summed.
+        let list = listed_on(96, 4096, tuning);
+        assert_eq!(list.len(), many, "{:?}", stages(&list));
+        for stage in [Stage::Ingest, Stage::partial(tuning.form), Stage::update(tuning.form)] {
+            for dispatch in of_stage(&list, stage) {
+                assert!(dispatch.kernel.in_arrays && dispatch.kernel.items == 32);
+                // What is in arrays is bound by its items.
+                let own = dispatch.kernel.own_places().count() - dispatch.kernel.arrays().count();
+                assert_eq!(dispatch.bound.iter().flatten().count(), 1 + own);
+            }
+        }
+    }
+    // Too few for three arrays, but not for one.
+    let list = listed_on(95, 4096, Tuning::CPU);
+    assert_eq!(taken(&list, Stage::PartialSerial), [(26, 0)]);
+    assert_eq!(taken(&list, Stage::UpdateSerial).len(), 26);
+    assert_eq!(taken(&listed_on(31, 4096, Tuning::CPU), Stage::PartialSerial).len(), 26);
+}
+
+/// What reads the sums of the level below is not taken together with those.
+#[test]
+fn levels_of_sums_stay_dispatches_of_their_own_but_for_the_lowest() {
+    let mut demand = pooled(3, |_| (POOLS, Some(4)));
+    for (table, segment) in demand.tables.iter_mut().zip(&mut demand.segments) {
+        (table.nnz, segment.nnz) = (300_000, 300_000);
+    }
+    for tuning in [Tuning::CPU, Tuning::GPU] {
+        let mut list = listed(&demand, &tuning);
+        merge(&mut list, &mut vec![], DEVICE);
+        let sums = of_stage(&list, Stage::partial(tuning.form));
+        let levels: Vec<_> = sums.iter().map(|of| (of.kernel.of_entries, of.items)).collect();
+        let above = levels.iter().skip_while(|(of_entries, _)| *of_entries);
+        assert!(above.clone().all(|&(_, items)| items.is_none()), "{levels:?}");
+        // Two levels more of each of three tables.
+        assert_eq!(above.count(), 6, "{levels:?}");
+        assert!(levels.is_sorted_by_key(|(of_entries, _)| !of_entries));
+    }
+}
+
+#[test]
+fn windows_of_a_table_are_items_as_tables_are() {
+    let demand = demand(1, 40, 1000);
+    let mut list = listed(&demand, &Tuning::CPU);
+    merge(&mut list, &mut vec![], DeviceShape { array_elements: 96, ..DEVICE });
+    assert_eq!(taken(&list, Stage::UpdateSerial), [(32, 0), (8, 0)]);
+}
+
+#[test]
+fn a_dispatch_takes_no_more_than_a_group_and_a_uniform_hold() {
+    let list_on = |device| {
+        let mut list = listed(&pooled(26, |_| (APART, None)), &Tuning::GPU);
+        merge(&mut list, &mut vec![], device);
+        list
+    };
+    let wide = DeviceShape { storage_buffers: 13, ..DEVICE };
+    // A group's bindings end behind the first items' own, or before.
+    let first = MOST_BINDINGS;
+    let few = list_on(DeviceShape { group_bindings: first + 7, ..wide });
+    assert_eq!(taken(&few, Stage::UpdateParallel)[..2], [(2, 0), (2, 0)]);
+    let none = list_on(DeviceShape { group_bindings: first, ..wide });
+    assert!(none.iter().all(|dispatch| dispatch.items.is_none()));
+    // Or so many as a uniform has bytes for.
+    let pools = |uniform_bytes| {
+        let mut list = listed(&pooled(26, |_| (POOLS, Some(4))), &Tuning::GPU);
+        merge(&mut list, &mut vec![], DeviceShape { uniform_bytes, ..DEVICE });
+        taken(&list, Stage::UpdateParallel).len()
+    };
+    let item = size_of::<crate::step::layout::UpdateItem>();
+    assert_eq!([26 * item, 13 * item, item].map(pools), [1, 2, 26]);
 }
 
 #[test]

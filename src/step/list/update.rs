@@ -8,6 +8,9 @@ use crate::step::shape::{Launch, Window};
 use crate::step::stages::Stage;
 use crate::step::turns;
 
+/// Levels of chunk sums, which do for all entries that a step may have (`plan`).
+pub(super) const MOST_LEVELS: usize = 4;
+
 impl Live<'_> {
     /// Lanes per row.
     pub(super) fn columns(self) -> u32 {
@@ -21,10 +24,9 @@ impl Live<'_> {
     }
 
     /// Where the sums of each level of partial lie.
-    pub(super) fn sums(self) -> [u32; 4] {
-        let mut sums = [0; 4];
+    pub(super) fn sums(self) -> [u32; MOST_LEVELS] {
+        let mut sums = [0; MOST_LEVELS];
         for (level, planned) in self.at.levels.iter().enumerate() {
-            // Four levels do for all entries that a step may have.
             sums[level] = planned.sums;
         }
         sums
@@ -32,24 +34,23 @@ impl Live<'_> {
 }
 
 impl List<'_> {
-    pub(super) fn partial(&mut self, live: Live<'_>) {
-        let (stage, mut sums_below) = (Stage::partial(self.tuning.form), 0);
-        for (below, level) in live.at.levels.iter().enumerate() {
-            let config = PartialConfig {
-                keys: live.at.keys,
-                values: live.value_layout(level.slice),
-                blocks: level.blocks,
-                stride: level.stride,
-                sums: level.sums,
-                sums_below,
-                limit: live.asked.limit.unwrap_or_default(),
-                ..Default::default()
-            };
-            sums_below = level.sums;
-            let bound = [Bind::Sorted].into_iter().chain(live.values());
-            let kernel = Kernel::partial(stage, live.at.access, below == 0, level.at_once);
-            self.dispatch_with(kernel, (Config::Partial(config), None), bound, level.launch);
-        }
+    pub(super) fn partial(&mut self, live: Live<'_>, below: usize) {
+        let Some(level) = live.at.levels.get(below) else { return };
+        let stage = Stage::partial(self.tuning.form);
+        let config = PartialConfig {
+            keys: live.at.keys,
+            values: live.value_layout(level.slice),
+            blocks: level.blocks,
+            stride: level.stride,
+            sums: level.sums,
+            sums_below: if below > 0 { live.at.levels[below - 1].sums } else { 0 },
+            limit: live.asked.limit.unwrap_or_default(),
+            ..Default::default()
+        };
+        let bound = [Bind::Sorted].into_iter().chain(live.values());
+        let kernel = Kernel::partial(stage, live.at.access, below == 0, level.at_once);
+        let pools = [live.asked.pools.values, None, None];
+        self.dispatch_in(pools, kernel, (Config::Partial(config), None), bound, level.launch);
     }
 
     pub(super) fn update(&mut self, live: Live<'_>) {

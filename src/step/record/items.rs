@@ -3,7 +3,8 @@
 use super::{Binds, Recorder, StepOf, nobody_has};
 use crate::Error;
 use crate::region::Spot;
-use crate::step::layout::{Config, EntriesItem, UpdateItem};
+use crate::step::kernel::items::MOST_ITEMS;
+use crate::step::layout::{Config, EntriesItem, PartialItem, UpdateItem};
 use crate::step::list::{Bind, Dispatch, Item, Items, MOST_OWN, Second};
 use crate::step::uniforms::Slot;
 use bytemuck::bytes_of;
@@ -13,6 +14,29 @@ const NO_WORKGROUP: u32 = u32::MAX;
 
 /// What is bound once for what all items have of their own, by its number.
 pub(super) type Stretches<'a> = [Option<Spot<'a>>; MOST_OWN];
+
+/// What is bound in arrays: kept in place, so that a step allocates nothing for it.
+pub(super) struct Elements<'a> {
+    spots: [Option<Spot<'a>>; MOST_OWN * MOST_ITEMS],
+    count: usize,
+}
+
+impl Default for Elements<'_> {
+    fn default() -> Self {
+        Self { spots: [None; MOST_OWN * MOST_ITEMS], count: 0 }
+    }
+}
+
+impl<'a> Elements<'a> {
+    fn push(&mut self, spot: Spot<'a>) {
+        self.spots[self.count] = Some(spot);
+        self.count += 1;
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Spot<'a>> + Clone {
+        self.spots[..self.count].iter().flatten().copied()
+    }
+}
 
 impl Recorder {
     /// From the first byte to the last of what the items of a dispatch have side by side.
@@ -34,6 +58,23 @@ impl Recorder {
         Ok(stretches)
     }
 
+    /// What the items of a dispatch have in arrays, array by array. One that is not there has the first one's.
+    pub(super) fn in_arrays<'a>(
+        &self,
+        dispatch: &Dispatch,
+        tables: &'a impl Binds,
+    ) -> Result<Elements<'a>, Error> {
+        let mut elements = Elements::default();
+        let Some(items) = dispatch.items else { return Ok(elements) };
+        let (listed, most) = (self.listed_items(items), dispatch.kernel.items as usize);
+        for number in dispatch.kernel.arrays() {
+            for item in (0..most).map(|item| listed.get(item).unwrap_or(&listed[0])) {
+                elements.push(own(item, number, tables)?);
+            }
+        }
+        Ok(elements)
+    }
+
     fn listed_items(&self, Items { first, count }: Items) -> &[Item] {
         &self.items[first as usize..][..count as usize]
     }
@@ -47,6 +88,7 @@ impl Recorder {
         step: &impl Fn(u32) -> StepOf,
     ) -> Result<(Slot, Option<Slot>), Error> {
         let [mut configs, mut rules] = std::mem::take(&mut self.item_bytes);
+        let mut last_words = std::mem::take(&mut self.last_words);
         configs.clear();
         rules.clear();
         let listed = self.listed_items(items);
@@ -66,12 +108,13 @@ impl Recorder {
             }
             config(item, firsts, &mut configs);
             if let Some(Second::Rule { table }) = item.second {
-                rules.extend_from_slice(bytes_of(&step(table).words()));
+                rules.extend_from_slice(bytes_of(&last_words.of(step(table))));
             }
         }
         let of_configs = self.uniforms.slots(&self.guard, &configs)?;
         let of_rules = (!rules.is_empty()).then(|| self.uniforms.slots(&self.guard, &rules));
         self.item_bytes = [configs, rules];
+        self.last_words = last_words;
         Ok((of_configs, of_rules.transpose()?))
     }
 }
@@ -92,6 +135,11 @@ fn config(
             let entries = if let Some(Second::Entries(entries)) = second { entries } else { 0 };
             let [index_first, status_first, _] = firsts;
             let item = EntriesItem { config, first_workgroup, entries, index_first, status_first };
+            out.extend_from_slice(bytes_of(&item));
+        }
+        Config::Partial(config) => {
+            let [value_first, ..] = firsts;
+            let item = PartialItem { config, first_workgroup, value_first, ..Default::default() };
             out.extend_from_slice(bytes_of(&item));
         }
         Config::Update(config) => {

@@ -12,9 +12,25 @@ use crate::{AdamOptions, Error};
 #[derive(Clone, Copy, Debug)]
 pub struct StepOf {
     pub rule: Rule,
+    /// The group whose options they are.
+    pub group: usize,
     pub options: AdamOptions,
     pub number: u64,
     pub seed: u32,
+}
+
+/// The words of the rule that a step had last: tables of a group are mostly at the same number, and powers take a while.
+#[derive(Debug, Default)]
+pub(super) struct LastWords(Option<((Rule, usize, u64), Words)>);
+
+impl LastWords {
+    pub(super) fn of(&mut self, step: StepOf) -> Words {
+        let of = (step.rule, step.group, step.number);
+        match self.0 {
+            Some((last, words)) if last == of => words,
+            _ => self.0.insert((of, step.words())).1,
+        }
+    }
 }
 
 impl StepOf {
@@ -22,9 +38,9 @@ impl StepOf {
         self.rule.words(&self.options, self.number)
     }
 
-    pub fn drawn(self) -> Drawn {
-        let (step, seed) = (self.number as u32, self.seed);
-        Drawn { rule: self.words(), step, seed, ..Default::default() }
+    /// Those that are drawn with, which has the rule's `words` too.
+    pub fn drawn(self, words: Words) -> Drawn {
+        Drawn { rule: words, step: self.number as u32, seed: self.seed, ..Default::default() }
     }
 
     pub fn row_words(self) -> RowWords {
@@ -46,8 +62,13 @@ impl Recorder {
         Ok(match second {
             Second::Entries(entries) => self.uniforms.count(guard, entries)?,
             Second::Count { table, segment } => (tables.count(table, segment), 0),
-            Second::Rule { table } => self.uniforms.slot(guard, &step(table).words())?,
-            Second::Drawn { table } => self.uniforms.slot(guard, &step(table).drawn())?,
+            Second::Rule { table } => {
+                self.uniforms.slot(guard, &self.last_words.of(step(table)))?
+            }
+            Second::Drawn { table } => {
+                let (step, words) = (step(table), self.last_words.of(step(table)));
+                self.uniforms.slot(guard, &step.drawn(words))?
+            }
             Second::RowRule { table } => self.uniforms.slot(guard, &step(table).row_words())?,
         })
     }

@@ -28,7 +28,9 @@ const REMAP_CONFIG: Fragment = shared!("remap_config");
 const STATUS: Fragment = shared!("status");
 const COUNTERS: Fragment = of_one!("status_of_one");
 const ENTRIES_OF_ONE: Fragment = of_one!("entries_of_one");
+const SUMS_OF_ONE: Fragment = of_one!("sums_of_one");
 const ROWS_OF_ONE: Fragment = of_one!("rows_of_one");
+const DEALT_OUT: Fragment = shared!("dealt_out");
 
 const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
 const HISTOGRAM: &[Bound] = &[Uniform, Read, ReadWrite];
@@ -175,7 +177,7 @@ pub(super) static STAGES: [Spec; 31] = [
     },
     Spec {
         begins: SUMMING_SERIAL,
-        fragments: &[TILES, CHUNK],
+        fragments: &[TILES, CHUNK, SUMS_OF_ONE, Item, DEALT_OUT],
         bound: &[Uniform, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup, Weighted, Limited, OfEntries, AtOnce, Interleave],
@@ -183,7 +185,7 @@ pub(super) static STAGES: [Spec; 31] = [
     },
     Spec {
         begins: SUMMING_PARALLEL,
-        fragments: &[TILES, CHUNK],
+        fragments: &[TILES, CHUNK, SUMS_OF_ONE, Item, DEALT_OUT],
         bound: &[Uniform, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup, MaxLanes, Weighted, Limited, OfEntries, Interleave],
@@ -228,6 +230,7 @@ pub(super) static STAGES: [Spec; 31] = [
             UPDATE_ROW,
             ROWS_OF_ONE,
             Item,
+            DEALT_OUT,
             Touch,
         ],
         bound: UPDATE,

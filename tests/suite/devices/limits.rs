@@ -2,7 +2,8 @@
 
 use super::{noop, storage};
 use sparse_adam::{
-    AdamOptions, Duplicates, Error, NonFinite, Param, Scalars, SparseAdam, SparseGrad, Tuning,
+    AdamOptions, Duplicates, Error, NonFinite, Param, Region, Scalars, SparseAdam, SparseGrad,
+    Tuning,
 };
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Pair, Rng, gpus};
@@ -56,10 +57,35 @@ fn optimizer(gpu: &Gpu, tuning: Tuning) -> Result<SparseAdam, Error> {
     SparseAdam::with_tuning(&gpu.device, &gpu.queue, AdamOptions::default(), tuning)
 }
 
+/// A step of tables that one dispatch of each stage takes together, where so much may be bound.
+fn assert_merged(gpu: &Gpu, tuning: Tuning, what: &str) {
+    for (tables, in_pools) in [(2, false), (2, true), (40, false), (40, true)] {
+        let mut optimizer = optimizer(gpu, tuning).unwrap();
+        let stride = u64::from(gpu.device.limits().min_storage_buffer_offset_alignment).max(256);
+        let pools = [0, 1, 2].map(|_| storage(gpu, stride * tables));
+        for table in 0..tables {
+            let part = |pool: usize| match in_pools {
+                true => Region::new(&pools[pool], stride * table, 256),
+                false => Region::from(storage(gpu, 256)),
+            };
+            let param = Param::new(format!("{table}"), part(0), [4, 8]);
+            let id = optimizer.add_param(param).unwrap();
+            optimizer.set_grad(id, SparseGrad::new(part(1), part(2), 1)).unwrap();
+        }
+        match gpu.submit(|encoder| optimizer.step(encoder)) {
+            Ok(()) => {}
+            // A small binding does not hold many entries.
+            Err(Error::TooLarge { .. }) if tables > 2 => {}
+            Err(error) => panic!("{what}, {tables} tables, {in_pools}: {error}"),
+        }
+    }
+}
+
 /// Steps of every stage on `gpu`.
 fn assert_steps(gpu: &Gpu, tuning: Tuning, what: &str) {
     let mut optimizer = optimizer(gpu, tuning).unwrap_or_else(|error| panic!("{what}: {error}"));
     let id = optimizer.add_param(Param::new("p", storage(gpu, 64), [4, 4])).unwrap();
+    assert_merged(gpu, tuning, what);
     for nnz in [3, 10, 3000, 4000, 5000, 6000] {
         // Every other step binds one uniform buffer more.
         match nnz {

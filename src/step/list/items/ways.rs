@@ -1,32 +1,24 @@
 //! How many of several dispatches one can take, and how it binds what they have.
 
 use super::Dispatch;
-use crate::step::kernel::items::Pooled;
+use crate::step::kernel::items::{Pooled, Together};
 use crate::step::shape::DeviceShape;
 
 /// Most buffers that an item has of its own.
 pub(crate) const MOST_OWN: usize = 3;
 
-/// How a dispatch takes several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Way {
-    /// What of each lies in one binding for all.
-    pub pooled: Pooled,
-    /// How many its kernel takes at most, and how many it takes of these.
-    pub most: usize,
-    pub count: usize,
-}
-
-/// The way to take most of `several` at once, from the first on; of two that take as many, the `last` one that was taken, whose
-/// kernel is there, or that with fewer bindings. None where a kernel takes one.
-pub(super) fn way(several: &[Dispatch], last: Option<Pooled>, device: DeviceShape) -> Option<Way> {
-    let kernel = several[0].kernel;
-    let ways = kernel.ways().iter().filter_map(|&pooled| {
-        let most = kernel.most_items(pooled, device);
-        let count = together(several, pooled, device).min(most);
-        (most > 1).then_some(Way { pooled, most, count })
+/// The way to take most of `several` at once, from the first on, and how many it takes; of two that take as many, the `last` one
+/// that was taken, whose kernel is there, or that with fewer bindings. None where a kernel takes one.
+pub(super) fn way(
+    several: &[Dispatch],
+    last: Option<Together>,
+    device: DeviceShape,
+) -> Option<(Together, usize)> {
+    let counted = several[0].kernel.ways(device).map(|way| {
+        let count = together(several, way.pooled, device).min(way.most);
+        (way, count)
     });
-    ways.max_by_key(|way| (way.count, last == Some(way.pooled), way.pooled.count()))
+    counted.max_by_key(|&(way, count)| (count, last == Some(way), way.pooled.count()))
 }
 
 /// How many of `several` lie, each next to the first, in what one binding holds, and find room in one grid.
