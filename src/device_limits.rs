@@ -4,7 +4,7 @@ use crate::Error;
 use crate::step::layout::LARGEST;
 use crate::step::stages::{MOST_BINDINGS, MOST_DYNAMIC, MOST_UNIFORMS};
 use crate::step::uniforms::chunk_bytes;
-use wgpu::{Backend, Device, Features, Limits};
+use wgpu::{AdapterInfo, Backend, Device, Features, Limits};
 
 /// What it takes to have buffers in binding arrays, and to choose among them by a number that is not known to be one for all
 /// invocations of a workgroup, though it is.
@@ -13,12 +13,13 @@ pub(crate) const BINDING_ARRAYS: Features = Features::BUFFER_BINDING_ARRAY
     .union(Features::SAMPLED_TEXTURE_AND_STORAGE_BUFFER_ARRAY_NON_UNIFORM_INDEXING);
 
 /// Features that steps are faster with, where a device has them: request those that its adapter has, with the adapter's
-/// `max_binding_array_elements_per_shader_stage`. None is needed, and none changes a bit.
+/// `max_binding_array_elements_per_shader_stage`. None is needed, and none changes a bit. All are for adapters that are a CPU.
 ///
-/// - `SHADER_INT64`: on CPU adapters, rows whose length divides by eight are moved as 64-bit numbers.
+/// - `SHADER_INT64`: rows whose length divides by eight are moved as 64-bit numbers.
 /// - `BUFFER_BINDING_ARRAY`, `STORAGE_RESOURCE_BINDING_ARRAY` and
-///   `SAMPLED_TEXTURE_AND_STORAGE_BUFFER_ARRAY_NON_UNIFORM_INDEXING`, all three, on Vulkan: tables with buffers of their own, and
+///   `SAMPLED_TEXTURE_AND_STORAGE_BUFFER_ARRAY_NON_UNIFORM_INDEXING`, all three, on llvmpipe: tables with buffers of their own, and
 ///   the windows of a table that exceeds a binding, are updated by one dispatch (up to 32 of them), as tables in one buffer are.
+///   Elsewhere these are left alone.
 ///
 /// ```no_run
 /// # async fn open(adapter: wgpu::Adapter) -> Result<(), wgpu::RequestDeviceError> {
@@ -111,10 +112,13 @@ pub(crate) fn usable(limits: Limits) -> Limits {
     }
 }
 
-/// A device's features without those that the library leaves alone there: binding arrays have been tried on Vulkan only.
+/// A device's features without those that the library leaves alone there. naga 30 takes the length of a binding array for that of
+/// the arrays in it (`binding_array_layout_size`), wherever it has to keep indices within bounds: so does wgpu on drivers without
+/// `robustBufferAccess2`, which nothing tells. llvmpipe has it, and the suite runs there.
 pub(crate) fn usable_features(device: &Device) -> Features {
-    match device.adapter_info().backend {
-        Backend::Vulkan => device.features(),
+    let AdapterInfo { backend, driver, .. } = device.adapter_info();
+    match (backend, driver.as_str()) {
+        (Backend::Vulkan, "llvmpipe") => device.features(),
         _ => device.features().difference(BINDING_ARRAYS),
     }
 }

@@ -252,6 +252,8 @@ impl Kernel {
             // Written for them.
             Fragment::OfOne(_) if self.items > 1 => "",
             Fragment::OfOne(text) => text,
+            Fragment::DealtOut if self.items == 1 => "",
+            Fragment::DealtOut => include_str!("../../shaders/shared/dealt_out.wgsl"),
             Fragment::Item => include_str!("../../shaders/shared/item_of_one.wgsl"),
             Fragment::AddTotal => self.norm.map_or("", |norm| norm::added(norm, tuning.form)),
             Fragment::TakeTotal => self.norm.map_or("", norm::taken),

@@ -55,6 +55,8 @@ pub enum Fragment {
     OfOne(&'static str),
     /// Which item a workgroup belongs to, and what is bound of each.
     Item,
+    /// In which order the workgroups of several are taken.
+    DealtOut,
     /// How a row is read, by its width.
     Lane,
     /// What rows are moved by, by their width.

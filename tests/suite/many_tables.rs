@@ -25,10 +25,10 @@ fn with(limits: Limits) -> Gpu {
     pollster::block_on(Gpu::open_with_limits(limits)).unwrap()
 }
 
-/// Whether the first adapter lets dispatches have so many buffers in arrays.
+/// Whether dispatches may have so many buffers in arrays there.
 fn has_arrays_of(gpu: &Gpu, buffers: u32) -> bool {
     let (features, limits) = (gpu.device.features(), gpu.device.limits());
-    gpu.info.backend == Backend::Vulkan
+    (gpu.info.backend, gpu.info.driver.as_str()) == (Backend::Vulkan, "llvmpipe")
         && features.contains(USEFUL_FEATURES.difference(Features::SHADER_INT64))
         && limits.max_binding_array_elements_per_shader_stage >= buffers
 }
@@ -185,10 +185,11 @@ fn windows_of_a_table_are_updated_by_one_dispatch_where_there_are_arrays() {
         // Ingest, sort and heads of so few entries are one dispatch.
         let windows = (10_000 * 64 * 8_u64).div_ceil(binding) as u32;
         let each = if has_arrays_of(&gpu, 96) { windows.div_ceil(32) } else { windows };
-        match tuning.form {
+        if tuning.form == Form::Serial {
+            assert_eq!(updates, [1 + each; 3]);
+        } else {
             // On GPUs a dispatch has a choice of bindings where there are no arrays.
-            Form::Parallel => assert!(updates.iter().all(|&of| of <= 1 + each), "{updates:?}"),
-            Form::Serial => assert_eq!(updates, [1 + each; 3]),
+            assert!(updates.iter().all(|&of| of <= 1 + each), "{updates:?}");
         }
     }
 }

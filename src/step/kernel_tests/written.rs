@@ -8,7 +8,7 @@ use naga::{Module, ShaderStage};
 /// A kernel's text for every target.
 struct Written {
     spirv: Vec<u32>,
-    /// None where the kernel has binding arrays, which it has on Vulkan only.
+    /// None where the kernel has binding arrays, which it has through Vulkan only.
     others: Option<Others>,
 }
 

@@ -2,8 +2,8 @@
 
 use super::Bound::{Read, ReadWrite, Uniform};
 use super::Fragment::{
-    Arithmetic, CatchUp, Counts, Item, Lane, Operations, Piece, RowRule, Rule, Scalars, Stored,
-    Touch, Values,
+    Arithmetic, CatchUp, Counts, DealtOut, Item, Lane, Operations, Piece, RowRule, Rule, Scalars,
+    Stored, Touch, Values,
 };
 use super::Override::{
     AtOnce, Interleave, Limited, MaxLanes, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
@@ -30,7 +30,6 @@ const COUNTERS: Fragment = of_one!("status_of_one");
 const ENTRIES_OF_ONE: Fragment = of_one!("entries_of_one");
 const SUMS_OF_ONE: Fragment = of_one!("sums_of_one");
 const ROWS_OF_ONE: Fragment = of_one!("rows_of_one");
-const DEALT_OUT: Fragment = shared!("dealt_out");
 
 const INGEST: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, ReadWrite, ReadWrite];
 const HISTOGRAM: &[Bound] = &[Uniform, Read, ReadWrite];
@@ -177,7 +176,7 @@ pub(super) static STAGES: [Spec; 31] = [
     },
     Spec {
         begins: SUMMING_SERIAL,
-        fragments: &[TILES, CHUNK, SUMS_OF_ONE, Item, DEALT_OUT],
+        fragments: &[TILES, CHUNK, SUMS_OF_ONE, Item, DealtOut],
         bound: &[Uniform, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup, Weighted, Limited, OfEntries, AtOnce, Interleave],
@@ -185,7 +184,7 @@ pub(super) static STAGES: [Spec; 31] = [
     },
     Spec {
         begins: SUMMING_PARALLEL,
-        fragments: &[TILES, CHUNK, SUMS_OF_ONE, Item, DEALT_OUT],
+        fragments: &[TILES, CHUNK, SUMS_OF_ONE, Item, DealtOut],
         bound: &[Uniform, ReadWrite],
         reads_values: true,
         overrides: &[Workgroup, MaxLanes, Weighted, Limited, OfEntries, Interleave],
@@ -230,7 +229,7 @@ pub(super) static STAGES: [Spec; 31] = [
             UPDATE_ROW,
             ROWS_OF_ONE,
             Item,
-            DEALT_OUT,
+            DealtOut,
             Touch,
         ],
         bound: UPDATE,
