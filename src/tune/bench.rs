@@ -11,7 +11,8 @@ use crate::{
 };
 use foldhash::quality::FixedState;
 use std::hash::{BuildHasher, Hasher};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use web_time::Instant;
 use wgpu::{Buffer, Device, Queue};
 
 const LABEL: &str = "sparse_adam::tune";

@@ -3,7 +3,8 @@
 use crate::guard::{self, Guard};
 use crate::readback::{Reading, Wait};
 use crate::{Error, Region};
-use std::time::Instant;
+use futures::channel::oneshot;
+use web_time::Instant;
 use wgpu::{
     Buffer, BufferUsages, CommandEncoder, ComputePassDescriptor, ComputePassTimestampWrites,
     Features, PollType, QuerySet, QuerySetDescriptor, QueryType,
@@ -68,7 +69,7 @@ impl Stopwatch {
         let commands = guard.make(LABEL, 0, |_| encoder.finish())?;
         let start = Instant::now();
         guard.make(LABEL, 0, |_| guard.queue.submit([commands]))?;
-        guard::poll_device(&guard.device, PollType::wait_indefinitely())?;
+        finished(guard).await?;
         let host = start.elapsed().as_secs_f64();
         Ok(Span { gpu: self.read(guard).await?, host })
     }
@@ -99,6 +100,18 @@ impl Stopwatch {
         let ticked = if first == 0 { 0 } else { last.saturating_sub(first) };
         Ok(Some(ticked as f64 * f64::from(guard.queue.get_timestamp_period()) / 1e9))
     }
+}
+
+/// Waits for all that was submitted: natively in the first poll of the future, so that nothing else has the CPU meanwhile; a browser
+/// wakes it.
+async fn finished(guard: &Guard) -> Result<(), Error> {
+    let (sender, done) = oneshot::channel();
+    // The receiver is only gone if the future was dropped: then nobody wants to know.
+    guard.queue.on_submitted_work_done(move || {
+        let _ = sender.send(());
+    });
+    guard::poll_device(&guard.device, PollType::wait_indefinitely())?;
+    done.await.map_err(|gone| guard::lost_while(&format!("waiting for it: {gone}")))
 }
 
 /// Whether the GPU's clock is to be believed: it counts, twice the work takes it about twice as long, and it

@@ -108,7 +108,6 @@ impl TunedAdapter {
 }
 
 impl Tuned {
-    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn new(info: &AdapterInfo, timing: Clock, tuning: Tuning) -> Self {
         Self {
             format: FORMAT,

@@ -5,7 +5,8 @@ use super::search::Search;
 use super::tuned::Tuned;
 use super::workload;
 use crate::{Error, Tuning, device_limits};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use web_time::Instant;
 use wgpu::{AdapterInfo, Device, Queue};
 
 /// Where nobody says how long it may take.
@@ -71,8 +72,8 @@ impl Tuner {
         Self { shapes: shapes.to_vec(), ..self }
     }
 
-    /// Searches. It submits, and waits for the device in the polls of the future, so that nothing else has the
-    /// CPU between its measurements; other work on the device makes them wrong.
+    /// Searches. It submits, and natively waits for the device in the polls of the future, so that nothing else has the
+    /// CPU between its measurements; in a browser it yields. Other work on the device makes them wrong.
     ///
     /// # Errors
     /// [`Error::InvalidShape`] for a shape with a 0; [`Error::DeviceLimit`], [`Error::TooLarge`],

@@ -5,6 +5,7 @@ import { byId, row } from './dom.js';
 import { Splats } from './splats.js';
 import { runTimes } from './times.js';
 import { Training } from './training.js';
+import { runTuning } from './tuning.js';
 
 const results = { page: 'sparse-adam', browser: navigator.userAgent };
 
@@ -50,7 +51,7 @@ function download() {
 }
 
 /** Buttons that use the GPU: one at a time, or times would mean nothing. */
-const BUTTONS = ['splats-run', 'checks-run', 'times-run', 'train-run'].map(byId);
+const BUTTONS = ['splats-run', 'checks-run', 'times-run', 'tune-run', 'train-run'].map(byId);
 
 async function alone(work, verdict) {
   BUTTONS.forEach((button) => { button.disabled = true; });
@@ -94,6 +95,7 @@ async function open() {
   const laws = JSON.parse(Session.laws());
   byId('checks-run').addEventListener('click', () => alone(() => runChecks(session, laws, results), 'checks-verdict'));
   byId('times-run').addEventListener('click', () => alone(() => runTimes(session, results), 'times-verdict'));
+  byId('tune-run').addEventListener('click', () => alone(() => runTuning(session, results), 'tune-verdict'));
   byId('train-preset').replaceChildren(...JSON.parse(Session.presets()).map((name) => new Option(name)));
   startAndPause('splats', new Splats(session, Splatting, results));
   startAndPause('train', new Training(session, Trainer, results));

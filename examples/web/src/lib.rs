@@ -25,10 +25,12 @@ mod random;
 mod sampler;
 
 use serde::Serialize;
+use sparse_adam::tune::Tuner;
 use sparse_adam::{AdamOptions, Tuning};
 use sparse_adam_testkit::conformance::{Adapter, Law, TRAINING_HASH, check_trace, check_training};
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::trace::Trace;
+use std::time::Duration;
 use wasm_bindgen::prelude::*;
 
 pub use splatting::Splatting;
@@ -108,6 +110,15 @@ impl Session {
     /// The best copy within a buffer of `bytes`, in GB/s, read and written bytes together.
     pub async fn copy_bandwidth(&self, bytes: u64) -> Result<f64, JsError> {
         Ok(benchmark::copy_bandwidth(&self.gpu, bytes).await?)
+    }
+
+    /// Searches for the adapter's fastest tuning for about so many seconds; returns a `tune::Tuned`, beside the tuning that the adapter
+    /// has without, as a JSON array.
+    pub async fn tune(&self, seconds: f64) -> Result<String, JsError> {
+        let Gpu { device, queue, info, .. } = &self.gpu;
+        let budget = Duration::try_from_secs_f64(seconds)?;
+        let tuned = Tuner::new(device, queue, info).budget(budget).run().await?;
+        json(&(tuned, Tuning::for_adapter(info)))
     }
 
     /// Checks a case (`cases::Case` as JSON) against the twin, then times it.

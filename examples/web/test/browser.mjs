@@ -152,6 +152,17 @@ async function withWebGpu(address) {
     assert.equal(await page.locator('#times-chart .bar').count(), 5);
   });
 
+  await test('tuning times candidates of the same bits, and says what it found', async () => {
+    await page.fill('#tune-seconds', '20');
+    await page.click('#tune-run');
+    await page.waitForSelector('#tune-running:visible');
+    await page.waitForFunction(() => document.querySelector('#tune-verdict').textContent, null, { timeout: 3 * MINUTES });
+    console.log(`        ${await text(page, 'tune-verdict')}`);
+    assert.match(await text(page, 'tune-verdict'), /built-in numbers stay|found in/);
+    assert.ok((await page.locator('#tune-body tr[data-bits=same]').count()) > 0, 'nothing was timed');
+    assert.equal(await page.locator('#tune-body tr[data-bits=different]').count(), 0);
+  });
+
   await test('training lowers the loss, pauses, and finds neighbours', async () => {
     await page.focus('#train-run');
     await page.keyboard.press('Enter');
@@ -198,6 +209,9 @@ async function withWebGpu(address) {
     const { training } = results.conformance;
     assert.equal(training.hash, training.everywhere);
     assert.equal(results.benchmark.cases.length, 5);
+    assert.equal(results.tuned.format, 1);
+    assert.match(results.tuned.kernels, /^fnv1a:[0-9a-f]{16}$/);
+    assert.ok(results.tuned.evidence.some((each) => each.us > 0), 'no candidate was timed');
     assert.ok(results.splats.curve.at(-1)[1] > 24);
     const { curve } = results.training;
     assert.ok(curve.at(-1)[1] < curve[0][1], `the loss went from ${curve[0][1]} to ${curve.at(-1)[1]}`);
@@ -229,7 +243,7 @@ async function withWebGpu(address) {
       const id = await page.evaluate(() => document.activeElement.id);
       if (id) reached.push(id);
     }
-    const wanted = ['splats-run', 'checks-run', 'checks-seed', 'times-run', 'times-size', 'train-run', 'search-word', 'save'];
+    const wanted = ['splats-run', 'checks-run', 'checks-seed', 'times-run', 'times-size', 'tune-run', 'tune-seconds', 'train-run', 'search-word', 'save'];
     const order = wanted.map((id) => reached.indexOf(id));
     assert.ok(order.every((at, i) => at >= 0 && (i === 0 || at > order[i - 1])), `reached ${reached}`);
   });
