@@ -14,7 +14,7 @@ use sparse_adam::{
 };
 use sparse_adam_testkit::headless::Gpu;
 use std::time::{Duration, Instant};
-use wgpu::{CommandEncoderDescriptor, Limits};
+use wgpu::{CommandEncoder, CommandEncoderDescriptor, Limits};
 
 /// Rows, values a row, entries.
 const STEPS: [[u32; 3]; 4] =
@@ -94,6 +94,14 @@ impl<'a> Bench<'a> {
 
     /// One step, waited for. Returns how long it took to record.
     fn step(&mut self) -> Result<Duration, Error> {
+        let (encoder, recorded) = self.record()?;
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.wait()?;
+        Ok(recorded)
+    }
+
+    /// A step that nobody submits, and how long it took to record.
+    fn record(&mut self) -> Result<(CommandEncoder, Duration), Error> {
         let descriptor = CommandEncoderDescriptor { label: None };
         let mut encoder = self.gpu.device.create_command_encoder(&descriptor);
         let start = Instant::now();
@@ -101,10 +109,7 @@ impl<'a> Bench<'a> {
             self.optimizer.set_grad(*param, grad.clone())?;
         }
         self.optimizer.step(&mut encoder)?;
-        let recorded = start.elapsed();
-        self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.wait()?;
-        Ok(recorded)
+        Ok((encoder, start.elapsed()))
     }
 }
 
@@ -218,15 +223,20 @@ fn five_tables(
 }
 
 /// Host time to set the gradients of all tables and record their step, in either form, where a dispatch may bind so many storage
-/// buffers: of four, none takes several tables.
+/// buffers (of four, none takes several tables), and where it may have them in arrays: of steps that are waited for, so that a
+/// software adapter has had the caches in between, and of steps that nobody submits, as beside a GPU.
 fn records(criterion: &mut Criterion, gpu: &Gpu) -> Result<(), Error> {
     let mut group = criterion.benchmark_group("record");
-    for buffers in [4, 8, 16] {
-        let limits = gpu.device.limits();
-        if limits.max_storage_buffers_per_shader_stage < buffers {
-            continue;
-        }
-        let limits = Limits { max_storage_buffers_per_shader_stage: buffers, ..limits };
+    let all = gpu.device.limits();
+    let with = |buffers| Limits {
+        max_storage_buffers_per_shader_stage: buffers,
+        max_binding_array_elements_per_shader_stage: 0,
+        ..all.clone()
+    };
+    let most = all.max_storage_buffers_per_shader_stage;
+    let devices = [4, 8, 16].into_iter().filter(|buffers| *buffers <= most);
+    let devices = devices.map(|buffers| (format!("{buffers} buffers"), with(buffers)));
+    for (bound, limits) in devices.chain([("arrays".to_string(), all.clone())]) {
         let gpu = &pollster::block_on(Gpu::open_with_limits(limits))?;
         for (form, tuning) in [("serial", Tuning::CPU), ("parallel", Tuning::GPU)] {
             for (tables, in_pool) in TABLES.into_iter().flat_map(|of| [(of, false), (of, true)]) {
@@ -236,13 +246,19 @@ fn records(criterion: &mut Criterion, gpu: &Gpu) -> Result<(), Error> {
                 };
                 bench.step()?;
                 let place = if in_pool { ", in a pool" } else { "" };
-                let name = format!("{form}, {buffers} buffers{place}, tables");
-                group.bench_function(BenchmarkId::new(name, tables), |bencher| {
-                    bencher.iter_custom(|steps| {
-                        let step = |_| bench.step().expect("the same step worked before");
-                        (0..steps).map(step).sum()
+                for (then, is_submitted) in [("waited for", true), ("not submitted", false)] {
+                    let name = format!("{form}, {bound}{place}, {then}, tables");
+                    group.bench_function(BenchmarkId::new(name, tables), |bencher| {
+                        bencher.iter_custom(|steps| {
+                            let mut step = || match is_submitted {
+                                true => bench.step(),
+                                false => bench.record().map(|(_, recorded)| recorded),
+                            };
+                            let one = |_| step().expect("the same step worked before");
+                            (0..steps).map(one).sum()
+                        });
                     });
-                });
+                }
             }
         }
     }

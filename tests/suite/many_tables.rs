@@ -256,6 +256,9 @@ fn twenty_six_tables_of_their_own_buffers_take_thirty_dispatches_at_most() {
         let grads: Vec<_> = shapes.iter().map(|_| Some(rng.gradient(500, 32, 4096))).collect();
         pair.step(&grads);
         pair.assert_equal("26 tables");
+        let made = pair.optimizer.resources();
+        pair.submit_step();
+        assert_eq!(pair.optimizer.resources(), made, "a step like the last one makes nothing");
         pair.optimizer.dispatches()
     };
     assert!(dispatches(with_buffers(8)) <= 30, "{}", dispatches(with_buffers(8)));
