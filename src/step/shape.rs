@@ -1,7 +1,7 @@
 //! What a device allows, and what follows from it: how rows are cut into windows, and workgroups
 //! folded into grids. Pure.
 
-use super::stages::VALUE_WINDOWS;
+use super::stages::{MOST_UNIFORMS, VALUE_WINDOWS};
 use super::width::Width;
 use crate::device_limits::BINDING_ARRAYS;
 use crate::format::RowBytes;
@@ -34,15 +34,16 @@ impl DeviceShape {
     pub fn of(limits: &wgpu::Limits, features: wgpu::Features) -> Self {
         // Backends address storage with 32-bit byte offsets, so 4 GiB is out of reach.
         let max_binding = limits.max_storage_buffer_binding_size.min(u64::from(u32::MAX)) & !3;
+        let storage_buffers = storage_buffers(limits);
         Self {
             max_binding: max_binding.min(limits.max_buffer_size),
             alignment: u64::from(limits.min_storage_buffer_offset_alignment),
-            storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
+            storage_buffers,
             // A browser lets no two bindings of a dispatch overlap, as those of tables with one index list might.
             may_overlap: cfg!(not(target_arch = "wasm32")),
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             // Three others are bound beside the values.
-            value_windows: match limits.max_storage_buffers_per_shader_stage as usize {
+            value_windows: match storage_buffers {
                 buffers if buffers >= 3 + VALUE_WINDOWS => VALUE_WINDOWS,
                 _ => 1,
             },
@@ -60,6 +61,16 @@ impl DeviceShape {
     /// How rows of `dim` f32 are handled.
     pub fn width(&self, dim: u32, tuning: &Tuning) -> Width {
         Width::of(dim, tuning.u64_rows && self.u64_rows)
+    }
+}
+
+/// Storage buffers of a dispatch, beside its uniforms: wgpu limits both together too, but for instances that keep to WebGPU, which
+/// have 0 there.
+fn storage_buffers(limits: &wgpu::Limits) -> usize {
+    let storage = limits.max_storage_buffers_per_shader_stage as usize;
+    match limits.max_buffers_and_acceleration_structures_per_shader_stage as usize {
+        0 => storage,
+        all => storage.min(all.saturating_sub(MOST_UNIFORMS)),
     }
 }
 
@@ -148,4 +159,36 @@ impl Grid {
 pub(crate) struct Launch {
     pub grid: Grid,
     pub turns: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wgpu::{Features, Limits};
+
+    #[test]
+    fn a_dispatch_binds_what_all_limits_together_allow() {
+        let bound = |storage, all, features| {
+            let shape = DeviceShape::of(
+                &Limits {
+                    max_storage_buffers_per_shader_stage: storage,
+                    max_buffers_and_acceleration_structures_per_shader_stage: all,
+                    max_binding_array_elements_per_shader_stage: 100,
+                    ..Limits::default()
+                },
+                features,
+            );
+            (shape.storage_buffers, shape.value_windows, shape.array_elements)
+        };
+        assert_eq!(bound(8, 28, Features::empty()), (8, VALUE_WINDOWS, 0));
+        assert_eq!(bound(8, 0, BINDING_ARRAYS), (8, VALUE_WINDOWS, 100));
+        assert_eq!(bound(8, 8, BINDING_ARRAYS), (5, 1, 100));
+        assert_eq!(bound(8, 2, BINDING_ARRAYS - Features::BUFFER_BINDING_ARRAY), (0, 1, 0));
+        let limits = Limits {
+            max_bind_groups: 1,
+            max_binding_array_elements_per_shader_stage: 100,
+            ..Limits::default()
+        };
+        assert_eq!(DeviceShape::of(&limits, BINDING_ARRAYS).array_elements, 0);
+    }
 }

@@ -134,6 +134,20 @@ fn a_device_below_any_limit_is_refused_and_one_at_it_will_do() {
     }
 }
 
+/// wgpu limits uniform and storage buffers together, too: as many as one table's dispatches bind will do.
+#[test]
+fn a_device_that_binds_few_buffers_of_both_kinds_will_do() {
+    for all in 7..=12 {
+        let limits = Limits {
+            max_buffers_and_acceleration_structures_per_shader_stage: all,
+            ..Limits::default()
+        };
+        for tuning in [Tuning::CPU, Tuning::GPU] {
+            assert_steps(&noop(limits.clone()), tuning, &format!("{all} buffers"));
+        }
+    }
+}
+
 #[test]
 fn a_device_at_all_limits_at_once_will_do() {
     let mut limits = Limits::downlevel_defaults();
