@@ -81,6 +81,9 @@ case "$*" in
 esac
 need_cargo
 trap report EXIT
+# Else the last command that ended well would be the status of a run that was ended from outside.
+trap 'exit 143' TERM
+trap 'exit 130' INT
 
 # --- The quick ones -------------------------------------------------------------------------------
 
