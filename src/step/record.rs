@@ -245,12 +245,16 @@ impl Recorder {
         for (place, bind) in rest.iter_mut().zip(storage) {
             *place = Some(self.resolve(bind, tables, &stretches)?);
         }
-        let in_arrays = self.in_arrays(dispatch, tables)?;
         let (pipeline, layout) = pipelines.get(guard, dispatch.kernel)?;
-        let (groups, device) = (&mut self.bind_groups, &guard.device);
-        let group = groups.get(device, layout, bound).clone();
-        let arrays = layout.arrays.as_ref();
-        let arrays = arrays.map(|of| groups.of_arrays(device, of, in_arrays.iter()).clone());
+        let group = self.bind_groups.get(&guard.device, layout, bound).clone();
+        let arrays = match &layout.arrays {
+            Some(of) => {
+                let elements = self.in_arrays(dispatch, tables)?;
+                let group = self.bind_groups.of_arrays(&guard.device, of, elements.iter());
+                Some(group.clone())
+            }
+            None => None,
+        };
         self.ready.push(Ready {
             part: dispatch.part,
             pipeline: pipeline.clone(),

@@ -194,6 +194,48 @@ fn windows_of_a_table_are_updated_by_one_dispatch_where_there_are_arrays() {
     }
 }
 
+/// Two optimizers take turns in one encoder, each with one table more than a dispatch takes, or two; between their steps options change.
+#[test]
+fn optimizers_of_one_table_too_many_take_turns_in_one_encoder() {
+    let seed = fresh_seed();
+    for (number, on) in (0..).zip(variants()) {
+        let mut rng = Rng(seed ^ number << 40);
+        let shapes = [[(40, 8); 33].to_vec(), [(70, 3); 34].to_vec()];
+        let mut pairs = shapes.map(|shapes| {
+            let options = vec![AdamOptions::default(); shapes.len()];
+            Pair::new(on, &shapes, &options, &mut rng)
+        });
+        pairs[0]
+            .gpu
+            .submit(|encoder| {
+                for turn in 0..3 {
+                    for pair in &mut pairs {
+                        pair.optimizer.clear_grads();
+                        let options = AdamOptions::default().lr([0.1, 0.003, 0.7][turn]);
+                        for group in pair.optimizer.groups() {
+                            pair.optimizer.set_options(group, options)?;
+                        }
+                        pair.options.iter_mut().for_each(|held| *held = options);
+                        for table in 0..pair.ids.len() {
+                            let (rows, dim) = (pair.twins[table].rows(), pair.twins[table].dim);
+                            let nnz = 1 + rng.below(200);
+                            let grad = rng.gradient(rows, dim, nnz);
+                            let set = pair.sparse_grad(&grad, IndexDtype::U32);
+                            pair.optimizer.set_grad(pair.ids[table], set)?;
+                            pair.step_twin(table, &grad);
+                        }
+                        pair.optimizer.step(encoder)?;
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+        for pair in &pairs {
+            pair.assert_equal(&format!("SPARSE_ADAM_SEED={seed}, {number}"));
+        }
+    }
+}
+
 /// Tables of a pool that no binding holds all of are taken together as far as one does.
 #[test]
 fn a_pool_that_is_larger_than_a_binding_is_bound_in_stretches() {

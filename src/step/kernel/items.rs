@@ -160,8 +160,7 @@ impl Kernel {
         let is_serial = matches!(self.stage, Stage::UpdateSerial | Stage::PartialSerial);
         let in_arrays = each > 0 && device.may_overlap && each * listed <= device.array_elements;
         let most = match each {
-            0 => listed,
-            _ if in_arrays => listed,
+            _ if each == 0 || in_arrays => listed,
             _ if !device.may_overlap => 1,
             // A CPU adapter would run through all that there is to choose among for each number.
             _ if is_serial => 1,
