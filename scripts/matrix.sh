@@ -17,7 +17,7 @@ rm -rf "$logs"
 mkdir -p "$logs"
 
 suite="$(build_tests --test suite)"
-cargo build --quiet --release --example conformance
+cargo build --quiet --release "${workspace[@]}" --example conformance
 list_adapters="$target/release/examples/conformance"
 
 # `DRIVERS<TAB>BACKEND<TAB>NAME<TAB>DRIVER` of each adapter. Drivers of GL are found whatever Vulkan's
@@ -39,30 +39,36 @@ run_row() { # NUMBER DRIVERS BACKEND NAME
     # wgpu gives up on GL's one context after some seconds of waiting for it: no two tests at once there.
     if [ "$2" = gl ]; then export RUST_TEST_THREADS=1; fi
     # Nearly all of a software adapter's time is compiling. So only the newest llvmpipe takes LLVM's passes, on Vulkan, for what is
-    # about numbers; only there, and where loops are cut short, eight invocations go side by side; and a test has one of the
-    # forms on such an adapter, another on the next, and the other way round in the next run.
+    # about numbers, and there only what is drawn of all shapes has eight invocations side by side, as users have, and where
+    # loops are cut short; and a test has one of the forms on such an adapter, another on the next, and the other way round in
+    # the next run.
     case "$3" in
         llvmpipe* | SwiftShader*) export SPARSE_ADAM_FORMS="$((forms + row))" ;;
     esac
     case "$1 $2 $3" in
         newest\ vulkan\ llvmpipe*)
+            run_first "${as_users[@]}"
+            go_by_fours
             run_first "${of_numbers[@]}"
-            compile_less
+            export GALLIVM_PERF=nopt
             ;;
         # A driver that cuts loops short, by the turns of eight invocations together.
         distribution\ vulkan\ llvmpipe*)
             export GALLIVM_PERF=nopt
             run_first "${of_turns[@]}"
-            compile_less
+            go_by_fours
             ;;
-        *\ llvmpipe*) compile_less ;;
+        *\ llvmpipe*)
+            export GALLIVM_PERF=nopt
+            go_by_fours
+            ;;
     esac
     run_suite
 }
 
-# No passes of LLVM's, and four invocations side by side where there are eight: half the time to compile. llvmpipe's name tells.
-compile_less() {
-    export GALLIVM_PERF=nopt LP_NATIVE_VECTOR_WIDTH=128 WGPU_ADAPTER_NAME="${WGPU_ADAPTER_NAME%, *}"
+# Four invocations side by side where there are eight: half the time to compile. llvmpipe's name tells.
+go_by_fours() {
+    export LP_NATIVE_VECTOR_WIDTH=128 WGPU_ADAPTER_NAME="${WGPU_ADAPTER_NAME%, *}"
 }
 
 run_first() { # PART_OF_A_NAME...; what comes after leaves these out
@@ -119,6 +125,8 @@ groups="$(tr '\n' ' ' <<<"$groups")"
 of_numbers=(bags:: behind_in_16_bits:: campaign:: drawn_traces:: formats:: laws:: norms::clipped_steps_of_many_tables not_finite::
     numbered:: peers:: rows:: rules:: scalars:: shapes:: traces_in_16_bits::)
 of_numbers=("${of_numbers[@]/#/suite::}")
+# Tests that draw shapes, rules, formats and calls.
+as_users=(suite::campaign:: suite::drawn_traces:: suite::shapes::)
 # Tests of rows so wide or runs so long that loops take many turns.
 of_turns=(suite::campaign:: suite::laws:: suite::shapes:: suite::steps::)
 

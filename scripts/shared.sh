@@ -15,6 +15,11 @@ export CARGO_TARGET_DIR="$target"
 # shellcheck disable=SC2034  # read by test.sh and matrix.sh
 groups_without_adapter=(calls errors files hooks links places)
 
+# What cargo is told of crates and features by everything that tests, so that nothing is built twice. scripts/test.sh sets
+# SPARSE_ADAM_WITH_MPI, which brings MPI's bindings.
+workspace=(--workspace)
+if [ -n "${SPARSE_ADAM_WITH_MPI:-}" ]; then workspace+=(--features sparse-adam-mpi/mpi); fi
+
 say() { echo "$(basename "$0"): $*" >&2; }
 die() { say "$*"; exit 1; }
 
@@ -46,9 +51,9 @@ use_drivers() {
     eval "$exports"
 }
 
-# build_tests ARGUMENT...: builds test binaries as cargo test would and prints their paths.
+# build_tests ARGUMENT...: builds test binaries of the workspace as cargo test would and prints their paths.
 build_tests() {
     local messages
-    messages="$(cd "$repo" && cargo test --quiet --release --no-run --message-format=json "$@")"
+    messages="$(cd "$repo" && cargo test --quiet --release "${workspace[@]}" --no-run --message-format=json "$@")"
     sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages"
 }

@@ -8,8 +8,8 @@ set -euo pipefail
 cd "$repo"
 
 need_cargo
-binaries="$(build_tests --workspace --lib --test cached | grep -E '/(sparse_adam_)?cached-[^/]*$')"
-cargo build --quiet --release --example conformance
+binaries="$(build_tests --lib --test cached | grep -E '/(sparse_adam_)?cached-[^/]*$')"
+cargo build --quiet --release "${workspace[@]}" --example conformance
 list_adapters="$target/release/examples/conformance"
 
 # What is of files alone, on whatever adapter: once will do.

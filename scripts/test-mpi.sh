@@ -1,49 +1,22 @@
 #!/usr/bin/env bash
-# Installs an MPI where there is none, and lints and tests integrations/mpi: ranks as threads, then as processes under
-# mpirun, then on hosts of their own, on the best software adapter. What is exported goes to torch.
+# Installs an MPI where there is none, and tests integrations/mpi: ranks as threads, then as processes under mpirun, then on
+# hosts of their own, on the best software adapter. What is exported goes to torch. (Unit tests and documentation are tested with
+# those of the whole workspace.)
 #
 #   scripts/test-mpi.sh
-#
-# Takes some 260 s of CPU from nothing, half of them for building.
 set -euo pipefail
+export SPARSE_ADAM_WITH_MPI=1
 . "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
 
 need_cargo
-need mpirun openmpi-bin
-need mpicc libopenmpi-dev
-# A compiler that was left behind by itself finds no headers.
-finds_mpi() { mpicc -E -x c - <<<'#include <mpi.h>' >/dev/null 2>&1; }
-if ! finds_mpi; then
-    can_install || die "mpicc finds no mpi.h; install the headers of the MPI (Debian: apt-get install libopenmpi-dev)"
-    install_packages openmpi-bin libopenmpi-dev || die "mpicc finds no mpi.h and apt-get could not install libopenmpi-dev"
-fi
-# The bindings are made by libclang and the headers that come with it.
-has_libclang() {
-    [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib*/llvm*/lib*/libclang[.-][s0-9]*' >/dev/null ||
-        compgen -G '/usr/lib*/*/libclang[.-][s0-9]*' >/dev/null || compgen -G '/usr/lib*/libclang[.-][s0-9]*' >/dev/null
-}
-if ! has_libclang; then
-    can_install || die "libclang is missing; install it (Debian: apt-get install libclang-dev), or set LIBCLANG_PATH"
-    install_packages libclang-dev || die "libclang is missing and apt-get could not install libclang-dev"
-fi
+"$repo/scripts/mpi.sh"
 use_drivers
-cd "$repo/integrations/mpi"
+cd "$repo"
 
-cargo fmt --check
-# The lints of `cargo clippy --all-targets -- -D warnings`, which would check wgpu and MPI's bindings once more: here
-# clippy compiles what is tested.
-export RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
-cargo test --release --locked --features mpi --lib --test suite
-cargo test --release --locked --features mpi --doc
-cargo build --quiet --release --locked --features mpi --examples
-# The main crate is built here as users build it, without what its own tests add, so what warns only then shows here.
-built="$(cargo build --release --locked --features mpi --lib 2>&1)"
-case "$built" in
-    *" warning"*generated* | *generated*" warning"*) die "warnings: $built" ;;
-esac
+cargo test --release "${workspace[@]}" --test ranks
+cargo build --quiet --release "${workspace[@]}" --examples
 replay="$target/release/examples/sharded_replay"
-messages="$(cargo test --quiet --release --locked --features mpi --no-run --test job --message-format=json)"
-job="$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")"
+job="$(build_tests --test job | grep '/job-')"
 
 # --- Processes ------------------------------------------------------------------------------------
 
@@ -96,4 +69,4 @@ grep -q '"ok":true,.*"sums":"ranks","bits":[1-9]' <<<"$said" || die "sums of ran
 
 "$repo/scripts/mpi-hosts.sh" "$target/release/examples/sharded_wordnet"
 python="$("$repo/scripts/torch.sh" | tail -n 1)"
-"$python" -W ignore tests/round_trip.py "$replay" 2>/dev/null
+"$python" -W ignore integrations/mpi/tests/round_trip.py "$replay" 2>/dev/null

@@ -5,6 +5,11 @@
 #   scripts/test.sh
 #   scripts/test.sh --quick    # lints, unit tests, and the suite on one adapter
 set -euo pipefail
+case "$*" in
+    "") export SPARSE_ADAM_WITH_MPI=1 ;;
+    --quick) ;;
+    *) echo "expected nothing or --quick; found '$*'" >&2; exit 1 ;;
+esac
 . "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
 cd "$repo"
 
@@ -64,21 +69,15 @@ await() {
 fetch() {
     local host crate
     host="$(rustc -vV | sed -n 's/^host: //p')"
-    for crate in integrations/burn integrations/mpi examples/web examples/web/bindgen; do
+    for crate in integrations/burn examples/web examples/web/bindgen; do
         cargo fetch --quiet --locked --manifest-path "$crate/Cargo.toml" --target "$host" --target wasm32-unknown-unknown
     done
     scripts/torch.sh
 }
 
-# Nearly all time of the tests is the drivers', so this workspace's own crates are built with few optimisations.
+# Nearly all time of the tests is the drivers' and the compiler's, so all crates are built with few optimisations.
 export CARGO_PROFILE_RELEASE_OPT_LEVEL=1
 
-quick=""
-case "$*" in
-    "") ;;
-    --quick) quick=1 ;;
-    *) die "expected nothing or --quick; found '$*'" ;;
-esac
 need_cargo
 trap report EXIT
 # Else the last command that ended well would be the status of a run that was ended from outside.
@@ -87,7 +86,7 @@ trap 'exit 130' INT
 
 # --- The quick ones -------------------------------------------------------------------------------
 
-if [ -n "$quick" ]; then
+if [ "$*" = --quick ]; then
     use_drivers
     step "formatting and lints"
     cargo fmt --all --check
@@ -104,8 +103,9 @@ fi
 
 # --- The tests ------------------------------------------------------------------------------------
 
-step "drivers"
+step "drivers, and an MPI"
 "$repo/scripts/drivers.sh" all
+"$repo/scripts/mpi.sh"
 use_drivers
 wanted=()
 if [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
@@ -123,9 +123,9 @@ cargo fmt --all --check
 # The lints of `cargo clippy --all-targets -- -D warnings`, which would check all crates once more, for minutes: here clippy
 # compiles what is tested.
 export RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
-cargo build --release --workspace --examples
+cargo build --release "${workspace[@]}" --examples
 # Of the examples only these have tests.
-testing=(--release --workspace --lib --bins --example wordnet --example gpu_kit --example splats)
+testing=(--release "${workspace[@]}" --lib --bins --example wordnet --example gpu_kit --example splats)
 cargo test "${testing[@]}" --tests --benches --no-run
 
 step "scripts, begun before building"
@@ -133,8 +133,8 @@ await scripts "$testing_scripts"
 
 step "tests without an adapter, examples, documentation"
 cargo test "${testing[@]}"
-cargo test --release --test suite -- "${groups_without_adapter[@]/#/suite::}"
-cargo test --release --workspace --doc
+cargo test --release "${workspace[@]}" --test suite -- "${groups_without_adapter[@]/#/suite::}"
+cargo test --release "${workspace[@]}" --doc
 
 step "the suite, on every adapter"
 scripts/matrix.sh ${wanted[@]+"${wanted[@]}"}
@@ -190,7 +190,7 @@ echo "not stopped: $whole; resumed: $resumed"
 [ "$whole" = "$resumed" ]
 
 step "shaders, judged by other validators"
-scripts/test-shaders.sh --release
+scripts/test-shaders.sh
 
 step "a real browser"
 # The page as it is shipped.

@@ -1,6 +1,6 @@
 //! The tests: ranks as threads, on the adapter of the environment, which must be there.
 
-mod suite {
+mod ranks {
     mod bits;
     mod checkpoints;
     mod clipping;
