@@ -104,6 +104,8 @@ count_row() { # ROW
 }
 
 found="$(adapters)"
+# What takes longest should not be waited for alone.
+found="$(grep SwiftShader <<<"$found" || true; grep -v SwiftShader <<<"$found" || true)"
 names="$(cut -f3- <<<"$found" | tr '[:upper:]' '[:lower:]')"
 for wanted in "$@"; do
     case "$names" in
@@ -131,7 +133,6 @@ as_users=(suite::campaign:: suite::drawn_traces:: suite::shapes::)
 of_turns=(suite::campaign:: suite::laws:: suite::shapes:: suite::steps::)
 
 forms="$RANDOM"
-# The first first: of software adapters the newest llvmpipe takes longest, and should not be waited for alone.
 row=0
 while IFS=$'\t' read -r drivers backend name _; do
     while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do sleep 0.2; done

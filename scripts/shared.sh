@@ -51,6 +51,12 @@ use_drivers() {
     eval "$exports"
 }
 
+# What a llvmpipe that is used by default takes half the time to compile by: four invocations side by side where there are eight, and
+# without LLVM's passes. For tests of what the suite has tested with them.
+compile_less() {
+    export GALLIVM_PERF=nopt LP_NATIVE_VECTOR_WIDTH=128
+}
+
 # build_tests ARGUMENT...: builds test binaries of the workspace as cargo test would and prints their paths.
 build_tests() {
     local messages

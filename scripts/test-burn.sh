@@ -10,6 +10,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/shared.sh"
 
 use_drivers
+compile_less
 export CARGO_TARGET_DIR="$target/burn"
 cd "$repo/integrations/burn"
 

@@ -37,12 +37,10 @@ python="$("$repo/scripts/torch.sh" | tail -n 1)"
 run() ( # DRIVERS BACKEND NAME
     say "$3, $2, drivers $1"
     export WGPU_BACKEND="$2" WGPU_ADAPTER_NAME="$3"
-    # As in matrix.sh: wgpu's one context of GL, and how llvmpipe compiles what it compiles elsewhere too.
+    # As in matrix.sh: wgpu's one context of GL, and llvmpipe's name.
     if [ "$2" = gl ]; then export RUST_TEST_THREADS=1; fi
-    case "$1 $2 $3" in
-        distribution*llvmpipe* | *\ gl\ llvmpipe*)
-            export GALLIVM_PERF=nopt LP_NATIVE_VECTOR_WIDTH=128 WGPU_ADAPTER_NAME="${3%, *}"
-            ;;
+    case "$3" in
+        llvmpipe*) compile_less; WGPU_ADAPTER_NAME="${3%, *}" ;;
     esac
     for binary in $binaries; do "$binary" --quiet "${skip[@]}" </dev/null; done
 )

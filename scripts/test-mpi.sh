@@ -11,6 +11,7 @@ export SPARSE_ADAM_WITH_MPI=1
 need_cargo
 "$repo/scripts/mpi.sh"
 use_drivers
+compile_less
 cd "$repo"
 
 cargo test --release "${workspace[@]}" --test ranks

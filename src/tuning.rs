@@ -47,7 +47,7 @@ pub struct Tuning {
     /// Most entries of a step of one gradient that is ingested and sorted in one dispatch: up to
     /// 1,024 for [`Form::Parallel`], 4,096 for [`Form::Serial`].
     pub small: u32,
-    /// Whether rows are moved as 64-bit numbers where eight f32 divide a row and the device has
+    /// Whether rows of an even number of f32 are moved as 64-bit numbers, where the device has
     /// `Features::SHADER_INT64`.
     pub u64_rows: bool,
     /// How floats are computed with. The one field that results depend on, where

@@ -1,11 +1,8 @@
 // An invocation handles one f32 of a row at a time.
 
-/// What a binding of rows holds, and what is computed with.
-alias Stored = f32;
+/// What is computed with.
 alias Lane = f32;
 const LANE_WIDTH: u32 = 1u;
-/// What a CPU adapter moves at once.
-alias Number = f32;
 
 /// What one operation handles, and as many u32 and i32.
 alias Part = f32;

@@ -1,11 +1,8 @@
 // An invocation handles four neighbouring f32 of a row at a time.
 
-/// What a binding of rows holds, and what is computed with.
-alias Stored = vec4<f32>;
+/// What is computed with.
 alias Lane = vec4<f32>;
 const LANE_WIDTH: u32 = 4u;
-/// What a CPU adapter moves at once.
-alias Number = f32;
 
 /// What one operation handles, and as many u32 and i32.
 alias Part = vec4<f32>;

@@ -1,7 +1,6 @@
 // An invocation handles eight neighbouring f32 of a row at a time, and moves them as four u64.
 //
-// For CPU adapters whose device has SHADER_INT64: they move memory number by number, whatever
-// the size of a number.
+// For CPU adapters, as `u64_vec2`. A stage that uses this has the fragment `u64_fours`.
 
 /// What a binding of rows holds, and what is computed with: two parts, as the columns of a matrix.
 alias Stored = vec4<u64>;
@@ -15,23 +14,12 @@ alias Part = vec4<f32>;
 alias Bits = vec4<u32>;
 alias Ints = vec4<i32>;
 
-fn unpack_half(half: vec2<u64>) -> vec4<f32> {
-    let words = vec4<u32>(u32(half.x), u32(half.x >> 32u), u32(half.y), u32(half.y >> 32u));
-    return bitcast<vec4<f32>>(words);
-}
-
 fn unpack(stored: Stored) -> Lane {
-    return Lane(unpack_half(stored.xy), unpack_half(stored.zw));
-}
-
-fn pack_half(half: vec4<f32>) -> vec2<u64> {
-    let words = bitcast<vec4<u32>>(half);
-    let low = vec2<u64>(u64(words.x), u64(words.z));
-    return low | (vec2<u64>(u64(words.y), u64(words.w)) << vec2<u32>(32u));
+    return Lane(unpack_four(stored.xy), unpack_four(stored.zw));
 }
 
 fn pack(lane: Lane) -> Stored {
-    return Stored(pack_half(lane[0]), pack_half(lane[1]));
+    return Stored(pack_four(lane[0]), pack_four(lane[1]));
 }
 
 /// The bits of the exponent, all of which an infinity or a NaN has set.

@@ -54,7 +54,7 @@ fn of_items(kernel: Kernel) -> impl Iterator<Item = Kernel> {
 }
 
 /// One with each way to read rows.
-fn accesses() -> [RowAccess; 6] {
+fn accesses() -> [RowAccess; 10] {
     let narrow = Formats {
         param: Format::F16,
         moments: Format::Bf16,
@@ -65,9 +65,13 @@ fn accesses() -> [RowAccess; 6] {
     let (plain, nearest) = (Formats::default(), Formats { is_stochastic: false, ..narrow });
     [
         (Width::Scalar, Values::One, plain),
+        (Width::Vec2, Values::One, plain),
+        (Width::Vec2U64, Values::One, plain),
         (Width::Vec4, Values::Windows, plain),
+        (Width::Vec4U64, Values::One, plain),
         (Width::Vec8, Values::One, plain),
         (Width::Scalar, Values::One, narrow),
+        (Width::Vec2, Values::One, narrow),
         (Width::Vec4, Values::One, narrow.numbered(true)),
         (Width::Vec8, Values::One, nearest),
     ]

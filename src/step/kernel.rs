@@ -142,7 +142,7 @@ impl Kernel {
     /// Whether a row is touched before it is worked on.
     fn reads_ahead(self) -> bool {
         let RowAccess { width, values, formats, .. } = self.access;
-        // Of eight values, all that is bound is u64; of fewer, f32 and u32 do not add up.
+        // Of eight values, all that is bound is u64; of fewer, what is stored in 16 bits is of another type.
         let adds_up = width == Width::Vec8 || formats == F32;
         adds_up && values == Values::One
     }
@@ -200,13 +200,8 @@ impl Kernel {
     /// What is added up of a row's sum: for a norm, or for a row's second moment.
     fn measured(self) -> String {
         match (self.norm, self.rule) {
-            (Some(norm), _) => {
-                norm::measured(norm).to_string()
-                    + include_str!("../../shaders/shared/norm_gradient.wgsl")
-            }
-            (None, Some(rule)) => {
-                rule.gradient_wgsl() + include_str!("../../shaders/shared/row_gradient.wgsl")
-            }
+            (Some(norm), _) => norm::measured(norm).to_string() + shared!("norm_gradient"),
+            (None, Some(rule)) => rule.gradient_wgsl() + shared!("row_gradient"),
             (None, None) => String::new(),
         }
     }
@@ -220,41 +215,30 @@ impl Kernel {
             Fragment::Arithmetic => arithmetic(tuning.arithmetic),
             Fragment::PartialSum => partial_sum(self.access.width),
             Fragment::Values => match self.access.values {
-                Values::One if self.items > 1 => {
-                    include_str!("../../shaders/shared/load_value.wgsl")
-                }
-                Values::One => concat!(
-                    include_str!("../../shaders/shared/values.wgsl"),
-                    include_str!("../../shaders/shared/load_value.wgsl")
-                ),
-                Values::Windows => include_str!("../../shaders/shared/value_windows.wgsl"),
+                Values::One if self.items > 1 => shared!("load_value"),
+                Values::One => shared!("values", "load_value"),
+                Values::Windows => shared!("value_windows"),
             },
             Fragment::Touch => match (self.reads_ahead(), self.access.width) {
-                (false, _) => include_str!("../../shaders/shared/no_touch.wgsl"),
-                (true, Width::Scalar) => concat!(
-                    include_str!("../../shaders/shared/first_of_one.wgsl"),
-                    include_str!("../../shaders/shared/touch.wgsl")
-                ),
-                (true, Width::Vec4 | Width::Vec8) => concat!(
-                    include_str!("../../shaders/shared/first_of_several.wgsl"),
-                    include_str!("../../shaders/shared/touch.wgsl")
-                ),
+                (false, _) => shared!("no_touch"),
+                (true, Width::Scalar | Width::Vec2U64) => shared!("first_of_one", "touch"),
+                (true, _) => shared!("first_of_several", "touch"),
             },
             Fragment::Counts => match tuning.form {
-                Form::Serial => include_str!("../../shaders/shared/counts_serial.wgsl"),
-                Form::Parallel => include_str!("../../shaders/shared/counts_parallel.wgsl"),
+                Form::Serial => shared!("counts_serial"),
+                Form::Parallel => shared!("counts_parallel"),
             },
             Fragment::Scalars => match self.reads_scalars() {
-                true => include_str!("../../shaders/shared/scalars.wgsl"),
-                false => include_str!("../../shaders/shared/no_scalars.wgsl"),
+                true => shared!("scalars"),
+                false => shared!("no_scalars"),
             },
             Fragment::Blocks => blocks(self.access.width),
             // Written for them.
             Fragment::OfOne(_) if self.items > 1 => "",
             Fragment::OfOne(text) => text,
             Fragment::DealtOut if self.items == 1 => "",
-            Fragment::DealtOut => include_str!("../../shaders/shared/dealt_out.wgsl"),
-            Fragment::Item => include_str!("../../shaders/shared/item_of_one.wgsl"),
+            Fragment::DealtOut => shared!("dealt_out"),
+            Fragment::Item => shared!("item_of_one"),
             Fragment::AddTotal => self.norm.map_or("", |norm| norm::added(norm, tuning.form)),
             Fragment::TakeTotal => self.norm.map_or("", norm::taken),
             // Theirs depend on more than that.
@@ -269,60 +253,56 @@ impl Kernel {
 
 fn lane(width: Width) -> &'static str {
     match width {
-        Width::Scalar => concat!(
-            include_str!("../../shaders/shared/scalar.wgsl"),
-            include_str!("../../shaders/shared/flat.wgsl")
-        ),
-        Width::Vec4 => concat!(
-            include_str!("../../shaders/shared/vec4.wgsl"),
-            include_str!("../../shaders/shared/flat.wgsl")
-        ),
-        Width::Vec8 => include_str!("../../shaders/shared/vec8.wgsl"),
+        Width::Scalar => shared!("scalar", "flat"),
+        Width::Vec2 => shared!("vec2", "flat"),
+        Width::Vec2U64 => shared!("vec2", "u64_vec2"),
+        Width::Vec4 => shared!("vec4", "flat"),
+        Width::Vec4U64 => shared!("vec4", "u64_vec4", "u64_fours"),
+        Width::Vec8 => shared!("vec8", "u64_fours"),
     }
 }
 
 fn piece(width: Width) -> &'static str {
     match width {
-        Width::Scalar => include_str!("../../shaders/shared/piece_scalar.wgsl"),
-        Width::Vec4 => include_str!("../../shaders/shared/piece_vec4.wgsl"),
-        Width::Vec8 => include_str!("../../shaders/shared/piece_vec8.wgsl"),
+        Width::Scalar => shared!("piece_scalar"),
+        Width::Vec2 => shared!("piece_vec2"),
+        Width::Vec2U64 => shared!("piece_u64_vec2"),
+        Width::Vec4 => shared!("piece_vec4"),
+        Width::Vec4U64 => shared!("piece_u64_vec4"),
+        Width::Vec8 => shared!("piece_vec8"),
     }
 }
 
 pub(crate) fn operations(width: Width) -> &'static str {
     match width {
-        Width::Scalar | Width::Vec4 => concat!(
-            include_str!("../../shaders/shared/compare.wgsl"),
-            include_str!("../../shaders/shared/one_part.wgsl")
-        ),
-        Width::Vec8 => concat!(
-            include_str!("../../shaders/shared/compare.wgsl"),
-            include_str!("../../shaders/shared/two_parts.wgsl")
-        ),
+        Width::Vec8 => shared!("compare", "two_parts"),
+        _ => shared!("compare", "one_part"),
     }
 }
 
 /// What [`operations`] are made of.
 pub(crate) fn arithmetic(arithmetic: Arithmetic) -> &'static str {
     match arithmetic {
-        Arithmetic::Exact => include_str!("../../shaders/shared/exact.wgsl"),
-        Arithmetic::Fast => include_str!("../../shaders/shared/fast.wgsl"),
+        Arithmetic::Exact => shared!("exact"),
+        Arithmetic::Fast => shared!("fast"),
     }
 }
 
 fn partial_sum(width: Width) -> &'static str {
     match width {
-        Width::Scalar => include_str!("../../shaders/shared/partial_scalar.wgsl"),
-        Width::Vec4 => include_str!("../../shaders/shared/partial_vec4.wgsl"),
-        Width::Vec8 => include_str!("../../shaders/shared/partial_vec8.wgsl"),
+        Width::Scalar => shared!("partial_scalar"),
+        Width::Vec2 | Width::Vec2U64 => shared!("partial_vec2"),
+        Width::Vec4 | Width::Vec4U64 => shared!("partial_vec4"),
+        Width::Vec8 => shared!("partial_vec8"),
     }
 }
 
 fn blocks(width: Width) -> &'static str {
     match width {
-        Width::Scalar => include_str!("../../shaders/shared/blocks_scalar.wgsl"),
-        Width::Vec4 => include_str!("../../shaders/shared/blocks_vec4.wgsl"),
-        Width::Vec8 => include_str!("../../shaders/shared/blocks_vec8.wgsl"),
+        Width::Scalar => shared!("blocks_scalar"),
+        Width::Vec2 | Width::Vec2U64 => shared!("blocks_vec2"),
+        Width::Vec4 | Width::Vec4U64 => shared!("blocks_vec4"),
+        Width::Vec8 => shared!("blocks_vec8"),
     }
 }
 

@@ -303,9 +303,10 @@ fn status_lies_as_the_shaders_count_it() {
 
 #[test]
 fn rows_are_handled_as_wide_as_they_divide() {
-    let widths = |u64_rows| [1, 6, 12, 24].map(|dim| Width::of(dim, u64_rows));
-    assert_eq!(widths(true), [Width::Scalar, Width::Scalar, Width::Vec4, Width::Vec8]);
-    assert_eq!(widths(false), [Width::Scalar, Width::Scalar, Width::Vec4, Width::Vec4]);
+    use Width::{Scalar, Vec2, Vec2U64, Vec4, Vec4U64, Vec8};
+    let widths = |u64_rows| [1, 3, 6, 12, 24].map(|dim| Width::of(dim, u64_rows));
+    assert_eq!(widths(true), [Scalar, Scalar, Vec2U64, Vec4U64, Vec8]);
+    assert_eq!(widths(false), [Scalar, Scalar, Vec2, Vec4, Vec4]);
 }
 
 /// The value of a u32 constant of a stage.

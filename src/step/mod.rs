@@ -1,5 +1,12 @@
 //! One step: planned without a GPU, then recorded.
 
+/// The WGSL of fragments in `shaders/shared`, one after another.
+macro_rules! shared {
+    ($($name:literal),+) => {
+        concat!($(include_str!(concat!("../../shaders/shared/", $name, ".wgsl"))),+)
+    };
+}
+
 pub(crate) mod access;
 pub(crate) mod bind;
 pub(crate) mod budget;

@@ -4,12 +4,6 @@ use super::access::RowAccess;
 use super::width::Width;
 use crate::Format;
 
-macro_rules! shared {
-    ($name:literal) => {
-        include_str!(concat!("../../shaders/shared/", $name, ".wgsl"))
-    };
-}
-
 /// What a kernel has to do with numbers that are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uses {
@@ -90,7 +84,8 @@ pub fn shares_words(access: RowAccess) -> bool {
 fn halves(width: Width) -> &'static str {
     match width {
         Width::Scalar => shared!("halves_scalar"),
-        Width::Vec4 => shared!("halves_vec4"),
+        Width::Vec2 | Width::Vec2U64 => shared!("halves_vec2"),
+        Width::Vec4 | Width::Vec4U64 => shared!("halves_vec4"),
         Width::Vec8 => shared!("halves_vec8"),
     }
 }

@@ -121,7 +121,8 @@ fn block_of(width: Width) -> (u32, u32) {
     let columns = BLOCK / width.lane_width();
     match width {
         Width::Scalar => (columns, 1 + 4 + 1 + columns + 4),
-        Width::Vec4 | Width::Vec8 => (columns, 1 + columns + 1),
+        Width::Vec2 | Width::Vec2U64 => (columns, 1 + 2 + 1 + columns + 2),
+        Width::Vec4 | Width::Vec4U64 | Width::Vec8 => (columns, 1 + columns + 1),
     }
 }
 

@@ -38,7 +38,7 @@ fn even_the_least_slice_of_the_largest_tuning_stays_within_the_budget() {
             for tile in [1, 64, parallel] {
                 assert!(update_parallel(tile, 1, runs).of(1) <= TURNS);
             }
-            for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
+            for width in Width::ALL {
                 assert!(squares_serial(MOST_POSITIONS, runs, width).of(1) <= TURNS);
                 // On GPUs chunks are summed before, wherever there are several.
                 let summed = levels > 0 || nnz <= CHUNK;

@@ -1,21 +1,29 @@
 //! How many values of a row are handled at a time.
 
-/// How many f32 of a row are handled at a time.
+/// How many f32 of a row are handled at a time, and by what they are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Width {
     Scalar,
+    Vec2,
+    /// Two, moved as one u64; as all that are, it needs `Features::SHADER_INT64`.
+    Vec2U64,
     Vec4,
-    /// Eight, moved as four u64; needs `Features::SHADER_INT64`.
+    /// Four, moved as two u64.
+    Vec4U64,
+    /// Eight, moved as four u64.
     Vec8,
 }
 
 impl Width {
-    /// The widest that divides rows of `dim` f32; `Vec8` only where `u64_rows` allows it.
+    /// The widest that divides rows of `dim` f32; moved as u64 only where `u64_rows` allows it.
     pub fn of(dim: u32, u64_rows: bool) -> Self {
-        match dim {
-            dim if dim.is_multiple_of(8) && u64_rows => Self::Vec8,
-            dim if dim.is_multiple_of(4) => Self::Vec4,
-            _ => Self::Scalar,
+        match (dim.trailing_zeros(), u64_rows) {
+            (0, _) => Self::Scalar,
+            (1, false) => Self::Vec2,
+            (1, true) => Self::Vec2U64,
+            (_, false) => Self::Vec4,
+            (2, true) => Self::Vec4U64,
+            (_, true) => Self::Vec8,
         }
     }
 
@@ -28,8 +36,13 @@ impl Width {
     pub fn lane_width(self) -> u32 {
         match self {
             Self::Scalar => 1,
-            Self::Vec4 => 4,
+            Self::Vec2 | Self::Vec2U64 => 2,
+            Self::Vec4 | Self::Vec4U64 => 4,
             Self::Vec8 => 8,
         }
     }
+
+    #[cfg(test)]
+    pub const ALL: [Self; 6] =
+        [Self::Scalar, Self::Vec2, Self::Vec2U64, Self::Vec4, Self::Vec4U64, Self::Vec8];
 }

@@ -22,7 +22,7 @@ pub struct Case {
 /// Each width; tables that take no level of sums, and such that take two.
 pub const CASES: [Case; 6] = [
     Case { dim: 3, rows: 900, nnz: 900, weighted: false },
-    Case { dim: 3, rows: 3000, nnz: 11_000, weighted: true },
+    Case { dim: 6, rows: 3000, nnz: 11_000, weighted: true },
     Case { dim: 37, rows: 3000, nnz: 7000, weighted: false },
     Case { dim: 20, rows: 3000, nnz: 7000, weighted: false },
     Case { dim: 64, rows: 900, nnz: 1000, weighted: true },

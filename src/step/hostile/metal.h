@@ -30,6 +30,7 @@ template <class T> struct vec<T, 2> {
     vec() = default;
     explicit vec(T all) : x(all), y(all) {}
     vec(T x, T y) : x(x), y(y) {}
+    template <class U> explicit vec(vec<U, 2> of) : vec(T(of.x), T(of.y)) {}
 };
 
 template <class T> struct vec<T, 3> {
@@ -58,8 +59,11 @@ template <class T> struct vec<T, 4> {
 typedef vec<uint, 2> uint2;
 typedef vec<uint, 3> uint3;
 typedef vec<uint, 4> uint4;
+typedef vec<int, 2> int2;
 typedef vec<int, 4> int4;
+typedef vec<float, 2> float2;
 typedef vec<float, 4> float4;
+typedef vec<bool, 2> bool2;
 typedef vec<bool, 4> bool4;
 typedef vec<ulong, 2> ulong2;
 typedef vec<ulong, 4> ulong4;

@@ -20,7 +20,7 @@ use sparse_adam_testkit::{Rng, campaign};
 const STEPS: u64 = 3;
 const MOST_NORM: f32 = 100.0;
 
-/// What is tried together: tables, eight values at once where `u64_rows`.
+/// What is tried together: tables, moved as u64 where `u64_rows`.
 #[derive(Debug)]
 pub struct Trial {
     pub tables: Vec<(Case, Kind)>,

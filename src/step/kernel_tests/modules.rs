@@ -46,23 +46,17 @@ const SQUARES: [(Stage, NormType); 4] = [
 /// Every kernel that any table could need, with both tunings' overrides and in both arithmetics.
 pub fn kernels() -> Vec<(Kernel, Tuning)> {
     let mut kernels = SIMPLE.map(Kernel::of).to_vec();
-    for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
-        for values in [Values::One, Values::Windows] {
-            for weighted in [false, true] {
-                let limited = weighted;
-                let access = RowAccess { width, values, weighted, limited, ..NO_ROWS };
-                kernels.push(Kernel::inspect(access));
-                kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
-                kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE));
-                for form in [Form::Serial, Form::Parallel] {
-                    let stage = Stage::partial(form);
-                    let partial = |lowest| Kernel::partial(stage, access, lowest, 8);
-                    kernels.extend([true, false].map(partial));
-                }
-                for (stage, norm) in SQUARES {
-                    kernels.push(Kernel::squares(stage, access, norm));
-                }
-            }
+    for (width, values, weighted) in accesses() {
+        let access = RowAccess { width, values, weighted, limited: weighted, ..NO_ROWS };
+        kernels.push(Kernel::inspect(access));
+        kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
+        kernels.push(Kernel::update(Stage::UpdateParallel, access, ADAM_RULE));
+        for form in [Form::Serial, Form::Parallel] {
+            let partial = |lowest| Kernel::partial(Stage::partial(form), access, lowest, 8);
+            kernels.extend([true, false].map(partial));
+        }
+        for (stage, norm) in SQUARES {
+            kernels.push(Kernel::squares(stage, access, norm));
         }
     }
     for variant in variants() {
@@ -92,7 +86,7 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
     for norm in [NormType::One, NormType::Two, NormType::Infinity] {
         kernels.extend([Kernel::norm_sum(norm), Kernel::norm_factor(norm)]);
     }
-    for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
+    for width in Width::ALL {
         let moving = [Stage::Remap, Stage::ResetRows];
         kernels.extend(moving.map(|stage| Kernel::moving(stage, width)));
     }
@@ -107,6 +101,22 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
     });
     let each = |kernel: Kernel| tunings.clone().map(move |tuning| (kernel, tuning));
     kernels.into_iter().flat_map(each).collect()
+}
+
+/// Of each width, with its values and weights: in all ways of three, in two of those between, which take minutes otherwise.
+fn accesses() -> Vec<(Width, Values, bool)> {
+    let all = [
+        (Values::One, false),
+        (Values::Windows, true),
+        (Values::One, true),
+        (Values::Windows, false),
+    ];
+    let ways = |width| match width {
+        Width::Scalar | Width::Vec4 | Width::Vec8 => &all[..],
+        Width::Vec2 | Width::Vec2U64 | Width::Vec4U64 => &all[..2],
+    };
+    let of = |width| ways(width).iter().map(move |&(values, weighted)| (width, values, weighted));
+    Width::ALL.into_iter().flat_map(of).collect()
 }
 
 /// Those that take several items, with the bindings of common devices, in every way to bind what these have.
@@ -164,7 +174,7 @@ fn narrow() -> Vec<Kernel> {
         let formats = Formats { param, moments, values, is_stochastic, is_numbered: false };
         kernels.extend(behind_rules().map(|rule| Kernel::flush(rule, formats)));
         let formats = formats.numbered(number > 2);
-        for width in [Width::Scalar, Width::Vec4, Width::Vec8] {
+        for width in [Width::Scalar, Width::Vec2, Width::Vec4, Width::Vec8] {
             let bound = [Values::One, Values::Windows][number % 2];
             let access = RowAccess { width, values: bound, formats, ..NO_ROWS };
             kernels.push(Kernel::inspect(access));
@@ -183,7 +193,7 @@ fn narrow() -> Vec<Kernel> {
 
 /// Whether the kernel needs 64-bit integers, which GL ES has not.
 pub fn has_u64(kernel: Kernel) -> bool {
-    kernel.access.width == Width::Vec8
+    matches!(kernel.access.width, Width::Vec2U64 | Width::Vec4U64 | Width::Vec8)
 }
 
 /// Whether the kernel computes with floats.

@@ -112,7 +112,8 @@ impl Function<'_> {
     fn is_fence(&self) -> bool {
         // Behind type, name, bracket and type.
         let (text, x) = (self.tokens.concat(), self.tokens[4]);
-        let bits = ["as_type<uint>", "as_type<uint4>", "asuint"].map(|of| format!("{of}({x})^"));
+        let bits = ["as_type<uint>", "as_type<uint2>", "as_type<uint4>", "asuint"]
+            .map(|of| format!("{of}({x})^"));
         bits.iter().any(|bits| text.contains(bits)) && text.contains("=config.zero;")
     }
 }
