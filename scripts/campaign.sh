@@ -126,7 +126,7 @@ write_report() {
 # All adapters at once, where there is a name for them.
 use_drivers all
 binaries="$(build_tests --lib --test suite --test cached)"
-adapters="$(cargo run --quiet --release --example conformance -- --list | awk -F '\t' '{ print $2 ", " $1 ", " $3 }')"
+adapters="$(cargo run --quiet --release "${workspace[@]}" --example conformance -- --list | awk -F '\t' '{ print $2 ", " $1 ", " $3 }')"
 campaigns="$(find_campaigns "$@")"
 [ -n "$campaigns" ] || die "no campaign found${1:+ with one of '$*' in its name}"
 count="$(wc -l <<<"$campaigns" | tr -d ' ')"

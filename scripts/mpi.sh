@@ -16,7 +16,8 @@ if ! finds_mpi; then
 fi
 # The bindings are made by libclang and the headers that come with it.
 has_libclang() {
-    [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib*/llvm*/lib*/libclang[.-][s0-9]*' >/dev/null ||
+    # On macOS they find Xcode's themselves.
+    [ "$(uname -s)" = Darwin ] || [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib*/llvm*/lib*/libclang[.-][s0-9]*' >/dev/null ||
         compgen -G '/usr/lib*/*/libclang[.-][s0-9]*' >/dev/null || compgen -G '/usr/lib*/libclang[.-][s0-9]*' >/dev/null
 }
 if ! has_libclang; then

@@ -37,11 +37,9 @@ python="$("$repo/scripts/torch.sh" | tail -n 1)"
 run() ( # DRIVERS BACKEND NAME
     say "$3, $2, drivers $1"
     export WGPU_BACKEND="$2" WGPU_ADAPTER_NAME="$3"
-    # As in matrix.sh: wgpu's one context of GL, and llvmpipe's name.
+    # As in matrix.sh: wgpu has one context of GL.
     if [ "$2" = gl ]; then export RUST_TEST_THREADS=1; fi
-    case "$3" in
-        llvmpipe*) compile_less; WGPU_ADAPTER_NAME="${3%, *}" ;;
-    esac
+    compile_less
     for binary in $binaries; do "$binary" --quiet "${skip[@]}" </dev/null; done
 )
 

@@ -16,6 +16,8 @@ cd "$repo"
 
 cargo test --release "${workspace[@]}" --test ranks
 cargo build --quiet --release "${workspace[@]}" --examples
+# As users build it, and the main crate with it: without what the workspace's tests add. What is missing or unused only then shows here.
+RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings cargo check --quiet --release -p sparse-adam-mpi --features mpi
 replay="$target/release/examples/sharded_replay"
 job="$(build_tests --test job | grep '/job-')"
 

@@ -15,7 +15,7 @@ pub(crate) const BINDING_ARRAYS: Features = Features::BUFFER_BINDING_ARRAY
 /// Features that steps are faster with, where a device has them: request those that its adapter has, with the adapter's
 /// `max_binding_array_elements_per_shader_stage`. None is needed, and none changes a bit. All are for adapters that are a CPU.
 ///
-/// - `SHADER_INT64`: rows whose length divides by eight are moved as 64-bit numbers.
+/// - `SHADER_INT64`: rows of an even number of f32 are moved as 64-bit numbers.
 /// - `BUFFER_BINDING_ARRAY`, `STORAGE_RESOURCE_BINDING_ARRAY` and
 ///   `SAMPLED_TEXTURE_AND_STORAGE_BUFFER_ARRAY_NON_UNIFORM_INDEXING`, all three, on llvmpipe: tables with buffers of their own, and
 ///   the windows of a table that exceeds a binding, are updated by one dispatch (up to 32 of them), as tables in one buffer are.

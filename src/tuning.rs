@@ -66,7 +66,7 @@ impl Tuning {
         update_tile: 1024,
         interleave: 4,
         sums_at_once: 8,
-        small: 2048,
+        small: 4096,
         u64_rows: true,
         arithmetic: Arithmetic::Fast,
     };

@@ -127,7 +127,11 @@ impl Sizes {
 
     /// Columns that a lane counts, and lanes of a row.
     fn lanes(&self) -> (f64, f64) {
-        let columns = if self.dim.is_multiple_of(4) { self.dim / 4 } else { self.dim };
+        let columns = match self.dim.trailing_zeros() {
+            0 => self.dim,
+            1 => self.dim / 2,
+            _ => self.dim / 4,
+        };
         (f64::from(columns), f64::from(columns.next_power_of_two().min(32)))
     }
 

@@ -19,7 +19,7 @@ const TYPES: [NormType; 3] = [NormType::Two, NormType::One, NormType::Infinity];
 /// Shapes of four tables, of every width and of more blocks than one.
 const SHAPES: [[(usize, usize); 4]; 3] = [
     [(300, 8), (90, 3), (40, 16), (1, 1)],
-    [(60, 33), (500, 4), (70, 132), (9, 64)],
+    [(60, 33), (500, 4), (70, 50), (9, 64)],
     [(12, 300), (40, 768), (7, 1024), (200, 1)],
 ];
 
@@ -108,7 +108,7 @@ fn clipped_steps_of_many_tables_equal_their_twins() {
 fn gradients_and_rows_in_16_bits_are_measured_as_they_are_read() {
     let mut rng = Rng(fresh_seed());
     // Every width; rows whose last block is short.
-    let shapes = [(60, 33), (90, 40), (50, 20), (120, 2)];
+    let shapes = [(60, 33), (90, 40), (50, 20), (120, 22)];
     let base = AdamOptions::default().lr(0.01).second_moment(SecondMoment::Row);
     let l2 = base.weight_decay(WeightDecay::L2(0.2)).duplicates(Reduction::Mean);
     let options = [l2, base.clip(Clip::Value(0.3)).grad_scale(0.7), l2, AdamOptions::default()];
@@ -220,7 +220,7 @@ fn a_block_is_added_up_in_its_own_order() {
     // Of one row of one block and a bit, and without a root, the norm shows the rounding of each sum.
     let mut rng = Rng(fresh_seed());
     for on in variants() {
-        for dim in [13, 16, 20, 24] {
+        for dim in [13, 16, 18, 20, 22, 24] {
             let mut pair = Pair::single(on, 3, dim, &mut rng);
             let clip = ClipGradNorm::new(1.0).norm_type(NormType::One);
             pair.optimizer.set_clip_grad_norm(Some(clip)).unwrap();

@@ -165,7 +165,7 @@ fn narrow_weighted_values_over_several_bindings_equal_their_twins() {
     let seed = fresh_seed();
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let mut rng = Rng(seed);
-        for (dim, bindings) in [(64, 2), (20, 3), (33, 4), (8, 5)] {
+        for (dim, bindings) in [(64, 2), (20, 3), (33, 4), (50, 5)] {
             let format = [Format::F16, Format::Bf16][rng.below(2)];
             let (rows, nnz, shared) = (40, 6000, bindings * (1 << 17) / dim - 40);
             let stored = Stored { values: format, ..Stored::default() };
@@ -205,7 +205,7 @@ fn maps_over_several_bindings_equal_their_twins() {
     let seed = fresh_seed();
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let mut rng = Rng(seed);
-        for dim in [64, 44, 13, 301] {
+        for dim in [64, 44, 13, 50, 301] {
             // Three bindings and some.
             let (rows, nnz, shared) =
                 (9, if dim > 64 { 4000 } else { 9000 }, 3 * (1 << 16) / dim + 50);

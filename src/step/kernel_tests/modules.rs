@@ -43,7 +43,7 @@ const SQUARES: [(Stage, NormType); 4] = [
     (Stage::SquaresParallel, NormType::One),
 ];
 
-/// Every kernel that any table could need, with both tunings' overrides and in both arithmetics.
+/// A kernel of each kind that a table could need, with both tunings' overrides and in both arithmetics.
 pub fn kernels() -> Vec<(Kernel, Tuning)> {
     let mut kernels = SIMPLE.map(Kernel::of).to_vec();
     for (width, values, weighted) in accesses() {
@@ -126,7 +126,8 @@ fn of_items() -> Vec<Kernel> {
     let weighted = RowAccess { weighted: true, limited: true, ..NO_ROWS };
     let formats = Formats { param: Format::F16, values: Format::Bf16, ..NO_ROWS.formats };
     let narrow = RowAccess { formats, ..vec4 };
-    let vec8 = RowAccess { width: Width::Vec8, ..NO_ROWS };
+    let of_width = |width| RowAccess { width, ..NO_ROWS };
+    let vec8 = of_width(Width::Vec8);
     let update = Kernel::update;
     let all = [
         Kernel::ingest(Stage::Ingest, true),
@@ -139,6 +140,9 @@ fn of_items() -> Vec<Kernel> {
         update(Stage::UpdateSerial, weighted, of(SCALARS | ALL_FLAGS)),
         update(Stage::UpdateSerial, narrow, ADAM_RULE),
         update(Stage::UpdateSerial, vec8, ADAM_RULE),
+        update(Stage::UpdateSerial, of_width(Width::Vec2U64), ADAM_RULE),
+        update(Stage::UpdateSerial, of_width(Width::Vec4U64), ADAM_RULE),
+        update(Stage::UpdateParallel, of_width(Width::Vec2), ADAM_RULE),
     ];
     let device = DeviceShape { storage_buffers: 13, ..DEVICE };
     let with_arrays = DeviceShape { array_elements: 1000, ..device };
@@ -174,11 +178,15 @@ fn narrow() -> Vec<Kernel> {
         let formats = Formats { param, moments, values, is_stochastic, is_numbered: false };
         kernels.extend(behind_rules().map(|rule| Kernel::flush(rule, formats)));
         let formats = formats.numbered(number > 2);
-        for width in [Width::Scalar, Width::Vec2, Width::Vec4, Width::Vec8] {
+        for width in Width::ALL {
             let bound = [Values::One, Values::Windows][number % 2];
             let access = RowAccess { width, values: bound, formats, ..NO_ROWS };
             kernels.push(Kernel::inspect(access));
             kernels.push(Kernel::update(Stage::UpdateSerial, access, ADAM_RULE));
+            // Halves are as in rows by as many that are not moved as u64.
+            if matches!(width, Width::Vec2U64 | Width::Vec4U64) {
+                continue;
+            }
             let rule = Rule { family: &ADAM, variant: SCALARS | ALL_FLAGS };
             kernels.push(Kernel::update(Stage::UpdateParallel, access, rule));
             for form in [Form::Serial, Form::Parallel] {

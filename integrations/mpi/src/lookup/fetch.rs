@@ -9,8 +9,8 @@ use wgpu::{
     ShaderModuleDescriptor, ShaderSource,
 };
 
-/// Bytes of values that are copied at once, unless a row has more.
-const PART_BYTES: usize = 8 << 20;
+/// Bytes of values that are copied at once, unless a row has more; less where a binding of the device holds less.
+const PART_BYTES: u64 = 8 << 20;
 /// Invocations of a workgroup, as in the shader.
 const WORKGROUP: u32 = 64;
 /// Most workgroups on one axis, of any device.
@@ -24,6 +24,12 @@ struct Told {
     pieces: u32,
     first: u32,
     count: u32,
+}
+
+/// Rows of `dim` values that are copied at once: bound are their values, a word each, and two words that ask for each.
+fn rows_at_once(dim: usize, largest_binding: u64) -> usize {
+    let bytes = PART_BYTES.min(largest_binding);
+    (bytes / 4 / (dim as u64).max(2)).max(1) as usize
 }
 
 /// What an invocation copies.
@@ -152,7 +158,8 @@ impl Fetch {
         let ranges = windows.iter().map(|at| at.first_row..at.first_row + at.rows);
         let ranges: Vec<_> = ranges.collect();
         let mut words = Vec::with_capacity(rows.len() * dim);
-        for part in rows.chunks((PART_BYTES / 4 / dim).max(1)) {
+        let most = rows_at_once(dim, gpu.device.limits().max_storage_buffer_binding_size);
+        for part in rows.chunks(most) {
             let what = "rows that are looked up";
             let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
             let (pairs, stretches) = by_window(part, &ranges);
@@ -213,6 +220,15 @@ impl Fetch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_bound_at_once_fits_a_binding() {
+        assert_eq!(rows_at_once(64, 1 << 30), (8 << 20) / 256);
+        assert_eq!(rows_at_once(20, 1 << 16), (1 << 16) / 80);
+        assert_eq!(rows_at_once(1, 1 << 16), (1 << 16) / 8);
+        // Then its binding is refused.
+        assert_eq!(rows_at_once(1 << 20, 1 << 16), 1);
+    }
 
     #[test]
     fn rows_go_to_their_windows_with_their_places() {

@@ -287,8 +287,8 @@ fn have_them_with_sums_of_chunks() {
     compare(seed, 15, Sums::Chunks);
 }
 
-/// The kernel against the table itself: several windows, rows moved by four values and by one, numbers of 16 bits that share
-/// words.
+/// The kernel against the table itself: several windows, more rows than one binding holds, rows moved by four values and by one,
+/// numbers of 16 bits that share words.
 #[test]
 fn rows_of_several_windows_are_found() {
     let binding = 1 << 16;
@@ -311,7 +311,7 @@ fn rows_of_several_windows_are_found() {
         let group = optimizer.add_group(options(), vec![sharded.format(format)]).unwrap();
         let id = optimizer.core().group_params(group).unwrap()[0];
         assert!(optimizer.core().regions(id).unwrap().len() > 1, "one window");
-        let ids: Vec<_> = (0..1000).map(|_| rng.below(rows) as i64).collect();
+        let ids: Vec<_> = (0..3000).map(|_| rng.below(rows) as i64).collect();
         let asked = optimizer.ask(&[(id, &ids)]).unwrap();
         let looked = optimizer.rows(asked).unwrap();
         let read = |region: &sparse_adam::Region| -> Vec<u32> {
