@@ -24,23 +24,3 @@ fn shift_of(at: u32) -> u32 {
 fn halves_at(halves: Halves, at: u32) -> LaneBits {
     return LaneBits((halves >> shift_of(at)) & 0xffffu, 0u);
 }
-
-fn lane_words(words: Words) -> LaneBits {
-    return LaneBits(words, 0u);
-}
-
-fn words_from(bits: LaneBits) -> Words {
-    return bits.low;
-}
-
-fn joined(low: Part, high: Part) -> Lane {
-    return low;
-}
-
-fn low_of(lane: Lane) -> Part {
-    return lane;
-}
-
-fn high_of(lane: Lane) -> Part {
-    return lane;
-}

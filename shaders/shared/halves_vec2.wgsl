@@ -23,23 +23,3 @@ fn halves_at(halves: Halves, at: u32) -> LaneBits {
 fn halves_from(bits: LaneBits) -> Halves {
     return bits.low.x | (bits.low.y << 16u);
 }
-
-fn lane_words(words: Words) -> LaneBits {
-    return LaneBits(words, Bits(0u));
-}
-
-fn words_from(bits: LaneBits) -> Words {
-    return bits.low;
-}
-
-fn joined(low: Part, high: Part) -> Lane {
-    return low;
-}
-
-fn low_of(lane: Lane) -> Part {
-    return lane;
-}
-
-fn high_of(lane: Lane) -> Part {
-    return lane;
-}

@@ -83,9 +83,9 @@ pub fn shares_words(access: RowAccess) -> bool {
 
 fn halves(width: Width) -> &'static str {
     match width {
-        Width::Scalar => shared!("halves_scalar"),
-        Width::Vec2 | Width::Vec2U64 => shared!("halves_vec2"),
-        Width::Vec4 | Width::Vec4U64 => shared!("halves_vec4"),
+        Width::Scalar => shared!("halves_scalar", "halves_one_part"),
+        Width::Vec2 | Width::Vec2U64 => shared!("halves_vec2", "halves_one_part"),
+        Width::Vec4 | Width::Vec4U64 => shared!("halves_vec4", "halves_one_part"),
         Width::Vec8 => shared!("halves_vec8"),
     }
 }

@@ -91,7 +91,8 @@ fn rows_in_order_but_for_none_or_one_equal_the_twin() {
     let seed = fresh_seed();
     for (gpu, mut tuning) in variants() {
         let mut rng = Rng(seed);
-        let (nnz, dim) = (2049 + rng.below(4000), 1);
+        // More than one dispatch sorts.
+        let (nnz, dim) = (tuning.small.max(2048) as usize + 1 + rng.below(4000), 1);
         let tile = nnz.div_ceil(8);
         let swaps =
             [None, Some(1), Some(nnz - 1), Some(tile), Some(tile - 1), Some(5 * tile), None];

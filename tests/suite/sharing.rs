@@ -10,7 +10,7 @@ fn stepped(gpu: &Gpu, kit: &Kit) -> (Vec<f32>, usize) {
     let mut optimizer = SparseAdam::with_kit(kit, AdamOptions::default()).unwrap();
     let param = gpu.upload("p", &rng.floats(400 * 12));
     let id = optimizer.add_param(Param::new("p", &param, [400, 12])).unwrap();
-    for nnz in [5, 3000] {
+    for nnz in [5, 5000] {
         let grad = rng.gradient(400, 12, nnz);
         let rows: Vec<u32> = grad.indices.iter().map(|&row| row as u32).collect();
         let (indices, values) = (gpu.upload("indices", &rows), gpu.upload("values", &grad.values));
