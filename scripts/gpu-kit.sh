@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures a GPU: its dispatches, barriers, caches and loops, then steps of the optimizer beside a cost
-# model that is fed with these. Prints a summary and what follows from it; writes one JSON.
+# model that is fed with these, what the tuner tries, and the laws. Prints a summary and what follows from it; writes one JSON.
 #
 #   scripts/gpu-kit.sh                   # target/gpu-kit.json
 #   scripts/gpu-kit.sh --out kit.json    # elsewhere

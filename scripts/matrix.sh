@@ -128,7 +128,7 @@ of_numbers=(bags:: behind_in_16_bits:: campaign:: drawn_traces:: formats:: laws:
     numbered:: peers:: rows:: rules:: scalars:: shapes:: traces_in_16_bits::)
 of_numbers=("${of_numbers[@]/#/suite::}")
 # Tests that draw shapes, rules, formats and calls.
-as_users=(suite::campaign:: suite::drawn_traces:: suite::shapes::)
+as_users=(suite::campaign:: suite::drawn_traces:: suite::shapes:: suite::sorts::)
 # Tests of rows so wide or runs so long that loops take many turns.
 of_turns=(suite::campaign:: suite::laws:: suite::shapes:: suite::steps::)
 

@@ -155,7 +155,10 @@ step "the program of one page"
 "$target/release/examples/minimal"
 
 step "the measurement kit"
-"$target/release/examples/gpu_kit" --quick --out "$target/gpu-kit.json"
+(
+    compile_less
+    "$target/release/examples/gpu_kit" --quick --out "$target/gpu-kit.json"
+)
 
 step "tuning: a file written, then used"
 "$target/release/examples/tune" --budget 2 --shape 2000x8x3000 --out "$target/tuned.json" >/dev/null

@@ -1,6 +1,6 @@
-// ingest_small_parallel: ingest and sort in one, for a step of one gradient of at most SMALL entries.
+// ingest_small_parallel: ingest and sort in one, of gradients of at most SMALL entries each; a workgroup takes one of them.
 //
-// The form for GPUs. One workgroup. A bitonic sort (Batcher 1968) of the keys with the entry as the lower half of
+// The form for GPUs. A bitonic sort (Batcher 1968) of the keys with the entry as the lower half of
 // the order, so equal keys keep the order of their entries as in a stable sort.
 
 override WORKGROUP: u32 = 256u;
@@ -29,16 +29,23 @@ fn exchange(a: u32, b: u32) {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(local_invocation_index) local: u32) {
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let item = item_of(workgroup.x);
+    begin_item(item);
     begin_counting(local);
+    // Of the item, and not from `config`: what a loop around a barrier depends on must be seen to be the workgroup's.
+    let capacity = config_of(item).capacity;
     var size = 1u;
-    while (size < config.capacity) {
+    while (size < capacity) {
         size *= 2u;
     }
     for (var place = local; place < size; place += WORKGROUP) {
         // Places past the last entry go behind everything, the sentinel too.
         var key = 0xffffffffu;
-        if (place < config.capacity) {
+        if (place < capacity) {
             key = take_entry(place).x;
         }
         keys[place] = key;
@@ -57,7 +64,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
         }
     }
     workgroupBarrier();
-    for (var place = local; place < config.capacity; place += WORKGROUP) {
+    for (var place = local; place < capacity; place += WORKGROUP) {
         let key = keys[place];
         let entry = entries[place];
         var payload = 0u;

@@ -15,6 +15,10 @@ fn main(
     @builtin(local_invocation_index) local: u32,
 ) {
     let tile = linear_workgroup(workgroup, grid);
+    let in_all = config.tiles * WORKGROUP;
+    for (var i = tile * WORKGROUP + local; i < config.clear_words; i += in_all) {
+        histogram[config.next_first + i] = 0u;
+    }
     for (var digit = local; digit < 256u; digit += WORKGROUP) {
         atomicStore(&counts[digit], 0u);
     }

@@ -4,7 +4,9 @@
 // columns. It first lists the run heads among them whose row lies in the window, then deals them out
 // to groups of invocations, a column for each of a group at a time. The order of the lists does not matter: a row is written by
 // one group alone, from its own entries. Of a long run, of CHUNK entries or more whose chunks no stage has summed before,
-// all groups sum a chunk each; a tile has no more of these than there are groups.
+// all groups sum a chunk each; a tile has no more of these than there are groups. Runs of one entry, which have no
+// loop to wait for, are dealt out column by column over all invocations, so that rows of any width leave none of them idle.
+// What a row has is loaded before its sum, so that both are on their way at once.
 
 override WORKGROUP: u32 = 64u;
 /// Sorted positions per workgroup, at most MAX_TILE.
@@ -13,14 +15,17 @@ override TILE: u32 = 64u;
 const MAX_TILE: u32 = 256u;
 const MAX_WORKGROUP: u32 = 256u;
 
-/// What a tile's lists hold: heads of runs that a group sums by itself, and the turns that the others take.
+/// What a tile's lists hold: heads of runs of one entry, of those that a group sums by itself, and the turns that the others take.
 struct Listed {
+    singles: u32,
     heads: u32,
     long_turns: u32,
 }
 
+/// Of runs that a group sums by itself from the front on, of those of one entry from the back.
 var<workgroup> heads: array<u32, MAX_TILE>;
 var<workgroup> head_count: atomic<u32>;
+var<workgroup> single_count: atomic<u32>;
 /// Heads of long runs, no two of which are closer than CHUNK, and how many chunks each has.
 var<workgroup> long_heads: array<u32, MAX_TILE / CHUNK>;
 var<workgroup> long_chunks: array<u32, MAX_TILE / CHUNK>;
@@ -50,7 +55,10 @@ fn list_heads(start: u32, groups: u32, local: u32) {
         if (is_head(head)) {
             let may_be_long = config.levels == 0u && config.first_wins == 0u;
             let key = key_at(head);
-            if (may_be_long && is_in_run(head + CHUNK - 1u, config.keys.end, key)) {
+            let goes_on = config.first_wins == 0u && is_in_run(head + 1u, config.keys.end, key);
+            if (!goes_on) {
+                heads[MAX_TILE - 1u - atomicAdd(&single_count, 1u)] = head;
+            } else if (may_be_long && is_in_run(head + CHUNK - 1u, config.keys.end, key)) {
                 let chunks = items_in_run(head, CHUNK, config.keys.end, key);
                 let place = atomicAdd(&long_count, 1u);
                 long_heads[place] = head;
@@ -82,12 +90,10 @@ fn first_chunk(number: u32, count: u32) -> Taken {
     return Taken(head, head, number >= count);
 }
 
-// Entries of a chunk that count.
-fn entries_of(chunk: Taken) -> u32 {
-    if (config.first_wins == 1u) {
-        return 1u;
-    }
-    return items_in_run(chunk.start, 1u, config.keys.end, key_at(chunk.head));
+// The run of one entry of which an invocation takes a column.
+fn single(number: u32, count: u32) -> Taken {
+    let head = heads[MAX_TILE - 1u - min(number, MAX_TILE - 1u)];
+    return Taken(head, head, number >= count);
 }
 
 // A run's sum before its chunk `next`, and `count` chunks more, the sum of each from the invocation of its group that has the
@@ -101,9 +107,8 @@ fn add_chunks(before: Lane, next: u32, count: u32, lane: u32, lanes: u32) -> Lan
     return sum;
 }
 
-// Updates a row in a column, given the sum of its run's first `entries` entries.
-fn update_row(head: u32, of_first: u32, first: Lane, column: u32) {
-    let key = key_at(head);
+// Updates a row in a column, given what it has there and the sum of its run's first `entries` entries.
+fn update_row(head: u32, key: u32, of_first: u32, first: Lane, held: Held, column: u32) {
     var sum = first;
     var entries = of_first;
     if (entries == CHUNK) {
@@ -113,32 +118,64 @@ fn update_row(head: u32, of_first: u32, first: Lane, column: u32) {
         }
     }
     begin_row();
-    update_lane(key - config.window_key, column, sum, shared_of(head, entries));
+    update_lane(key - config.window_key, column, held, sum, shared_of(head, entries));
 }
 
-// Updates a tile's rows in a column of each invocation, where there is one: first those of long runs, each by the group with its
-// number, then the others.
-fn update_column(of_tile: Listed, lanes: u32, column: u32, is_column: bool, local: u32) {
+// Updates rows of a tile. In the first blocks of columns, those of which an invocation has the same column of each row: first rows of
+// long runs, each by the group with its number, then the others. In the last, those whose runs have one entry.
+fn update_block(of_tile: Listed, lanes: u32, slice: Slice, first: u32, local: u32) {
     let groups = WORKGROUP / lanes;
     let group = local / lanes;
-    let turns = of_tile.long_turns + (of_tile.heads + groups - 1u) / groups;
+    let is_last = first >= slice.end;
+    let columns = slice.end - slice.first;
+    let long_turns = select(of_tile.long_turns, 0u, is_last);
+    let of_singles = (of_tile.singles * columns + WORKGROUP - 1u) / WORKGROUP;
+    let turns = select(long_turns + (of_tile.heads + groups - 1u) / groups, of_singles, is_last);
     // The long run that the groups have come to, its next chunk, and the sum of those before.
     var run = 0u;
     var next = 0u;
     var of_run: Lane;
+    // The run of one entry, and the column of it, that this invocation has come to: a division a block, and none a turn.
+    var row = local / columns;
+    var of_row = local % columns;
+    let rows_on = WORKGROUP / columns;
+    let columns_on = WORKGROUP % columns;
     for (var turn = 0u; turn < turns; turn++) {
-        let is_long = turn < of_tile.long_turns;
+        let is_long = turn < long_turns;
+        var column = first + local % lanes;
         var chunk: Taken;
-        if (is_long) {
+        var is_whole: bool;
+        if (is_last) {
+            column = slice.first + of_row;
+            chunk = single(row, of_tile.singles);
+            is_whole = !chunk.is_none;
+            of_row += columns_on;
+            row += rows_on + select(0u, 1u, of_row >= columns);
+            of_row -= select(0u, columns, of_row >= columns);
+        } else if (is_long) {
             chunk = long_chunk(run, next, group);
+            // Only the group that has the run's number updates its row, when all chunks are summed.
+            is_whole = group == run && next + groups >= long_chunks[run];
         } else {
-            chunk = first_chunk(group + (turn - of_tile.long_turns) * groups, of_tile.heads);
+            chunk = first_chunk(group + (turn - long_turns) * groups, of_tile.heads);
+            is_whole = !chunk.is_none;
         }
-        var is_whole = is_column && !chunk.is_none;
-        var entries: u32;
-        var sum: Lane;
+        let is_taken = !chunk.is_none && column < slice.end;
+        is_whole = is_whole && column < slice.end;
+        var key = 0u;
+        if (is_taken || is_whole) {
+            key = key_at(chunk.head);
+        }
+        var held: Held;
         if (is_whole) {
-            entries = entries_of(chunk);
+            held = load_held(key - config.window_key, column);
+        }
+        var entries = 1u;
+        var sum: Lane;
+        if (is_taken) {
+            if (!is_last) {
+                entries = items_in_run(chunk.start, 1u, config.keys.end, key);
+            }
             sum = sum_terms(term_at(chunk.start, config.values), chunk.start, entries, column, config.values);
         }
         if (is_long) {
@@ -150,7 +187,6 @@ fn update_column(of_tile: Listed, lanes: u32, column: u32, is_column: bool, loca
             }
             workgroupBarrier();
             next += groups;
-            is_whole = is_column && group == run && next >= chunks;
             entries = CHUNK;
             sum = of_run;
             if (next >= chunks) {
@@ -159,7 +195,7 @@ fn update_column(of_tile: Listed, lanes: u32, column: u32, is_column: bool, loca
             }
         }
         if (is_whole) {
-            update_row(chunk.head, entries, sum, column);
+            update_row(chunk.head, key, entries, sum, held, column);
         }
     }
 }
@@ -172,6 +208,7 @@ fn main(
 ) {
     if (local == 0u) {
         atomicStore(&head_count, 0u);
+        atomicStore(&single_count, 0u);
         atomicStore(&long_count, 0u);
         atomicStore(&long_turns, 0u);
     }
@@ -189,11 +226,13 @@ fn main(
     list_heads(start, WORKGROUP / lanes, local);
     workgroupBarrier();
     if (local == 0u) {
-        listed = Listed(atomicLoad(&head_count), atomicLoad(&long_turns));
+        listed = Listed(atomicLoad(&single_count), atomicLoad(&head_count), atomicLoad(&long_turns));
     }
     let of_tile = workgroupUniformLoad(&listed);
-    for (var first = slice.first; first < slice.end; first += lanes) {
-        let column = first + local % lanes;
-        update_column(of_tile, lanes, column, column < slice.end, local);
+    // Runs of one entry come behind the last block; what a tile has not is passed over.
+    let in_blocks = of_tile.heads + of_tile.long_turns > 0u;
+    let end = slice.end + select(0u, lanes, of_tile.singles > 0u);
+    for (var first = select(slice.end, slice.first, in_blocks); first < end; first += lanes) {
+        update_block(of_tile, lanes, slice, first, local);
     }
 }

@@ -21,7 +21,8 @@ fn update_single(position: u32, row: u32, slice: Slice) {
     touch(row, term.value_row, slice);
     let of_row = shared_of(position, 1u);
     for (var column = slice.first; column < slice.end; column++) {
-        update_lane(row, column, value_of(term, column, config.values), of_row);
+        let value = value_of(term, column, config.values);
+        update_lane(row, column, load_held(row, column), value, of_row);
     }
 }
 
@@ -44,7 +45,7 @@ fn update_several(head: Head, row: u32, slice: Slice) {
         if (is_long && config.levels > 0u) {
             sum = add_partials(sum, head.position, key, column);
         }
-        update_lane(row, column, sum, of_row);
+        update_lane(row, column, load_held(row, column), sum, of_row);
     }
 }
 

@@ -42,8 +42,9 @@ pub(crate) struct Family {
     /// both moments in bf16, these are the first two (`shaders/shared/moments_bf16.wgsl`).
     pub state: fn(Variant) -> &'static [&'static str],
     /// Declares `struct Rule`, `FIELDS`, `MEAN`, `ROW_NUMBERS`, `struct Shared` with `fn shared_of(head: u32, entries:
-    /// u32) -> Shared`, and `fn update_lane(row: u32, column: u32, sum: Lane, of_row: Shared)`; see
-    /// `shaders/shared/update_row.wgsl`, and `momentum.wgsl` for the least of it.
+    /// u32) -> Shared`, `struct Held` with `fn load_held(row: u32, column: u32) -> Held`, and `fn update_lane(row: u32,
+    /// column: u32, held: Held, sum: Lane, of_row: Shared)`; see `shaders/shared/update_row.wgsl`, and `momentum.wgsl` for
+    /// the least of it.
     pub wgsl: fn(Variant) -> String,
     /// The words of step `step` (from 1), computed in f64 and each rounded once.
     pub words: fn(Variant, &AdamOptions, u64) -> Words,

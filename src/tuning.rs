@@ -44,9 +44,20 @@ pub struct Tuning {
     /// Columns that an invocation of partial sums at once, at most 8, of a row of few columns no more than
     /// the next power of two; only for [`Form::Serial`].
     pub sums_at_once: u32,
-    /// Most entries of a step of one gradient that is ingested and sorted in one dispatch: up to
-    /// 1,024 for [`Form::Parallel`], 4,096 for [`Form::Serial`].
+    /// Most entries of a table whose gradient is ingested and sorted by one workgroup, if those of all tables of the step
+    /// can be, which [`Form::Serial`] does for one table alone; up to 4,096.
     pub small: u32,
+    /// Most entries of such a table that a bitonic network sorts, and not a radix sort, if those of all tables can be; up to
+    /// 1,024. Only for [`Form::Parallel`].
+    pub bitonic: u32,
+    /// Whether the sort of [`Form::Parallel`] ranks pairs by ballots of subgroups, where the device has `Features::SUBGROUP`
+    /// and subgroups of 8 to 128 neighbours.
+    pub ballots: bool,
+    /// Pairs of a sort of [`Form::Parallel`] from which on a tile's are put in order in workgroup memory before they are
+    /// written, where the device has 27 KiB of it (`max_compute_workgroup_storage_size`).
+    pub reorder_from: u32,
+    /// Whether each pass of that sort counts the digits of the next.
+    pub count_ahead: bool,
     /// Whether rows of an even number of f32 are moved as 64-bit numbers, where the device has
     /// `Features::SHADER_INT64`.
     pub u64_rows: bool,
@@ -67,6 +78,10 @@ impl Tuning {
         interleave: 4,
         sums_at_once: 8,
         small: 4096,
+        bitonic: 1,
+        ballots: false,
+        reorder_from: u32::MAX,
+        count_ahead: false,
         u64_rows: true,
         arithmetic: Arithmetic::Fast,
     };
@@ -81,7 +96,11 @@ impl Tuning {
         update_tile: 64,
         interleave: 1,
         sums_at_once: 1,
-        small: 1024,
+        small: 4096,
+        bitonic: 256,
+        ballots: false,
+        reorder_from: u32::MAX,
+        count_ahead: false,
         u64_rows: false,
         arithmetic: Arithmetic::Exact,
     };
@@ -106,9 +125,9 @@ impl Tuning {
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
-        let [digit_bits, lanes, tile, small] = match self.form {
-            Form::Serial => [12, 1, Self::MOST_TILE, 4096],
-            Form::Parallel => [8, self.workgroup, 256, 1024],
+        let [digit_bits, lanes, tile] = match self.form {
+            Form::Serial => [12, 1, Self::MOST_TILE],
+            Form::Parallel => [8, self.workgroup, 256],
         };
         let checks = [
             ("tuning.digit_bits", self.digit_bits, digit_bits),
@@ -118,7 +137,9 @@ impl Tuning {
             ("tuning.update_tile", self.update_tile, tile),
             ("tuning.interleave", self.interleave, 1024),
             ("tuning.sums_at_once", self.sums_at_once, 8),
-            ("tuning.small", self.small, small),
+            ("tuning.small", self.small, 4096),
+            ("tuning.bitonic", self.bitonic, 1024),
+            ("tuning.reorder_from", self.reorder_from, u32::MAX),
         ];
         for (field, found, limit) in checks {
             let power = matches!(field, "tuning.max_lanes" | "tuning.workgroup");

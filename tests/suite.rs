@@ -36,6 +36,7 @@ mod suite {
     mod scalars;
     mod shapes;
     mod sharing;
+    mod sorts;
     mod state;
     mod status;
     mod steps;

@@ -1,5 +1,5 @@
 //! Measures a GPU: what its dispatches, barriers, caches and loops take, then steps of `SparseAdam` beside a
-//! cost model that is fed with these. Prints a summary, and writes one JSON.
+//! cost model that is fed with these, what the tuner tries, and the laws. Prints a summary, and writes one JSON.
 //!
 //!     cargo run --release --example gpu_kit -- --out kit.json
 //!     cargo run --release --example gpu_kit -- --quick --only P2,P7
@@ -14,6 +14,7 @@ mod probes;
 mod reading;
 mod report;
 mod steps;
+mod variants;
 
 use clap::Parser;
 use constants::Constants;
@@ -21,6 +22,7 @@ use finding::{Failure, Finding, Findings};
 use lab::Lab;
 use report::{Adapter, Report};
 use sparse_adam::Arithmetic;
+use sparse_adam::tune::Tuned;
 use sparse_adam_testkit::bench::{Case, standard};
 use sparse_adam_testkit::headless::Gpu;
 use std::path::PathBuf;
@@ -40,7 +42,7 @@ struct Options {
     /// Fewer sizes and cases
     #[arg(long)]
     quick: bool,
-    /// Only these probes (P0 to P16; S: steps), comma-separated
+    /// Only these probes (P0 to P16; S: steps; V: what the tuner tries; L: laws), comma-separated
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Only these cases of the benchmark's standard table, comma-separated
@@ -71,6 +73,14 @@ fn run(options: &Options) -> Result<usize, Failure> {
     let probes = probe(&lab, options, &mut failed)?;
     let constants = Constants::of(&Findings(&probes));
     let steps = step(&lab, options, constants.as_ref(), &mut failed)?;
+    let tuned = match wanted(options, "V") {
+        true => tune(&lab, options.quick, &mut failed),
+        false => None,
+    };
+    let laws = match wanted(options, "L") {
+        true => variants::laws(&lab, options.quick),
+        false => Vec::new(),
+    };
     let arithmetic = lab.gpu.probe;
     let exact = arithmetic.map(|probe| probe.has_bits_of_twin(Arithmetic::Exact));
     let reading = reading::read(&Findings(&probes), exact, &steps);
@@ -86,6 +96,8 @@ fn run(options: &Options) -> Result<usize, Failure> {
         arithmetic,
         constants,
         steps,
+        tuned,
+        laws,
         failed,
         reading,
     };
@@ -152,6 +164,17 @@ fn step(
         }
     }
     Ok(done)
+}
+
+fn tune(lab: &Lab, quick: bool, failed: &mut Vec<String>) -> Option<Tuned> {
+    eprintln!("V");
+    match heard(lab, || variants::tune(lab, quick)) {
+        Ok(tuned) => Some(tuned),
+        Err(error) => {
+            failed.push(format!("V: {error}"));
+            None
+        }
+    }
 }
 
 /// Does something, and hears what the device refuses meanwhile.

@@ -4,8 +4,10 @@ use crate::constants::Constants;
 use crate::finding::Finding;
 use crate::reading::Reading;
 use crate::steps::Step;
+use crate::variants::{self, Held};
 use serde::Serialize;
 use sparse_adam::Probe;
+use sparse_adam::tune::Tuned;
 
 /// The file; a number that is not finite is null in it.
 #[derive(Serialize)]
@@ -25,6 +27,9 @@ pub struct Report {
     /// What the model was fed with.
     pub constants: Option<Constants>,
     pub steps: Vec<Step>,
+    /// What the tuner found, with every candidate's time and whether its bits are the default's.
+    pub tuned: Option<Tuned>,
+    pub laws: Vec<Held>,
     /// Probes and cases that came to nothing, and why.
     pub failed: Vec<String>,
     pub reading: Vec<Reading>,
@@ -45,7 +50,10 @@ pub struct Adapter {
 impl Report {
     /// Results that were not those of kernels that do their work, and what came to nothing.
     pub fn wrong(&self) -> usize {
-        self.failed.len() + self.probes.iter().map(|probe| probe.wrong.len()).sum::<usize>()
+        let different = self.tuned.iter().flat_map(variants::different).count();
+        let broken = self.laws.iter().filter(|held| !held.check.ok).count();
+        let wrong = self.probes.iter().map(|probe| probe.wrong.len()).sum::<usize>();
+        self.failed.len() + wrong + different + broken
     }
 
     pub fn print(&self) {
@@ -61,6 +69,10 @@ impl Report {
         }
         if !self.steps.is_empty() {
             self.print_steps();
+        }
+        self.tuned.iter().for_each(variants::print_tuned);
+        if !self.laws.is_empty() {
+            variants::print_laws(&self.laws);
         }
         self.failed.iter().for_each(|failed| println!("FAILED: {failed}"));
         let of = if self.is_cpu { ", for the kit's own test: this adapter is a CPU" } else { "" };

@@ -3,7 +3,7 @@
 use crate::constants::Constants;
 use crate::finding::Failure;
 use crate::lab::{Lab, median};
-use crate::model::{Sizes, Stage, predict};
+use crate::model::{Sizes, Sorted, Stage, predict};
 use serde::Serialize;
 use sparse_adam::{Form, TIMED_STAGES, Tuning};
 use sparse_adam_testkit::bench::{Bench, Case, GpuClock, STAGES, Stepped, check, is_exact};
@@ -65,7 +65,7 @@ pub fn run(lab: &Lab, case: &Case, constants: Option<&Constants>) -> Result<Step
     let queued = bench.queued_steps(STEPS as u32)?;
     let measured = if lab.clock_name() == "gpu" { stages_us(&mut bench)? } else { None };
     let predicted = constants.filter(|_| tuning.form == Form::Parallel);
-    let predicted = predicted.map(|constants| predict(&sizes, constants));
+    let predicted = predicted.map(|constants| predict(&sizes, Sorted::default(), constants));
     let stage = |number: usize| StageTime {
         stage: TIMED_STAGES[number],
         measured_us: measured.map(|all| all[number]),

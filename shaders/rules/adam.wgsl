@@ -94,46 +94,65 @@ fn step_of(m: Lane, second: Lane, row: Shared) -> Lane {
     return step;
 }
 
-// Takes a gradient into the moments of a value, or into its first where the row has the second.
-fn move_moments(row: u32, column: u32, grad: Lane) -> Moments {
+/// What a value has before a step: each is there where the rule has it.
+struct Held {
+    p: Lane,
+    /// With ROW_SECOND, the first alone.
+    moments: Moments,
+    /// AMSGRAD: the largest second moment.
+    largest: Lane,
+}
+
+fn load_held(row: u32, column: u32) -> Held {
+    var held: Held;
+    held.p = load_param(row, column);
     if (ROW_SECOND) {
-        let held = load_state(row, EXP_AVG, column);
-        let m = add(held, scale(subtract(grad, held), rule.one_minus_beta1));
-        store_state(row, EXP_AVG, column, m);
-        return Moments(m, m);
+        held.moments.exp_avg = load_state(row, EXP_AVG, column);
+    } else {
+        held.moments = load_moments(row, column);
     }
-    let held = load_moments(row, column);
+    if (AMSGRAD && !ROW_SECOND) {
+        held.largest = load_state(row, MAX_EXP_AVG_SQ, column);
+    }
+    return held;
+}
+
+// Takes a gradient into the moments of a value, or into its first where the row has the second.
+fn move_moments(row: u32, column: u32, held: Moments, grad: Lane) -> Moments {
     let m = held.exp_avg;
+    let first = add(m, scale(subtract(grad, m), rule.one_minus_beta1));
+    if (ROW_SECOND) {
+        store_state(row, EXP_AVG, column, first);
+        return Moments(first, first);
+    }
     let v = held.exp_avg_sq;
-    let moved = Moments(
-        add(m, scale(subtract(grad, m), rule.one_minus_beta1)),
-        add(v, scale(subtract(multiply(grad, grad), v), rule.one_minus_beta2)),
-    );
+    let second = add(v, scale(subtract(multiply(grad, grad), v), rule.one_minus_beta2));
+    let moved = Moments(first, second);
     store_moments(row, column, moved);
     return moved;
 }
 
-fn update_lane(row: u32, column: u32, sum: Lane, of_row: Shared) {
+fn update_lane(row: u32, column: u32, held: Held, sum: Lane, of_row: Shared) {
     if (is_skipped()) {
         return;
     }
-    let p = load_param(row, column);
+    let p = held.p;
     let grad = gradient_of(sum, p, of_row.entries);
     if (MOMENTUM) {
-        let held = load_moments(row, column);
-        store_param(row, column, subtract(p, step_of(held.exp_avg, held.exp_avg_sq, of_row)));
-        let m = scale(held.exp_avg, of_row.kept1);
-        let v = scale(held.exp_avg_sq, of_row.kept2);
+        let missed = step_of(held.moments.exp_avg, held.moments.exp_avg_sq, of_row);
+        store_param(row, column, subtract(p, missed));
+        let m = scale(held.moments.exp_avg, of_row.kept1);
+        let v = scale(held.moments.exp_avg_sq, of_row.kept2);
         store_moments(row, column, Moments(
             add(m, scale(grad, rule.one_minus_beta1)),
             add(v, scale(multiply(grad, grad), rule.one_minus_beta2)),
         ));
         return;
     }
-    let moved = move_moments(row, column, grad);
+    let moved = move_moments(row, column, held.moments, grad);
     var second = moved.exp_avg_sq;
     if (AMSGRAD && !ROW_SECOND) {
-        second = larger(load_state(row, MAX_EXP_AVG_SQ, column), second);
+        second = larger(held.largest, second);
         store_state(row, MAX_EXP_AVG_SQ, column, second);
     }
     let step = step_of(moved.exp_avg, second, of_row);

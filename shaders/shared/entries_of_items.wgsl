@@ -25,6 +25,10 @@ fn begin_item(item: u32) {
     firsts = vec3<u32>(items[item].index_first, items[item].status_first, 0u);
 }
 
+fn config_of(item: u32) -> EntriesConfig {
+    return items[item].config;
+}
+
 // Only plain lists are taken so, which have no map.
 fn map_word(entry: u32) -> u32 {
     return entry;

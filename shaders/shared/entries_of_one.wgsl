@@ -7,6 +7,10 @@
 @group(0) @binding(3) var<storage, read_write> value_map: array<u32>;
 @group(0) @binding(5) var<storage, read_write> status: Status;
 
+fn config_of(item: u32) -> EntriesConfig {
+    return config;
+}
+
 fn index_word(at: u32) -> u32 {
     return indices[at];
 }

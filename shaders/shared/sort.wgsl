@@ -17,6 +17,17 @@ struct SortConfig {
     order: u32,
     /// Of the serial form: FIRST, FIRST_AND_MOVES or LATER.
     pass_kind: u32,
+    /// Of the parallel form: this pass's first word of the histogram. Where passes count ahead, that of the next pass, with its
+    /// shift and its radix, which is 0 where there is none.
+    first: u32,
+    next_first: u32,
+    next_shift: u32,
+    next_radix: u32,
+    /// And how many words from the next pass's on, those of all later passes, the first clears.
+    clear_words: u32,
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 fn digit_of(key: u32, config: SortConfig) -> u32 {
@@ -26,9 +37,10 @@ fn digit_of(key: u32, config: SortConfig) -> u32 {
 // The histogram is digit-major, `[radix, tiles]` counts, then `[radix]` totals; or, where scatter reads all of it,
 // tile-major, `[tiles, radix]` counts.
 fn histogram_at(digit: u32, tile: u32, config: SortConfig) -> u32 {
-    return select(digit * config.tiles + tile, tile * config.radix + digit, config.fused == 1u);
+    let at = select(digit * config.tiles + tile, tile * config.radix + digit, config.fused == 1u);
+    return config.first + at;
 }
 
 fn total_at(digit: u32, config: SortConfig) -> u32 {
-    return config.radix * config.tiles + digit;
+    return config.first + config.radix * config.tiles + digit;
 }

@@ -63,27 +63,41 @@ fn payload_of(entry: u32, value_row: u32) -> u32 {
     return select(config.value_base + value_row, config.entry_base + entry, weighted);
 }
 
-fn take_entry(entry: u32) -> vec2<u32> {
-    let refused = vec2<u32>(config.sentinel, 0u);
-    if (entry == 0u && count.entries > config.capacity) {
-        count_one(OVER_CAPACITY);
-    }
+/// An entry's pair, and the counter of the status that counts it: NOT_COUNTED where none does.
+struct Taken {
+    pair: vec2<u32>,
+    counter: u32,
+}
+
+const NOT_COUNTED: u32 = 0xffffffffu;
+
+fn entry_taken(entry: u32) -> Taken {
+    var taken = Taken(vec2<u32>(config.sentinel, 0u), NOT_COUNTED);
     if (entry >= count.entries) {
-        return refused;
+        return taken;
     }
     let row = row_of(entry);
     let value_row = value_row_of(entry, row);
     if (row == NO_ROW) {
-        count_one(OUT_OF_RANGE);
-        return refused;
+        taken.counter = OUT_OF_RANGE;
+    } else if (row == config.padding_row) {
+        taken.counter = PADDING;
+    } else if (value_row >= config.value_rows) {
+        taken.counter = BAD_VALUE_ROW;
+    } else {
+        taken.pair = vec2<u32>(config.key_base + row, payload_of(entry, value_row));
     }
-    if (row == config.padding_row) {
-        count_one(PADDING);
-        return refused;
+    return taken;
+}
+
+// As entry_taken, once for each entry, which is counted.
+fn take_entry(entry: u32) -> vec2<u32> {
+    if (entry == 0u && count.entries > config.capacity) {
+        count_one(OVER_CAPACITY);
     }
-    if (value_row >= config.value_rows) {
-        count_one(BAD_VALUE_ROW);
-        return refused;
+    let taken = entry_taken(entry);
+    if (taken.counter != NOT_COUNTED) {
+        count_one(taken.counter);
     }
-    return vec2<u32>(config.key_base + row, payload_of(entry, value_row));
+    return taken.pair;
 }

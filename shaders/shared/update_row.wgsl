@@ -2,8 +2,8 @@
 //
 // A stage that uses this has the fragments `runs`, `slices`, `sums`, `run_sums`, `heads`, a rule, and those that tell how
 // numbers are stored. The rule declares `Rule`, its words; FIELDS; MEAN; ROW_NUMBERS; `Shared`, what the columns of a row have in common, and
-// `shared_of(head, entries)`, which reads it; and `update_lane(row, column, sum, of_row)`, which loads, computes and stores
-// one lane of a row of the window.
+// `shared_of(head, entries)`, which reads it; `Held`, what a lane of a row of the window has, and `load_held(row, column)`, which loads
+// it; and `update_lane(row, column, held, sum, of_row)`, which computes and stores it.
 
 struct UpdateConfig {
     /// Where the sums of each level of partial lie, in words.

@@ -25,8 +25,17 @@ fn shared_of(head: u32, entries: u32) -> Shared {
     return Shared(0u);
 }
 
-fn update_lane(row: u32, column: u32, sum: Lane, of_row: Shared) {
-    let buffer = add(scale(load_state(row, 0u, column), rule.momentum), sum);
-    store_param(row, column, subtract(load_param(row, column), scale(buffer, rule.lr)));
+struct Held {
+    p: Lane,
+    buffer: Lane,
+}
+
+fn load_held(row: u32, column: u32) -> Held {
+    return Held(load_param(row, column), load_state(row, 0u, column));
+}
+
+fn update_lane(row: u32, column: u32, held: Held, sum: Lane, of_row: Shared) {
+    let buffer = add(scale(held.buffer, rule.momentum), sum);
+    store_param(row, column, subtract(held.p, scale(buffer, rule.lr)));
     store_state(row, 0u, column, buffer);
 }

@@ -56,8 +56,8 @@ pub(crate) struct TableDemand {
     pub shares: Option<u32>,
     /// Whether a later table has its pairs.
     pub tallied: bool,
-    /// Whether its pairs come from one gradient and nothing looks at them before the sort.
-    pub can_fuse_ingest: bool,
+    /// Its one index list, where nothing looks at its pairs before the sort.
+    pub one_list: Option<OneList>,
     /// How many of the demand's segments and windows are its.
     pub segments: usize,
     pub windows: usize,
@@ -75,6 +75,14 @@ pub(crate) struct Pools {
     pub state: Pool,
     pub values: Pool,
     pub status: Pool,
+}
+
+/// An index list, as one of those of a dispatch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OneList {
+    /// Whether a dispatch can take it with others.
+    pub joins: bool,
+    pub pool: Pool,
 }
 
 /// One gradient's place in its table's entries.
@@ -111,6 +119,18 @@ pub(crate) enum ValueOrigin {
 pub(crate) enum Inspect {
     Count,
     Skip,
+}
+
+impl TableDemand {
+    /// Bits of its own keys.
+    pub fn key_bits(&self) -> u32 {
+        key_bits(u64::from(self.geometry.rows) + 1)
+    }
+}
+
+/// Bits that `keys` different keys need; at least 1.
+pub(crate) fn key_bits(keys: u64) -> u32 {
+    (u64::BITS - keys.saturating_sub(1).leading_zeros()).max(1)
 }
 
 impl Demand {

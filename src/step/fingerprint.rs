@@ -3,6 +3,7 @@
 use super::access::{RowAccess, Values};
 use super::kernel::Kernel;
 use super::kernel::items::Together;
+use super::plan::SortWay;
 use super::stages::Stage;
 use super::width::Width;
 use crate::format::Formats;
@@ -34,7 +35,9 @@ fn texts() -> impl Iterator<Item = String> {
             norms.into_iter().flat_map(move |norm| {
                 let rule = Some(Rule::of(&ADAM, &AdamOptions::default(), norm.is_none()));
                 let kernel = Kernel { access, rule, norm, ..Kernel::of(stage) };
-                let kernels = [kernel].into_iter().chain(of_items(kernel));
+                let sort = SortWay { ballots: true, reorder: true, ahead: true };
+                let kernels =
+                    [kernel, Kernel { sort, ..kernel }].into_iter().chain(of_items(kernel));
                 kernels.flat_map(|kernel| {
                     [Tuning::CPU, Tuning::GPU].map(|tuning| kernel.wgsl(&tuning))
                 })

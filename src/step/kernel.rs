@@ -5,6 +5,7 @@ mod norm;
 
 use self::items::Pooled;
 use super::access::{RowAccess, Values};
+use super::plan::SortWay;
 use super::stages::{Fragment, Override, Stage};
 use super::stored;
 use super::width::Width;
@@ -28,6 +29,8 @@ pub struct Kernel {
     pub rule: Option<Rule>,
     /// For the stages that find a norm: of which type.
     pub norm: Option<NormType>,
+    /// For the parallel sort's scatter: how it works.
+    pub sort: SortWay,
     /// Tables, or segments or windows of them, that a dispatch takes, and what of each lies in one binding.
     pub items: u32,
     pub pooled: Pooled,
@@ -64,6 +67,7 @@ impl Kernel {
             at_once: 1,
             rule: None,
             norm: None,
+            sort: SortWay::default(),
             items: 1,
             pooled: Pooled::default(),
             in_arrays: false,
@@ -72,6 +76,12 @@ impl Kernel {
 
     pub fn ingest(stage: Stage, plain: bool) -> Self {
         Self { plain, ..Self::of(stage) }
+    }
+
+    /// Of a stage of the sort; only scatter depends on the way.
+    pub fn sorting(stage: Stage, way: SortWay) -> Self {
+        let sort = if stage == Stage::SortParallelScatter { way } else { SortWay::default() };
+        Self { sort, ..Self::of(stage) }
     }
 
     pub fn inspect(RowAccess { width, values, formats, .. }: RowAccess) -> Self {
@@ -233,6 +243,12 @@ impl Kernel {
                 false => shared!("no_scalars"),
             },
             Fragment::Blocks => blocks(self.access.width),
+            Fragment::Ranking if self.sort.ballots => shared!("rank_by_ballots"),
+            Fragment::Ranking => shared!("rank_by_masks"),
+            Fragment::Putting if self.sort.reorder => shared!("put_in_order"),
+            Fragment::Putting => shared!("put_at_once"),
+            Fragment::Counting if self.sort.ahead => shared!("count_ahead"),
+            Fragment::Counting => shared!("count_later"),
             // Written for them.
             Fragment::OfOne(_) if self.items > 1 => "",
             Fragment::OfOne(text) => text,

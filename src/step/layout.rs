@@ -3,6 +3,10 @@
 //! Field for field what the same-named WGSL structs declare; a test compares every offset
 //! with the one naga computes.
 
+mod config;
+
+pub use config::{Config, LARGEST};
+
 use crate::rule::Words;
 use bytemuck::{Pod, Zeroable};
 
@@ -91,6 +95,14 @@ pub struct SortConfig {
     pub fused: u32,
     pub order: u32,
     pub pass_kind: u32,
+    pub first: u32,
+    pub next_first: u32,
+    pub next_shift: u32,
+    pub next_radix: u32,
+    pub clear_words: u32,
+    pub pad0: u32,
+    pub pad1: u32,
+    pub pad2: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -293,58 +305,3 @@ pub struct UpdateItem {
     pub state_first: u32,
     pub value_first: u32,
 }
-
-/// What a dispatch has at uniform binding 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Config {
-    Entries(EntriesConfig),
-    Inspect(InspectConfig),
-    Sort(SortConfig),
-    Heads(HeadLists),
-    Keys(Keys),
-    Partial(PartialConfig),
-    Update(UpdateConfig),
-    Rows(RowsConfig),
-    Flush(FlushConfig),
-    Squares(SquaresConfig),
-    NormSum(NormSumConfig),
-    NormFactor(NormFactorConfig),
-    Tally(TallyConfig),
-    Remap(RemapConfig),
-    Check(CheckConfig),
-    Reset(ResetConfig),
-}
-
-/// The largest of them.
-pub const LARGEST: usize = {
-    let sizes = [
-        size_of::<EntriesConfig>(),
-        size_of::<EntryCount>(),
-        size_of::<InspectConfig>(),
-        size_of::<SortConfig>(),
-        size_of::<HeadLists>(),
-        size_of::<Keys>(),
-        size_of::<PartialConfig>(),
-        size_of::<UpdateConfig>(),
-        size_of::<SquaresConfig>(),
-        size_of::<NormSumConfig>(),
-        size_of::<NormFactorConfig>(),
-        size_of::<TallyConfig>(),
-        size_of::<RemapConfig>(),
-        size_of::<CheckConfig>(),
-        size_of::<ResetConfig>(),
-        size_of::<Words>(),
-        size_of::<Drawn>(),
-        size_of::<RowsConfig>(),
-        size_of::<FlushConfig>(),
-        size_of::<crate::rule::RowWords>(),
-    ];
-    let (mut most, mut at) = (0, 0);
-    while at < sizes.len() {
-        if sizes[at] > most {
-            most = sizes[at];
-        }
-        at += 1;
-    }
-    most
-};

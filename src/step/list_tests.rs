@@ -2,7 +2,7 @@ use super::*;
 use crate::step::access::Values;
 use crate::step::demand::ValueOrigin;
 use crate::step::plan::plan;
-use crate::step::plan::tests::{ADAM_RULE, DEVICE, step};
+use crate::step::plan::tests::{ADAM_RULE, DEVICE, JOINS, step};
 use crate::step::stages::Stage;
 use crate::{Form, IndexDtype, NormType};
 
@@ -56,7 +56,7 @@ fn so_many_dispatches_take_one_table_26_and_200() {
 #[test]
 fn a_small_step_is_an_ingest_and_an_update() {
     let mut small = demand(1, 1, 100);
-    small.tables[0].can_fuse_ingest = true;
+    small.tables[0].one_list = Some(JOINS);
     let list = listed(&small, &Tuning::CPU);
     assert_eq!(stages(&list), [Stage::IngestSmallSerial, Stage::UpdateSerial]);
     let list = listed(&small, &Tuning::GPU);

@@ -1,9 +1,14 @@
 //! What one step will do: key ranges, sort passes, scratch sizes, dispatch grids. Pure.
 
 pub(crate) mod norm;
-mod sort;
+mod small;
+pub(crate) mod sort;
+
+pub(crate) use self::small::Small;
+pub(crate) use self::sort::SortWay;
 
 use self::norm::SquaresPlan;
+use self::small::small;
 use self::sort::SortPlan;
 use super::access::{RowAccess, Values, rows_per_value_window};
 use super::demand::TableDemand;
@@ -31,8 +36,8 @@ pub(crate) struct Plan {
     pub sort: SortPlan,
     /// Lists of run heads, where the form of the update takes them.
     pub heads: Option<HeadsPlan>,
-    /// Whether one dispatch takes the place of ingest, sort and heads.
-    pub small: bool,
+    /// How a table's entries are sorted by the workgroup that takes them, in place of ingest, sort and heads.
+    pub small: Option<Small>,
     /// Pairs of all tables, sorted or not.
     pub pairs: u32,
     /// Words of the buffer of sorted pairs, what a small step needs to sort them, lists of heads,
@@ -111,9 +116,9 @@ pub(crate) fn plan(
     limit("rows of all tables of a step, plus one a table", keys, u32::MAX.into(), few)?;
     limit("entries of all gradients of a step", count, MOST_ENTRIES.into(), few)?;
 
-    let small = is_small(steps, tuning);
+    let small = small(steps, keys, device, tuning);
     let mut words = 2 * count;
-    if small && tuning.form == Form::Serial {
+    if small == Some(Small::Serial) {
         // Where the pairs are while they are sorted.
         words *= 2;
     }
@@ -164,18 +169,10 @@ pub(crate) fn plan(
     }
     let shrink = "set smaller gradients, or request a larger max_storage_buffer_binding_size";
     limit("bytes of sorted pairs and chunk sums", 4 * words, device.max_binding, shrink)?;
-    let sort = sort::sort(if small { 0 } else { sorted }, keys, device, tuning);
+    let sort = sort::sort(if small.is_some() { 0 } else { sorted }, keys, device, tuning);
     let histogram = 4 * sort.histogram_words;
     limit("bytes of the sort's histogram", histogram, device.max_binding, shrink)?;
     Ok(Plan { tables, sort, heads, small, pairs: count as u32, sorted_words: words })
-}
-
-fn is_small(steps: &[TableDemand], tuning: &Tuning) -> bool {
-    let fits = |step: &TableDemand| {
-        is_sorted(step, tuning) && step.can_fuse_ingest && step.nnz <= tuning.small
-    };
-    let one_list = steps.iter().skip(1).all(|step| step.shares.is_some());
-    !steps.is_empty() && one_list && steps.iter().all(fits)
 }
 
 /// A promise of uniqueness saves GPUs the sort. CPU adapters sort all the same: rows in order are

@@ -7,6 +7,7 @@ use crate::param::Geometry;
 use crate::rule::Rule;
 use crate::rule::adam::ADAM;
 use crate::step::budget::TURNS;
+use crate::step::demand::OneList;
 use crate::step::shape::{Window, windows};
 
 pub(crate) const DEVICE: DeviceShape = DeviceShape {
@@ -20,6 +21,8 @@ pub(crate) const DEVICE: DeviceShape = DeviceShape {
     uniform_bytes: 16 << 10,
     array_elements: 0,
     u64_rows: true,
+    subgroups: false,
+    workgroup_bytes: 16 << 10,
 };
 
 fn table(rows: u32, dim: u32) -> Geometry {
@@ -28,6 +31,9 @@ fn table(rows: u32, dim: u32) -> Geometry {
 
 /// torch's SparseAdam.
 pub(crate) const ADAM_RULE: Rule = Rule { family: &ADAM, variant: 0 };
+
+/// A list that a dispatch can take with others.
+pub(crate) const JOINS: OneList = OneList { joins: true, pool: None };
 
 pub(crate) fn step(rows: u32, dim: u32, nnz: u32) -> TableDemand {
     TableDemand {
@@ -47,7 +53,7 @@ pub(crate) fn step(rows: u32, dim: u32, nnz: u32) -> TableDemand {
         weighted: false,
         shares: None,
         tallied: false,
-        can_fuse_ingest: false,
+        one_list: None,
         segments: 1,
         windows: 1,
         pools: Default::default(),
@@ -112,19 +118,22 @@ fn digits_cover_exactly_the_bits_that_the_keys_need() {
 }
 
 #[test]
-fn one_small_gradient_is_sorted_as_it_comes_in() {
-    for tuning in [Tuning::CPU, Tuning::GPU] {
-        let direct = TableDemand { can_fuse_ingest: true, ..step(1000, 4, tuning.small) };
-        let small = |steps: &[TableDemand]| plan(steps, DEVICE, &tuning).unwrap();
-        let planned = small(&[direct]);
-        assert!(planned.small && planned.sort.passes.is_empty());
-        assert_eq!(planned.pairs, tuning.small);
-        assert!(!small(&[direct, direct]).small);
-        assert!(!small(&[TableDemand { nnz: tuning.small + 1, ..direct }]).small);
-        assert!(!small(&[TableDemand { can_fuse_ingest: false, ..direct }]).small);
+fn small_gradients_are_sorted_as_they_come_in() {
+    let direct = |nnz| TableDemand { one_list: Some(JOINS), ..step(1000, 4, nnz) };
+    for (tuning, one, two) in [
+        (Tuning::CPU, Some(Small::Serial), None),
+        (Tuning::GPU, Some(Small::Radix), Some(Small::Radix)),
+    ] {
+        let planned = |steps: &[TableDemand]| plan(steps, DEVICE, &tuning).unwrap();
+        let small = |steps: &[TableDemand]| planned(steps).small;
+        let most = direct(tuning.small);
+        let plan = planned(&[most]);
+        assert!(plan.small == one && plan.sort.passes.is_empty());
+        assert_eq!(plan.pairs, tuning.small);
+        assert_eq!(small(&[most, most]), two);
+        assert_eq!(small(&[direct(tuning.small + 1), most]), None);
+        assert_eq!(small(&[TableDemand { one_list: None, ..most }]), None);
     }
-    let promised = TableDemand { can_fuse_ingest: true, promised: true, ..step(1000, 4, 100) };
-    assert!(!plan(&[promised], DEVICE, &Tuning::GPU).unwrap().small);
 }
 
 #[test]

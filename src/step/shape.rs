@@ -1,6 +1,7 @@
 //! What a device allows, and what follows from it: how rows are cut into windows, and workgroups
 //! folded into grids. Pure.
 
+use super::plan::sort::REORDER_BYTES;
 use super::stages::{MOST_UNIFORMS, VALUE_WINDOWS};
 use super::width::Width;
 use crate::device_limits::BINDING_ARRAYS;
@@ -26,8 +27,11 @@ pub(crate) struct DeviceShape {
     pub value_windows: usize,
     /// Buffers that a dispatch may have in binding arrays: 0 where it may have none.
     pub array_elements: usize,
-    /// Whether shaders may use 64-bit integers.
+    /// Whether shaders may use 64-bit integers, and subgroups.
     pub u64_rows: bool,
+    pub subgroups: bool,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
 }
 
 impl DeviceShape {
@@ -55,7 +59,14 @@ impl DeviceShape {
                 false => 0,
             },
             u64_rows: features.contains(wgpu::Features::SHADER_INT64),
+            subgroups: features.contains(wgpu::Features::SUBGROUP),
+            workgroup_bytes: limits.max_compute_workgroup_storage_size,
         }
+    }
+
+    /// Whether workgroups of the parallel sort have room to put their tiles in order.
+    pub fn reorders(&self) -> bool {
+        self.workgroup_bytes >= REORDER_BYTES
     }
 
     /// How rows of `dim` f32 are handled.

@@ -1,5 +1,6 @@
 //! The compute stages: one table of all that is known of each.
 
+use super::plan::Small;
 use crate::Form;
 
 /// A compute stage; its name is that of its file, label, twin and test.
@@ -8,6 +9,7 @@ pub enum Stage {
     Ingest,
     IngestSmallSerial,
     IngestSmallParallel,
+    IngestRadixParallel,
     Weigh,
     Inspect,
     SortSerialHistogram,
@@ -86,6 +88,10 @@ pub enum Fragment {
     Blocks,
     /// What is added up of a row's sum: for a norm, by its type, or for a row's second moment, by the rule.
     Measured,
+    /// How the parallel sort ranks pairs, writes them, and counts digits.
+    Ranking,
+    Putting,
+    Counting,
     /// How blocks are added up to a total, by the norm's type and the form; and how the total is taken.
     AddTotal,
     TakeTotal,
@@ -150,11 +156,13 @@ impl Stage {
         &STAGES[self as usize]
     }
 
-    pub fn ingest(form: Form, small: bool) -> Self {
-        match (small, form) {
-            (false, _) => Self::Ingest,
-            (true, Form::Serial) => Self::IngestSmallSerial,
-            (true, Form::Parallel) => Self::IngestSmallParallel,
+    /// Of entries that are sorted at once, in some way, or are not.
+    pub fn ingest(small: Option<Small>) -> Self {
+        match small {
+            None => Self::Ingest,
+            Some(Small::Serial) => Self::IngestSmallSerial,
+            Some(Small::Bitonic) => Self::IngestSmallParallel,
+            Some(Small::Radix) => Self::IngestRadixParallel,
         }
     }
 

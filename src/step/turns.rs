@@ -110,10 +110,11 @@ fn tile_of_runs(tile: u32, lanes: u32, runs: Runs) -> Turns {
 }
 
 /// `update_parallel` over a tile of sorted positions, `lanes` invocations a row. Its loop over columns is outside of that
-/// over heads.
+/// over heads. Runs of one entry take no more turns in a loop of their own, but for its last and the loop around.
 pub fn update_parallel(tile: u32, lanes: u32, runs: Runs) -> Turns {
     let Turns { fixed, each, unit } = tile_of_runs(tile, lanes, runs);
-    Turns { fixed: tile.min(runs.nnz) + 4, each: 1 + fixed + each, unit }
+    let of_singles = 1 + 2 * (4 + MASKED);
+    Turns { fixed: tile.min(runs.nnz) + 4 + of_singles, each: 1 + fixed + each, unit }
 }
 
 /// Columns of a block, an f32 at a time; turns of the loops around them, beside the loop over blocks.
@@ -230,6 +231,13 @@ pub fn ingest_small_parallel(capacity: u32) -> u32 {
     (bits + 1) + (places + 1) + rounds * (places + 2) + (bits + 1) + 2 * 5
 }
 
+/// `ingest_radix_parallel`, by 256 invocations: two rounds of 2,048 entries come in, and each digit of 4 bits hands them on in as
+/// many rounds, the last of which writes them out, after a scan of 32.
+pub fn ingest_radix_parallel(key_bits: u32) -> u32 {
+    let round = 1 + (8 + 1);
+    (2 * round + 1) + key_bits.div_ceil(4) * (1 + (5 + 1) + (2 * round + 1)) + 1
+}
+
 /// `sort_serial_histogram` and `sort_serial_scatter` of a tile. Pairs that are in order are moved in a loop of its own, which is
 /// run through else.
 pub fn sort_serial(radix: u32, tile: u32) -> u32 {
@@ -242,10 +250,22 @@ pub fn sort_serial_scan(tiles: u32) -> u32 {
 }
 
 /// `sort_parallel_histogram` and `sort_parallel_scatter` of a tile, by 256 invocations: of each round eight masks are
-/// read and, of some digits, cleared; the counts of `fused` tiles are added up, eight in a turn.
+/// read and, of some digits, cleared; the counts of `fused` tiles are added up, eight in a turn. At worst there is a second scan,
+/// a walk over the tile in order, and later passes' counts to be cleared: those of 31 of two digits, or of 3 of 256, for each tile
+/// and once more.
 pub fn sort_parallel(tile: u32, fused: u32) -> u32 {
     let (scan, clear) = (8 + 1, 8 + 1);
-    scan + clear + fused.div_ceil(8) + 1 + tile.div_ceil(256) * (1 + (8 + 1) + clear) + 1
+    let rounds = tile.div_ceil(256);
+    let later = 2 * 3 + 1;
+    2 * scan
+        + clear
+        + fused.div_ceil(8)
+        + 1
+        + rounds * (1 + (8 + 1) + clear)
+        + 1
+        + rounds
+        + 1
+        + later
 }
 
 /// `sort_parallel_scan` of a digit: a prefix sum for every 256 tiles.

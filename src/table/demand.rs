@@ -5,7 +5,9 @@ use super::{Table, sharing};
 use crate::entries::{Entries, ValueSource};
 use crate::format::Formats;
 use crate::region::{Spot, in_words};
-use crate::step::demand::{Demand, Inspect, Pool, Pools, Segment, TableDemand, ValueOrigin};
+use crate::step::demand::{
+    Demand, Inspect, OneList, Pool, Pools, Segment, TableDemand, ValueOrigin,
+};
 use crate::step::list::Bind;
 use crate::step::record::{Binds, Tables};
 use crate::step::shape::{DeviceShape, Window};
@@ -91,7 +93,12 @@ impl Table {
             weighted: self.grads.iter().any(|grad| grad.weights.is_some()),
             shares: shares.map(|maker| maker as u32),
             tallied: false,
-            can_fuse_ingest: self.grads.len() == 1 && first.non_finite == NonFinite::Applied,
+            one_list: (self.grads.len() == 1 && first.non_finite == NonFinite::Applied).then(
+                || {
+                    let joins = first.is_plain(self.geometry) && first.count.is_none();
+                    OneList { joins, pool: indices }
+                },
+            ),
             segments: self.grads.len(),
             windows: self.windows.len(),
             pools,

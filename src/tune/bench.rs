@@ -1,11 +1,13 @@
 //! What times steps on a device.
 
 use super::clock::{Span, Stopwatch, is_believed, step_seconds};
+use super::field::Field;
 use super::search::Bench;
 use super::tuned::Clock;
 use super::workload::{Workload, floats};
 use crate::guard::Guard;
 use crate::readback::{Reading, Wait};
+use crate::step::shape::DeviceShape;
 use crate::{
     AdamOptions, Error, Kit, Param, ParamId, Region, SparseAdam, SparseGrad, Tuning, upload,
 };
@@ -183,6 +185,15 @@ impl<'a> GpuBench<'a> {
 }
 
 impl Bench for GpuBench<'_> {
+    fn can(&self, field: Field) -> bool {
+        let device = DeviceShape::of(&self.guard.device.limits(), self.guard.device.features());
+        match field {
+            Field::Ballots => device.subgroups,
+            Field::ReorderFrom => device.reorders(),
+            _ => true,
+        }
+    }
+
     fn spent(&self) -> Duration {
         self.start.elapsed()
     }

@@ -7,6 +7,7 @@ use crate::{Form, Tuning};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
     Small,
+    Bitonic,
     UpdateTile,
     MaxLanes,
     Workgroup,
@@ -14,6 +15,9 @@ pub enum Field {
     IngestStrip,
     Interleave,
     SumsAtOnce,
+    Ballots,
+    ReorderFrom,
+    CountAhead,
 }
 
 /// Entries from which on partial sums are made on CPU adapters.
@@ -24,13 +28,24 @@ impl Field {
     /// time may end.
     pub fn of(form: Form) -> &'static [Self] {
         use Field::{
-            DigitBits, IngestStrip, Interleave, MaxLanes, Small, SumsAtOnce, UpdateTile, Workgroup,
+            Ballots, Bitonic, CountAhead, DigitBits, IngestStrip, Interleave, MaxLanes,
+            ReorderFrom, Small, SumsAtOnce, UpdateTile, Workgroup,
         };
         match form {
             Form::Serial => {
                 &[UpdateTile, Interleave, Small, DigitBits, Workgroup, IngestStrip, SumsAtOnce]
             }
-            Form::Parallel => &[UpdateTile, MaxLanes, Workgroup, DigitBits, Small],
+            Form::Parallel => &[
+                UpdateTile,
+                MaxLanes,
+                Ballots,
+                DigitBits,
+                CountAhead,
+                ReorderFrom,
+                Workgroup,
+                Bitonic,
+                Small,
+            ],
         }
     }
 
@@ -38,6 +53,7 @@ impl Field {
     pub fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
+            Self::Bitonic => "bitonic",
             Self::UpdateTile => "update_tile",
             Self::MaxLanes => "max_lanes",
             Self::Workgroup => "workgroup",
@@ -45,27 +61,55 @@ impl Field {
             Self::IngestStrip => "ingest_strip",
             Self::Interleave => "interleave",
             Self::SumsAtOnce => "sums_at_once",
+            Self::Ballots => "ballots",
+            Self::ReorderFrom => "reorder_from",
+            Self::CountAhead => "count_ahead",
         }
     }
 
-    /// Its value.
-    pub fn get(self, tuning: &mut Tuning) -> &mut u32 {
+    /// Its value; of what is done or not, 1 or 0.
+    #[cfg(test)]
+    pub fn get(self, tuning: &Tuning) -> u32 {
         match self {
-            Self::Small => &mut tuning.small,
-            Self::UpdateTile => &mut tuning.update_tile,
-            Self::MaxLanes => &mut tuning.max_lanes,
-            Self::Workgroup => &mut tuning.workgroup,
-            Self::DigitBits => &mut tuning.digit_bits,
-            Self::IngestStrip => &mut tuning.ingest_strip,
-            Self::Interleave => &mut tuning.interleave,
-            Self::SumsAtOnce => &mut tuning.sums_at_once,
+            Self::Small => tuning.small,
+            Self::Bitonic => tuning.bitonic,
+            Self::UpdateTile => tuning.update_tile,
+            Self::MaxLanes => tuning.max_lanes,
+            Self::Workgroup => tuning.workgroup,
+            Self::DigitBits => tuning.digit_bits,
+            Self::IngestStrip => tuning.ingest_strip,
+            Self::Interleave => tuning.interleave,
+            Self::SumsAtOnce => tuning.sums_at_once,
+            Self::Ballots => tuning.ballots.into(),
+            Self::ReorderFrom => tuning.reorder_from,
+            Self::CountAhead => tuning.count_ahead.into(),
         }
     }
 
-    fn values(self, form: Form) -> &'static [u32] {
+    /// A tuning with another value of it.
+    pub fn with(self, mut tuning: Tuning, value: u32) -> Tuning {
+        match self {
+            Self::Small => tuning.small = value,
+            Self::Bitonic => tuning.bitonic = value,
+            Self::UpdateTile => tuning.update_tile = value,
+            Self::MaxLanes => tuning.max_lanes = value,
+            Self::Workgroup => tuning.workgroup = value,
+            Self::DigitBits => tuning.digit_bits = value,
+            Self::IngestStrip => tuning.ingest_strip = value,
+            Self::Interleave => tuning.interleave = value,
+            Self::SumsAtOnce => tuning.sums_at_once = value,
+            Self::Ballots => tuning.ballots = value == 1,
+            Self::ReorderFrom => tuning.reorder_from = value,
+            Self::CountAhead => tuning.count_ahead = value == 1,
+        }
+        tuning
+    }
+
+    /// What is tried.
+    pub fn values(self, form: Form) -> &'static [u32] {
         match (self, form) {
-            (Self::Small, Form::Parallel) => &[256, 512, 1024],
-            (Self::Small, Form::Serial) => &[512, 1024, 2048, 4096],
+            (Self::Small, _) => &[512, 1024, 2048, 4096],
+            (Self::Bitonic, _) => &[1, 256, 512, 1024],
             (Self::UpdateTile, Form::Parallel) => &[16, 32, 64, 128, 256],
             (Self::UpdateTile, Form::Serial) => &[256, 512, 1024, 2048, 4096],
             (Self::MaxLanes, _) => &[4, 8, 16, 32, 64],
@@ -76,28 +120,30 @@ impl Field {
             (Self::IngestStrip, _) => &[8, 16, 32, 64, 128],
             (Self::Interleave, _) => &[1, 2, 4, 8, 16],
             (Self::SumsAtOnce, _) => &[1, 2, 4, 8],
+            (Self::Ballots | Self::CountAhead, _) => &[0, 1],
+            (Self::ReorderFrom, _) => &[65_536, u32::MAX],
         }
     }
 
     /// What is tried beside `chosen`: each with its value, all valid.
     pub fn candidates(self, chosen: Tuning) -> Vec<(u32, Tuning)> {
-        let with = |&value: &u32| {
-            let mut tuning = chosen;
-            *self.get(&mut tuning) = value;
-            (value, tuning)
-        };
-        let tried = self.values(chosen.form).iter().map(with);
+        let tried = self.values(chosen.form).iter().map(|&value| (value, self.with(chosen, value)));
         tried.filter(|(_, tuning)| *tuning != chosen && tuning.validate().is_ok()).collect()
     }
 
     /// Whether it can change how long a workload takes.
     pub fn concerns(self, workload: &Workload, chosen: &Tuning) -> bool {
         match self {
-            // Fewer than all values are not sorted at once anyhow.
-            Self::Small => {
+            // Of more than all values, entries are not sorted so anyhow.
+            Self::Small | Self::Bitonic => {
                 self.values(chosen.form).last().is_some_and(|most| workload.nnz <= *most)
             }
-            Self::DigitBits | Self::IngestStrip => workload.nnz > chosen.small,
+            Self::DigitBits | Self::IngestStrip | Self::Ballots | Self::CountAhead => {
+                workload.nnz > chosen.small
+            }
+            Self::ReorderFrom => {
+                workload.nnz > chosen.small && workload.nnz >= self.values(chosen.form)[0]
+            }
             // A row of one lane has one column.
             Self::SumsAtOnce => workload.nnz > SUMMED_FROM && workload.dim > 8,
             Self::UpdateTile | Self::MaxLanes | Self::Workgroup | Self::Interleave => true,
@@ -114,14 +160,12 @@ mod tests {
         for default in [Tuning::CPU, Tuning::GPU] {
             for &field in Field::of(default.form) {
                 let candidates = field.candidates(default);
-                assert!(candidates.len() > 1, "{field:?}");
-                for (value, mut tuning) in candidates {
+                assert!(!candidates.is_empty(), "{field:?}");
+                for (value, tuning) in candidates {
                     assert_eq!(tuning.validate(), Ok(()));
-                    assert_eq!(*field.get(&mut tuning), value);
+                    assert_eq!(field.get(&tuning), value);
                     assert_ne!(tuning, default);
-                    let mut same = default;
-                    *field.get(&mut tuning) = *field.get(&mut same);
-                    assert_eq!(tuning, default);
+                    assert_eq!(field.with(tuning, field.get(&default)), default);
                 }
             }
         }

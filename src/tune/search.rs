@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// What measures a tuning on a workload.
 pub trait Bench {
+    /// Whether the device can do all that a field offers.
+    fn can(&self, field: Field) -> bool;
     /// How long it has been since the search was asked for.
     fn spent(&self) -> Duration;
     /// Makes what a tuning needs, and tells the bits of a few steps.
@@ -133,7 +135,9 @@ impl<'a, B: Bench> Search<'a, B> {
         let mut chosen = self.default;
         loop {
             let before = chosen;
-            for &field in Field::of(self.default.form) {
+            let fields = Field::of(self.default.form).iter();
+            for field in fields.copied().filter(|&field| self.bench.can(field)).collect::<Vec<_>>()
+            {
                 if let Some(won) = self.race(field, chosen).await? {
                     chosen = won;
                 }

@@ -17,13 +17,22 @@ struct Fake<C> {
     timing: Duration,
     /// All that was timed, in its order.
     timed: Vec<(Tuning, usize)>,
+    cannot: Vec<Field>,
 }
 
 impl<C: FnMut(&Tuning, usize) -> f64> Fake<C> {
     fn new(cost: C) -> Self {
         let (making, timing) = (Duration::from_millis(50), Duration::from_millis(9));
         let bits = |_: &Tuning| Ok(7);
-        Self { cost, bits, now: Duration::ZERO, making, timing, timed: Vec::new() }
+        Self {
+            cost,
+            bits,
+            now: Duration::ZERO,
+            making,
+            timing,
+            timed: Vec::new(),
+            cannot: Vec::new(),
+        }
     }
 
     fn search(&mut self, default: Tuning, budget: Duration) -> Result<Found, Error> {
@@ -33,6 +42,10 @@ impl<C: FnMut(&Tuning, usize) -> f64> Fake<C> {
 }
 
 impl<C: FnMut(&Tuning, usize) -> f64> Bench for Fake<C> {
+    fn can(&self, field: Field) -> bool {
+        !self.cannot.contains(&field)
+    }
+
     fn spent(&self) -> Duration {
         self.now
     }
@@ -68,12 +81,14 @@ fn draw(default: Tuning, rng: &mut Rng) -> Tuning {
 /// Costs that grow with each field's distance from that of `best`.
 fn around(best: Tuning) -> impl Fn(&Tuning) -> f64 {
     move |tuning| {
-        let (form, mut best, mut tuning) = (best.form, best, *tuning);
         let factor = |&field: &Field| {
-            let steps = f64::from(*field.get(&mut tuning)) / f64::from(*field.get(&mut best));
-            1.0 + 0.6 * steps.log2().abs()
+            let place = |of: &Tuning| {
+                let value = |&tried: &u32| tried == field.get(of);
+                field.values(best.form).iter().position(value).unwrap() as f64
+            };
+            1.0 + 0.6 * (place(tuning) - place(&best)).abs()
         };
-        Field::of(form).iter().map(factor).product()
+        Field::of(best.form).iter().map(factor).product()
     }
 }
 
@@ -99,6 +114,16 @@ fn a_planted_optimum_is_found_in_spite_of_noise() {
             assert_eq!(found.tuning, best, "seed {seed}, round {round}");
         }
     }
+}
+
+#[test]
+fn what_the_device_cannot_do_is_not_tried() {
+    let mut fake = Fake::new(|tuning: &Tuning, _| if tuning.ballots { 0.5 } else { 1.0 });
+    assert!(fake.search(Tuning::GPU, LONG).unwrap().tuning.ballots);
+    fake.cannot = vec![Field::Ballots];
+    fake.timed.clear();
+    assert_eq!(fake.search(Tuning::GPU, LONG).unwrap().tuning, Tuning::GPU);
+    assert!(fake.timed.iter().all(|(tuning, _)| !tuning.ballots));
 }
 
 #[test]

@@ -67,7 +67,11 @@ pub fn random_tuning(rng: &mut Rng) -> Tuning {
     tuning.update_tile = 1 + rng.below(if serial { 4096 } else { 256 }) as u32;
     tuning.interleave = 1 + rng.below(9) as u32;
     tuning.sums_at_once = 1 + rng.below(8) as u32;
-    tuning.small = 1 + rng.below(if serial { 4096 } else { 1024 }) as u32;
+    tuning.small = 1 + rng.below(4096) as u32;
+    tuning.bitonic = 1 + rng.below(1024) as u32;
+    tuning.ballots = rng.below(2) == 0;
+    tuning.reorder_from = [1, u32::MAX][rng.below(2)];
+    tuning.count_ahead = rng.below(2) == 0;
     tuning.u64_rows = rng.below(2) == 0;
     tuning.arithmetic = [Arithmetic::Exact, Arithmetic::Fast][rng.below(2)];
     tuning

@@ -253,7 +253,7 @@ fn a_pool_that_is_larger_than_a_binding_is_bound_in_stretches() {
 }
 
 #[test]
-fn twenty_six_tables_in_pools_take_twelve_dispatches_at_most() {
+fn twenty_six_tables_in_pools_take_two_dispatches() {
     for buffers in [4, 8] {
         let gpu = with_buffers(buffers);
         let mut rng = Rng(5);
@@ -276,7 +276,7 @@ fn twenty_six_tables_in_pools_take_twelve_dispatches_at_most() {
         let prepared = optimizer.resources().pipelines;
         for _ in 0..2 {
             gpu.submit(|encoder| optimizer.step(encoder)).unwrap();
-            assert!(optimizer.dispatches() <= 12, "{}", optimizer.dispatches());
+            assert_eq!(optimizer.dispatches(), 2);
             assert_eq!(optimizer.resources().pipelines, prepared, "none but those prepared");
         }
         let moments = optimizer.params().map(|id| optimizer.moments(id).unwrap().remove(0).region);
@@ -288,7 +288,7 @@ fn twenty_six_tables_in_pools_take_twelve_dispatches_at_most() {
 }
 
 #[test]
-fn twenty_six_tables_of_their_own_buffers_take_thirty_dispatches_at_most() {
+fn twenty_six_tables_of_their_own_buffers_take_as_few_dispatches_as_bindings_allow() {
     let dispatches = |gpu: Gpu| {
         let tables = [((500, 32), AdamOptions::default()); 26];
         let shapes = tables.map(|(shape, _)| shape);
@@ -303,12 +303,13 @@ fn twenty_six_tables_of_their_own_buffers_take_thirty_dispatches_at_most() {
         assert_eq!(pair.optimizer.resources(), made, "a step like the last one makes nothing");
         pair.optimizer.dispatches()
     };
-    assert!(dispatches(with_buffers(8)) <= 30, "{}", dispatches(with_buffers(8)));
-    assert!(dispatches(with_buffers(4)) > 40, "{}", dispatches(with_buffers(4)));
+    // One sort takes the entries of all: of 13,026 keys, two passes of two dispatches each.
+    let found = [4, 8, 10].map(|buffers| dispatches(with_buffers(buffers)));
+    assert_eq!(found, [13 + 4 + 26, 5 + 4 + 13, 4 + 4 + 9]);
     // With arrays, as many as in pools.
     let gpu = with(gpus()[0].device.limits());
     if has_arrays_of(&gpu, 96) {
-        assert!(dispatches(gpu) <= 12);
+        assert_eq!(dispatches(gpu), 2);
     }
 }
 

@@ -113,7 +113,11 @@ pub struct Together {
 impl Kernel {
     fn taken(self) -> Option<&'static Taken> {
         match self.stage {
-            Stage::Ingest if self.plain => Some(&ENTRIES),
+            Stage::Ingest | Stage::IngestSmallParallel | Stage::IngestRadixParallel
+                if self.plain =>
+            {
+                Some(&ENTRIES)
+            }
             // A level of sums reads what the one below wrote.
             Stage::PartialSerial | Stage::PartialParallel
                 if self.of_entries && self.access.values == Values::One =>

@@ -5,6 +5,7 @@ use crate::rule::adam::{ADAM, ALL_FLAGS};
 use crate::rule::{Rule, SCALARS, Variant};
 use crate::step::access::{RowAccess, Values};
 use crate::step::kernel::{Kernel, NO_ROWS};
+use crate::step::plan::SortWay;
 use crate::step::plan::tests::{ADAM_RULE, DEVICE};
 use crate::step::shape::DeviceShape;
 use crate::step::stages::{Fragment, Stage};
@@ -14,10 +15,11 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, ShaderStage};
 use std::collections::HashSet;
 
-const SIMPLE: [Stage; 13] = [
+const SIMPLE: [Stage; 14] = [
     Stage::Ingest,
     Stage::IngestSmallSerial,
     Stage::IngestSmallParallel,
+    Stage::IngestRadixParallel,
     Stage::Weigh,
     Stage::SortSerialHistogram,
     Stage::SortSerialScan,
@@ -28,6 +30,13 @@ const SIMPLE: [Stage; 13] = [
     Stage::Heads,
     Stage::Repeats,
     Stage::Tally,
+];
+
+const INGEST: [Stage; 4] = [
+    Stage::Ingest,
+    Stage::IngestSmallSerial,
+    Stage::IngestSmallParallel,
+    Stage::IngestRadixParallel,
 ];
 
 /// Of a family, the members with one or two flags, and all.
@@ -92,15 +101,23 @@ pub fn kernels() -> Vec<(Kernel, Tuning)> {
     }
     kernels.extend([Stage::RemapHalves, Stage::CheckRows].map(Kernel::of));
     kernels.extend(narrow());
-    for stage in [Stage::Ingest, Stage::IngestSmallSerial, Stage::IngestSmallParallel] {
-        kernels.push(Kernel::ingest(stage, true));
-    }
+    kernels.extend(sort_ways().map(|way| Kernel::sorting(Stage::SortParallelScatter, way)));
+    kernels.extend(INGEST.map(|stage| Kernel::ingest(stage, true)));
     kernels.extend(of_items());
     let tunings = [Tuning::CPU, Tuning::GPU].into_iter().flat_map(|tuning| {
         [Arithmetic::Exact, Arithmetic::Fast].map(|arithmetic| Tuning { arithmetic, ..tuning })
     });
     let each = |kernel: Kernel| tunings.clone().map(move |tuning| (kernel, tuning));
     kernels.into_iter().flat_map(each).collect()
+}
+
+/// Every way of the parallel sort but its default.
+pub fn sort_ways() -> impl Iterator<Item = SortWay> {
+    (1..8u8).map(|bits| SortWay {
+        ballots: bits & 1 > 0,
+        reorder: bits & 2 > 0,
+        ahead: bits & 4 > 0,
+    })
 }
 
 /// Of each width, with its values and weights: in all ways of three, in two of those between, which take minutes otherwise.
@@ -131,6 +148,8 @@ fn of_items() -> Vec<Kernel> {
     let update = Kernel::update;
     let all = [
         Kernel::ingest(Stage::Ingest, true),
+        Kernel::ingest(Stage::IngestSmallParallel, true),
+        Kernel::ingest(Stage::IngestRadixParallel, true),
         Kernel::partial(Stage::PartialSerial, vec8, true, 8),
         Kernel::partial(Stage::PartialSerial, weighted, true, 8),
         Kernel::partial(Stage::PartialParallel, narrow, true, 8),
@@ -214,7 +233,9 @@ pub fn computes(kernel: Kernel) -> bool {
 /// What a kernel needs beyond the least.
 fn capabilities(kernel: Kernel) -> Capabilities {
     let with = |needs, what| if needs { what } else { Capabilities::empty() };
-    with(has_u64(kernel), Capabilities::SHADER_INT64) | with(kernel.in_arrays, ARRAYS)
+    with(has_u64(kernel), Capabilities::SHADER_INT64)
+        | with(kernel.in_arrays, ARRAYS)
+        | with(kernel.sort.ballots, Capabilities::SUBGROUP)
 }
 
 /// What wgpu allows with the features that binding arrays need.

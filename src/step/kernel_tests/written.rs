@@ -18,14 +18,17 @@ struct Others {
     hlsl: String,
     /// None where the kernel needs what GL ES has not.
     glsl: Option<String>,
-    wgsl: String,
+    /// None where it needs what browsers have not.
+    wgsl: Option<String>,
 }
 
 fn write(module: &Module, info: &ModuleInfo, kernel: Kernel) -> Written {
     let others = || {
-        let glsl = (!has_u64(kernel)).then(|| write_glsl(module, info));
+        let has_subgroups = kernel.sort.ballots;
+        let glsl = (!has_u64(kernel) && !has_subgroups).then(|| write_glsl(module, info));
         let flags = naga::back::wgsl::WriterFlags::empty();
-        let wgsl = naga::back::wgsl::write_string(module, info, flags).unwrap();
+        let wgsl = || naga::back::wgsl::write_string(module, info, flags).unwrap();
+        let wgsl = (!has_subgroups).then(wgsl);
         Others { metal: write_metal(module, info), hlsl: write_hlsl(module, info), glsl, wgsl }
     };
     Written { spirv: write_spirv(module, info), others: (!kernel.in_arrays).then(others) }
@@ -89,7 +92,9 @@ impl Written {
         if let Some(glsl) = glsl {
             save("comp", glsl.as_bytes());
         }
-        save("wgsl", wgsl.as_bytes());
+        if let Some(wgsl) = wgsl {
+            save("wgsl", wgsl.as_bytes());
+        }
     }
 }
 

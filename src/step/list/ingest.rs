@@ -1,11 +1,10 @@
 //! The stages that make pairs of one gradient's entries: ingest, weigh, inspect.
 
 use super::{Bind, List, Live, Second};
-use crate::Form;
 use crate::step::demand::{Inspect, Segment, ValueOrigin};
 use crate::step::kernel::Kernel;
 use crate::step::layout::{Config, EntriesConfig, InspectConfig};
-use crate::step::plan::Plan;
+use crate::step::plan::{Plan, Small};
 use crate::step::shape::{Grid, Launch};
 use crate::step::stages::Stage;
 use crate::step::turns;
@@ -31,19 +30,17 @@ impl List<'_> {
     }
 
     fn ingest(&mut self, live: Live<'_>, segment: &Segment, config: EntriesConfig, at: At) {
-        let form = self.tuning.form;
         let per_workgroup = self.tuning.workgroup * self.tuning.ingest_strip;
-        let (workgroups, turns) = match (self.plan.small, form) {
-            (false, _) => {
-                (segment.nnz.div_ceil(per_workgroup), turns::ingest(self.tuning.ingest_strip))
-            }
-            (true, Form::Serial) => {
-                (1, turns::ingest_small_serial(segment.nnz, config.key_bits, config.block))
-            }
-            (true, Form::Parallel) => (1, turns::ingest_small_parallel(segment.nnz)),
+        let small = self.plan.small.filter(|_| live.at.sorted);
+        let (nnz, key_bits) = (segment.nnz, config.key_bits);
+        let (workgroups, turns) = match small {
+            None => (nnz.div_ceil(per_workgroup), turns::ingest(self.tuning.ingest_strip)),
+            Some(Small::Serial) => (1, turns::ingest_small_serial(nnz, key_bits, config.block)),
+            Some(Small::Bitonic) => (1, turns::ingest_small_parallel(nnz)),
+            Some(Small::Radix) => (1, turns::ingest_radix_parallel(key_bits)),
         };
         let launch = Launch { grid: Grid::over(workgroups, self.device), turns };
-        let kernel = Kernel::ingest(Stage::ingest(form, self.plan.small), segment.plain);
+        let kernel = Kernel::ingest(Stage::ingest(small), segment.plain);
         let At { table, segment: number, .. } = at;
         let second = match segment.counted {
             true => Second::Count { table, segment: number },
@@ -131,7 +128,7 @@ fn entries_config(live: Live<'_>, segment: &Segment, plan: &Plan) -> EntriesConf
         // No table has a row of that number.
         padding_row: segment.padding_row.unwrap_or(u32::MAX),
         has_weights: segment.has_weights.into(),
-        key_bits: plan.sort.key_bits,
+        key_bits: live.asked.key_bits(),
         block: lists.block,
         lists: lists.first,
     }

@@ -25,9 +25,12 @@ impl Bind {
 impl List<'_> {
     pub(super) fn sort(&mut self) {
         let sort = &self.plan.sort;
-        let [histogram, scan, scatter] = Stage::sort(self.tuning.form).map(Kernel::of);
+        let [histogram, scan, scatter] =
+            Stage::sort(self.tuning.form).map(|stage| Kernel::sorting(stage, sort.way));
         let passes = sort.passes.len();
         for (left, pass) in (1..=passes).rev().zip(&sort.passes) {
+            let next = sort.passes.get(passes + 1 - left).filter(|_| sort.way.ahead);
+            let is_counted = sort.way.ahead && left < passes;
             let (input, output) = (Bind::pairs(left), Bind::pairs(left - 1));
             let pass_kind = match (left == passes, input) {
                 (true, Bind::Sorted) => PassKind::First,
@@ -43,8 +46,20 @@ impl List<'_> {
                 fused: sort.fused.into(),
                 order: sort.order,
                 pass_kind: pass_kind as u32,
+                first: pass.first,
+                next_first: next.map_or(0, |next| next.first),
+                next_shift: next.map_or(0, |next| next.shift),
+                next_radix: next.map_or(0, |next| next.radix),
+                clear_words: match next {
+                    // What the host reserves, it can address.
+                    Some(next) if left == passes => sort.histogram_words as u32 - next.first,
+                    _ => 0,
+                },
+                ..SortConfig::default()
             });
-            self.dispatch(histogram, config, [input, Bind::Histogram], pass.tiles);
+            if !is_counted {
+                self.dispatch(histogram, config, [input, Bind::Histogram], pass.tiles);
+            }
             if let Some(launch) = pass.scan {
                 self.dispatch(scan, config, [Bind::Histogram], launch);
             }
@@ -55,7 +70,7 @@ impl List<'_> {
     pub(super) fn heads(&mut self) {
         let Some(HeadsPlan { lists, launch }) = self.plan.heads else { return };
         // A small step's ingest has listed them.
-        if !self.plan.small && lists.count > 0 {
+        if self.plan.small.is_none() && lists.count > 0 {
             let config = Config::Heads(lists);
             self.dispatch(Kernel::of(Stage::Heads), config, [Bind::Sorted], launch);
         }

@@ -2,8 +2,8 @@ use crate::step::demand::{Demand, Inspect, TableDemand};
 use crate::step::layout::Keys;
 use crate::step::list::tests::{demand, listed, stages};
 use crate::step::list::{Bind, Dispatch};
-use crate::step::plan::tests::{DEVICE, step};
-use crate::step::plan::{TablePlan, plan};
+use crate::step::plan::tests::{DEVICE, JOINS, step};
+use crate::step::plan::{Small, TablePlan, plan};
 use crate::step::stages::Stage;
 use crate::{Form, Tuning};
 
@@ -56,14 +56,14 @@ fn so_many_dispatches_take_five_tables_that_share_a_list_and_five_that_do_not() 
 #[test]
 fn a_small_step_of_five_tables_that_share_a_list_is_an_ingest_a_tally_and_updates() {
     let mut small = sharing(5, 100);
-    small.tables.iter_mut().for_each(|table| table.can_fuse_ingest = true);
-    for tuning in [Tuning::CPU, Tuning::GPU] {
-        let mut expected = vec![Stage::ingest(tuning.form, true), Stage::Tally, Stage::Tally];
+    small.tables.iter_mut().for_each(|table| table.one_list = Some(JOINS));
+    for (tuning, way) in [(Tuning::CPU, Small::Serial), (Tuning::GPU, Small::Bitonic)] {
+        let mut expected = vec![Stage::ingest(Some(way)), Stage::Tally, Stage::Tally];
         expected.extend([Stage::update(tuning.form); 5]);
         assert_eq!(stages(&listed(&small, &tuning)), expected);
     }
     // Where one is inspected, its pairs are looked at before they are sorted.
-    small.tables[3].can_fuse_ingest = false;
+    small.tables[3].one_list = None;
     small.segments[3].inspect = Some(Inspect::Count);
     for tuning in [Tuning::CPU, Tuning::GPU] {
         let list = listed(&small, &tuning);

@@ -1,6 +1,7 @@
 //! The radix sort of a step: tiles, digits, passes.
 
 use crate::step::budget::TURNS;
+use crate::step::demand::key_bits;
 use crate::step::shape::{DeviceShape, Grid, Launch};
 use crate::step::turns;
 use crate::{Form, Tuning};
@@ -20,6 +21,21 @@ const FEWEST_TILES: u32 = 8;
 const MOST_TILES: u32 = 64;
 const FULL_TILE: u32 = 2048;
 
+/// Workgroup memory of a scatter that puts its tile in order: masks, places, sums, offsets and PARALLEL_TILE pairs, and what ballots
+/// are checked by.
+pub(crate) const REORDER_BYTES: u32 = 27_648 + 8;
+
+/// How the parallel form's scatter works; none of it changes a bit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SortWay {
+    /// It ranks by ballots, not by masks.
+    pub ballots: bool,
+    /// It puts its tile in order before it writes it.
+    pub reorder: bool,
+    /// It counts the digits of the next pass.
+    pub ahead: bool,
+}
+
 /// The radix sort of the pairs that are to be sorted: the first `count`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SortPlan {
@@ -29,8 +45,7 @@ pub(crate) struct SortPlan {
     /// Whether scatter adds up the tiles' counts, so that there is no scan.
     pub fused: bool,
     pub passes: Vec<Pass>,
-    /// Bits of the keys.
-    pub key_bits: u32,
+    pub way: SortWay,
     /// Word of the histogram from which on the serial form tells which tiles are out of order.
     pub order: u32,
     /// Words of the histogram, digit totals and what is told of tiles.
@@ -42,6 +57,8 @@ pub(crate) struct SortPlan {
 pub(crate) struct Pass {
     pub shift: u32,
     pub radix: u32,
+    /// Its first word of the histogram.
+    pub first: u32,
     /// The histogram and scatter dispatches.
     pub tiles: Launch,
     /// None where scatter does without.
@@ -62,12 +79,18 @@ pub(super) fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) 
     let tiles = count.div_ceil(tile_size);
     let fused = tuning.form == Form::Parallel && tiles <= FUSED_TILES;
     let digits = if count > 1 { digits(keys, tuning.digit_bits) } else { Vec::new() };
-    let passes: Vec<_> = digits
-        .into_iter()
-        .map(|(shift, radix)| pass(shift, radix, (tiles, tile_size, fused), device, tuning))
-        .collect();
-    let radix = passes.iter().map(|pass| pass.radix).max().unwrap_or(0);
+    let way = way(count, digits.len(), device, tuning);
+    let radix = digits.iter().map(|&(_, radix)| radix).max().unwrap_or(0);
     let counts = u64::from(radix) * (u64::from(tiles) + 1);
+    let passes: Vec<_> = (0..)
+        .zip(digits)
+        .map(|(number, digit)| {
+            // Where it would be cut short, no binding holds the histogram.
+            let first = if way.ahead { number * counts as u32 } else { 0 };
+            pass(digit, first, (tiles, tile_size, fused), device, tuning)
+        })
+        .collect();
+    let counts = if way.ahead { counts * passes.len() as u64 } else { counts };
     let of_order = if tuning.form == Form::Serial { u64::from(tiles) + 1 } else { 0 };
     SortPlan {
         count,
@@ -75,21 +98,27 @@ pub(super) fn sort(count: u32, keys: u64, device: DeviceShape, tuning: &Tuning) 
         tile_size,
         fused,
         passes,
-        key_bits: key_bits(keys),
-        // Where it would be cut short, no binding holds the histogram.
+        way,
         order: u32::try_from(counts).unwrap_or(u32::MAX),
         histogram_words: counts + of_order,
     }
 }
 
-/// Bits that `keys` different keys need; at least 1.
-fn key_bits(keys: u64) -> u32 {
-    (u64::BITS - keys.saturating_sub(1).leading_zeros()).max(1)
+/// What a tuning asks for and a device can do.
+fn way(count: u32, passes: usize, device: DeviceShape, tuning: &Tuning) -> SortWay {
+    if tuning.form == Form::Serial {
+        return SortWay::default();
+    }
+    SortWay {
+        ballots: tuning.ballots && device.subgroups,
+        reorder: count >= tuning.reorder_from && device.reorders(),
+        ahead: tuning.count_ahead && passes > 1,
+    }
 }
 
 /// Splits the bits that `keys` keys need into digits of nearly equal width, lowest first: the
 /// lowest bit and the radix of each.
-fn digits(keys: u64, most_bits: u32) -> Vec<(u32, u32)> {
+pub(super) fn digits(keys: u64, most_bits: u32) -> Vec<(u32, u32)> {
     let bits = key_bits(keys);
     let count = bits.div_ceil(most_bits);
     let mut shift = 0;
@@ -103,8 +132,8 @@ fn digits(keys: u64, most_bits: u32) -> Vec<(u32, u32)> {
 }
 
 fn pass(
-    shift: u32,
-    radix: u32,
+    (shift, radix): (u32, u32),
+    first: u32,
     (tiles, tile_size, fused): (u32, u32, bool),
     device: DeviceShape,
     tuning: &Tuning,
@@ -120,5 +149,5 @@ fn pass(
             Some(launch(radix.div_ceil(tuning.workgroup), turns::sort_serial_scan(tiles))),
         ),
     };
-    Pass { shift, radix, tiles, scan }
+    Pass { shift, radix, first, tiles, scan }
 }

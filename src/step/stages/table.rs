@@ -2,8 +2,8 @@
 
 use super::Bound::{Read, ReadWrite, Uniform};
 use super::Fragment::{
-    Arithmetic, CatchUp, Counts, DealtOut, Item, Lane, Operations, Piece, RowRule, Rule, Scalars,
-    Stored, Touch, Values,
+    Arithmetic, CatchUp, Counting, Counts, DealtOut, Item, Lane, Operations, Piece, Putting,
+    Ranking, RowRule, Rule, Scalars, Stored, Touch, Values,
 };
 use super::Override::{
     AtOnce, Interleave, Limited, MaxLanes, OfEntries, Plain, Strip, Tile, Weighted, Workgroup,
@@ -38,7 +38,11 @@ const REMAP: &[Bound] = &[Uniform, ReadWrite, ReadWrite, ReadWrite];
 const LISTED: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite];
 const UPDATE: &[Bound] = &[Uniform, Uniform, ReadWrite, ReadWrite, Read];
 
-pub(super) static STAGES: [Spec; 31] = [
+/// Of the stages by which a workgroup takes a table's entries and sorts them.
+const SORTED_ENTRIES: &[Fragment] =
+    &[ENTRIES, STATUS, COUNTERS, Counts, ENTRY_COUNT, TAKE_ENTRY, ENTRIES_OF_ONE, Item];
+
+pub(super) static STAGES: [Spec; 32] = [
     Spec {
         fragments: &[
             GRID,
@@ -78,13 +82,23 @@ pub(super) static STAGES: [Spec; 31] = [
         )
     },
     Spec {
-        fragments: &[ENTRIES, STATUS, COUNTERS, Counts, ENTRY_COUNT, TAKE_ENTRY, ENTRIES_OF_ONE],
+        fragments: SORTED_ENTRIES,
         bound: INGEST,
         overrides: &[Plain],
         ..plain_spec(
             Stage::IngestSmallParallel,
             "sparse_adam::ingest_small_parallel",
             file!("ingest_small_parallel"),
+        )
+    },
+    Spec {
+        fragments: SORTED_ENTRIES,
+        bound: INGEST,
+        overrides: &[Plain],
+        ..plain_spec(
+            Stage::IngestRadixParallel,
+            "sparse_adam::ingest_radix_parallel",
+            file!("ingest_radix_parallel"),
         )
     },
     Spec {
@@ -149,7 +163,7 @@ pub(super) static STAGES: [Spec; 31] = [
         )
     },
     Spec {
-        fragments: &[GRID, SORT, SCAN],
+        fragments: &[GRID, SORT, SCAN, shared!("masks"), Ranking, Counting, Putting],
         bound: SCATTER,
         ..plain_spec(
             Stage::SortParallelScatter,

@@ -1,0 +1,118 @@
+//! The sorts of the parallel form: tables of few entries, each sorted by a workgroup, and all others together, in every way that a
+//! tuning can choose. Equal to their twins.
+//!
+//! Other seeds each run; `SPARSE_ADAM_SEED` repeats one.
+
+use sparse_adam::reference::{self, Gradient};
+use sparse_adam::{AdamOptions, IndexDtype, Tuning};
+use sparse_adam_testkit::campaign::fresh_seed;
+use sparse_adam_testkit::{Named, Pair, Rng, gpus};
+
+/// Entries around the borders of what an invocation has, of the network, and of all.
+const BORDERS: [usize; 12] = [1, 2, 255, 256, 257, 1023, 1024, 1025, 2047, 2048, 2049, 4096];
+
+/// A gradient of up to `nnz` entries, some of which name no row, and the same without these.
+fn gradient(rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> [Gradient<f32>; 2] {
+    let mut given = Named::any(rng).gradient(rng, (rows, dim), nnz);
+    let one_in = [3, 50, usize::MAX][rng.below(3)];
+    let mut known = Gradient { indices: Vec::new(), values: Vec::new() };
+    for (entry, index) in given.indices.iter_mut().enumerate() {
+        if rng.below(one_in) == 0 {
+            *index = (rows + rng.below(1000)) as i64;
+        } else {
+            known.indices.push(*index);
+            known.values.extend_from_slice(&given.values[entry * dim..][..dim]);
+        }
+    }
+    [given, known]
+}
+
+/// Steps of `tables` tables, whose last has `most` rows.
+fn check(tuning: Tuning, tables: usize, most: usize, rng: &mut Rng, what: &str) {
+    for gpu in gpus() {
+        let mut said = format!("{what}, {}", gpu.info.driver);
+        let mut rng = Rng(rng.next());
+        let rows = |rng: &mut Rng| [1, 15, 16, 255, 256, 1 + rng.below(9000)][rng.below(6)];
+        let mut shapes: Vec<_> = (1..tables).map(|_| (rows(&mut rng), 1 + rng.below(5))).collect();
+        shapes.push((most, 1));
+        let options = vec![AdamOptions::default(); tables];
+        let mut pair = Pair::new((gpu, tuning), &shapes, &options, &mut rng);
+        for _ in 0..2 {
+            pair.optimizer.clear_grads();
+            for (table, &(rows, dim)) in shapes.iter().enumerate() {
+                let border = BORDERS[rng.below(BORDERS.len())];
+                let nnz = border.min([1 + rng.below(4096), 4096][rng.below(2)]);
+                let [given, known] = gradient(&mut rng, rows, dim, nnz);
+                let dtype = [IndexDtype::U32, IndexDtype::U32, IndexDtype::I64][rng.below(3)];
+                said += &format!(" {rows} x {dim}: {}", given.indices.len());
+                let set = pair.sparse_grad(&given, dtype);
+                pair.optimizer.set_grad(pair.ids[table], set).unwrap();
+                reference::step(&mut pair.twins[table], &known, &pair.options[table]);
+            }
+            pair.submit_step();
+        }
+        pair.assert_equal(&said);
+    }
+}
+
+/// By the network, and by digits, however few entries there are.
+#[test]
+fn any_tables_of_few_entries_equal_their_twins() {
+    let seed = fresh_seed();
+    for case in 0..8 {
+        let mut rng = Rng(seed ^ case << 36);
+        let mut tuning = Tuning::GPU;
+        tuning.bitonic = [1, 300, 1024][rng.below(3)];
+        let (tables, most) = (1 + rng.below(9), 1 + rng.below(70_000));
+        check(tuning, tables, most, &mut rng, &format!("SPARSE_ADAM_SEED={seed}, case {case}"));
+    }
+}
+
+/// Keys that fill the word of a pair to its last bit, with as many entries as that leaves room for, and one bit more.
+#[test]
+fn keys_of_as_many_bits_as_a_pair_holds_equal_their_twins() {
+    let seed = fresh_seed();
+    let mut tuning = Tuning::GPU;
+    tuning.bitonic = 1;
+    for most in [(1 << 24) - 1, 1 << 24] {
+        let mut rng = Rng(seed);
+        check(tuning, 2, most, &mut rng, &format!("SPARSE_ADAM_SEED={seed}"));
+    }
+}
+
+/// Of one pass and of several, with tiles of one round and of many, with and without a scan; by ballots and masks, at once and in
+/// order, counted ahead and not.
+#[test]
+fn every_way_to_sort_many_entries_equals_the_twin() {
+    let seed = fresh_seed();
+    let mut ways: Vec<u8> = (0..8).collect();
+    let mut rng = Rng(seed);
+    rng.shuffle(&mut ways);
+    for (case, way) in (0..).zip(ways) {
+        let mut rng = Rng(seed ^ case << 36);
+        let mut tuning = Tuning::GPU;
+        tuning.small = 1;
+        tuning.digit_bits = 1 + rng.below(8) as u32;
+        tuning.ballots = way & 1 > 0;
+        tuning.reorder_from = if way & 2 > 0 { 1 } else { u32::MAX };
+        tuning.count_ahead = way & 4 > 0;
+        let rows = [1, 2, 300, 70_000, 1 << 20][rng.below(5)];
+        let most = [300, 5000, 140_000, 300_000][rng.below(4)];
+        let named = [Named::Anywhere, Named::Hot, Named::Padding, Named::NearlyInOrder];
+        for gpu in gpus() {
+            let mut rng = Rng(rng.next());
+            let shapes = [(rows, 1), (50, 2)];
+            let mut pair =
+                Pair::new((gpu, tuning), &shapes, &[AdamOptions::default(); 2], &mut rng);
+            let mut said = format!("SPARSE_ADAM_SEED={seed}, {rows} rows, {tuning:?}");
+            for _ in 0..2 {
+                let (named, nnz) = (named[rng.below(4)], 2 + rng.below(most));
+                said += &format!(", {nnz} {named:?}");
+                let grad = named.gradient(&mut rng, (rows, 1), nnz);
+                let beside = Named::any(&mut rng).gradient(&mut rng, (50, 2), 1 + nnz / 7);
+                pair.step(&[Some(grad), Some(beside)]);
+            }
+            pair.assert_equal(&said);
+        }
+    }
+}
