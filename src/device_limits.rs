@@ -13,15 +13,13 @@ pub(crate) const BINDING_ARRAYS: Features = Features::BUFFER_BINDING_ARRAY
     .union(Features::SAMPLED_TEXTURE_AND_STORAGE_BUFFER_ARRAY_NON_UNIFORM_INDEXING);
 
 /// Features that steps are faster with, where a device has them: request those that its adapter has, with the adapter's
-/// `max_binding_array_elements_per_shader_stage`. None is needed, and none changes a bit. All but the last are for adapters that are a
-/// CPU.
+/// `max_binding_array_elements_per_shader_stage`. None is needed, and none changes a bit. All are for adapters that are a CPU.
 ///
 /// - `SHADER_INT64`: rows of an even number of f32 are moved as 64-bit numbers.
 /// - `BUFFER_BINDING_ARRAY`, `STORAGE_RESOURCE_BINDING_ARRAY` and
 ///   `SAMPLED_TEXTURE_AND_STORAGE_BUFFER_ARRAY_NON_UNIFORM_INDEXING`, all three, on llvmpipe: tables with buffers of their own, and
 ///   the windows of a table that exceeds a binding, are updated by one dispatch (up to 32 of them), as tables in one buffer are.
 ///   Elsewhere these are left alone.
-/// - `SUBGROUP`: a tuning may have the sort of GPUs rank by ballots ([`Tuning::ballots`](crate::Tuning::ballots)).
 ///
 /// ```no_run
 /// # async fn open(adapter: wgpu::Adapter) -> Result<(), wgpu::RequestDeviceError> {
@@ -35,8 +33,7 @@ pub(crate) const BINDING_ARRAYS: Features = Features::BUFFER_BINDING_ARRAY
 /// # Ok(())
 /// # }
 /// ```
-pub const USEFUL_FEATURES: Features =
-    Features::SHADER_INT64.union(Features::SUBGROUP).union(BINDING_ARRAYS);
+pub const USEFUL_FEATURES: Features = Features::SHADER_INT64.union(BINDING_ARRAYS);
 
 /// Bytes of the smallest storage buffers that every optimizer has.
 pub(crate) const SMALLEST_STORAGE: u64 = 256;

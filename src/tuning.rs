@@ -51,10 +51,11 @@ pub struct Tuning {
     /// 1,024. Only for [`Form::Parallel`].
     pub bitonic: u32,
     /// Whether the sort of [`Form::Parallel`] ranks pairs by ballots of subgroups, where the device has `Features::SUBGROUP`
-    /// and subgroups of 8 to 128 neighbours.
+    /// and subgroups of 8 to 128 neighbours. That feature is not among [`USEFUL_FEATURES`](crate::USEFUL_FEATURES): with it, wgpu lets a
+    /// driver choose the size of subgroups anew for each pipeline of a device.
     pub ballots: bool,
     /// Pairs of a sort of [`Form::Parallel`] from which on a tile's are put in order in workgroup memory before they are
-    /// written, where the device has 27 KiB of it (`max_compute_workgroup_storage_size`).
+    /// written, where the device has 28 KiB of it (`max_compute_workgroup_storage_size`).
     pub reorder_from: u32,
     /// Whether each pass of that sort counts the digits of the next.
     pub count_ahead: bool,

@@ -68,17 +68,19 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<usize, Failure> {
     let start = Instant::now();
     let lab = Lab::new(pollster::block_on(Gpu::open())?, options.quick);
+    let opened = pollster::block_on(Gpu::open_with_features(probes::FEATURES))?;
+    let with_features = Lab::new(opened, options.quick);
     eprintln!("adapter: {}", lab.gpu.describe());
     let mut failed = Vec::new();
-    let probes = probe(&lab, options, &mut failed)?;
+    let probes = probe(&lab, &with_features, options, &mut failed)?;
     let constants = Constants::of(&Findings(&probes));
     let steps = step(&lab, options, constants.as_ref(), &mut failed)?;
     let tuned = match wanted(options, "V") {
-        true => tune(&lab, options.quick, &mut failed),
+        true => tune(&with_features, options.quick, &mut failed),
         false => None,
     };
     let laws = match wanted(options, "L") {
-        true => variants::laws(&lab, options.quick),
+        true => variants::laws(&with_features, options.quick),
         false => Vec::new(),
     };
     let arithmetic = lab.gpu.probe;
@@ -115,16 +117,19 @@ fn wanted(options: &Options, name: &str) -> bool {
     options.only.is_empty() || name == "P15" || options.only.iter().any(|only| only == name)
 }
 
-fn probe(lab: &Lab, options: &Options, failed: &mut Vec<String>) -> Result<Vec<Finding>, Failure> {
-    let opened = pollster::block_on(Gpu::open_with_features(probes::FEATURES))?;
-    let with_features = Lab::new(opened, options.quick);
+fn probe(
+    lab: &Lab,
+    with_features: &Lab,
+    options: &Options,
+    failed: &mut Vec<String>,
+) -> Result<Vec<Finding>, Failure> {
     let mut findings = Vec::new();
     for (name, probe) in probes::ALL.into_iter().filter(|(name, _)| wanted(options, name)) {
         eprintln!("{name}");
         with_features.believe(lab.clock_name() == "gpu");
         let start = Instant::now();
         let lab = match probes::WITH_FEATURES.contains(&name) {
-            true => &with_features,
+            true => with_features,
             false => lab,
         };
         match heard(lab, || probe(lab)) {

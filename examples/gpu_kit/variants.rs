@@ -7,6 +7,7 @@ use sparse_adam::tune::{Bits, Evidence, Tuned, Tuner};
 use sparse_adam::{Arithmetic, Tuning};
 use sparse_adam_testkit::conformance::{Check, Law};
 use std::time::Duration;
+use wgpu::Features;
 
 /// Laws where few will do.
 const FEW: [Law; 2] = [Law::Order, Law::Twin];
@@ -33,7 +34,17 @@ pub fn laws(lab: &Lab, quick: bool) -> Vec<Held> {
     (otherwise.ballots, otherwise.count_ahead, otherwise.reorder_from) = (true, true, 1);
     let mut fast = Tuning::GPU;
     fast.arithmetic = Arithmetic::Fast;
-    let ways = [("exact", Tuning::GPU), ("fast", fast), ("the sort's other ways", otherwise)];
+    let device = &lab.gpu.device;
+    let has_subgroups = device.features().contains(Features::SUBGROUP);
+    // As much as puts a tile in order, and checks ballots.
+    let has_room = device.limits().max_compute_workgroup_storage_size >= 28 << 10;
+    let sorts = match (has_subgroups, has_room) {
+        (true, true) => "by ballots, in order, counted ahead",
+        (true, false) => "by ballots, counted ahead",
+        (false, true) => "in order, counted ahead",
+        (false, false) => "counted ahead",
+    };
+    let ways = [("exact", Tuning::GPU), ("fast", fast), (sorts, otherwise)];
     let laws = if quick { &FEW[..] } else { &Law::ALL[..] };
     let check = |way, law: &Law, tuning| Held {
         way,

@@ -29,7 +29,8 @@ struct EntriesConfig {
     padding_row: u32,
     /// 1: this segment has weights of its own; 0: each is 1.
     has_weights: u32,
-    /// For ingest_small_serial: bits of a key, and the lists of heads as in HeadLists.
+    /// Where they are sorted as they come in: bits of a key counted from the table's first; and, for ingest_small_serial, the lists of
+    /// heads as in HeadLists.
     key_bits: u32,
     block: u32,
     lists: u32,

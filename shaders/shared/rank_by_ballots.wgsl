@@ -1,6 +1,7 @@
 // Ranking the pairs of a round by ballots: the lanes of a subgroup find those of their digit by a ballot per bit, and the first
 // of them says how many they are. A word per digit has the counts of four subgroups. Where the lanes of a subgroup are not
-// neighbours in the workgroup, in their order, or a subgroup has too few, masks are used all the same.
+// neighbours in the workgroup, in their order, where a subgroup has too few, or a ballot leaves lanes out (naga 30 takes the first 32
+// on Metal), masks are used all the same.
 //
 // For devices with subgroups. Those of `rank_by_masks` give the same.
 
@@ -31,9 +32,12 @@ fn begin_ranking(invocation: Invocation) {
         atomicStore(&strays, 0u);
     }
     workgroupBarrier();
-    let full = invocation.subgroups * invocation.size == WORKGROUP && invocation.subgroups <= 4u * WORDS;
+    let all = subgroupBallot(true);
+    let answered = ((all[invocation.lane / 32u] >> (invocation.lane & 31u)) & 1u) == 1u;
+    let full = invocation.subgroups * invocation.size == WORKGROUP && bits_of(all) == invocation.size;
     let expected = invocation.subgroup * invocation.size + invocation.lane;
-    if (!full || expected != invocation.local) {
+    let fits = invocation.subgroups <= 4u * WORDS && invocation.size <= 128u;
+    if (!full || !fits || !answered || expected != invocation.local) {
         atomicAdd(&strays, 1u);
     }
     workgroupBarrier();

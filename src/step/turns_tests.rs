@@ -59,12 +59,26 @@ fn even_the_least_slice_of_the_largest_tuning_stays_within_the_budget() {
     assert!(ingest_small_serial(4096, 32, 16) <= TURNS);
     assert!(ingest_small_serial(4096, 32, serial) <= TURNS);
     assert!(ingest_small_parallel(1024) <= TURNS);
+    assert!(ingest_radix_parallel(26) <= TURNS && sort_parallel(2048, 64) <= TURNS);
     for blocks in [1, 48, MOST_COLUMNS / BLOCK, 4 * MOST_COLUMNS / BLOCK] {
         let positions = norm_sum_positions(blocks);
         assert!(positions > 0 && norm_sum(positions, blocks) <= TURNS, "{blocks}");
         assert!(positions * blocks <= MOST_ADDED && rows(blocks) <= TURNS, "{blocks}");
     }
     assert!(heads(serial) <= TURNS && ingest(1024) <= TURNS);
+}
+
+/// Of a tile of runs of one entry, dealt out value by value, a turn runs through the loops that others need.
+#[test]
+fn rows_named_once_take_no_more_turns_than_planned() {
+    for (tile, workgroup, lanes) in [(64, 256, 32), (256, 256, 256), (256, 8, 1), (1, 64, 64)] {
+        for columns in [1u32, 3, 37, 192, 4096] {
+            let runs = Runs { nnz: 1 << 20, levels: 3, first_wins: false, counted: true };
+            let found = (1 + 4 + MASKED) * (tile * columns).div_ceil(workgroup) + tile;
+            let planned = update_parallel(tile, lanes, runs).of(columns);
+            assert!(found <= planned, "{tile}, {workgroup}, {columns}: {found}, {planned}");
+        }
+    }
 }
 
 /// Turns of `update_serial`, of a driver that runs through what no lane takes: of runs of so many entries, whose chunks are

@@ -6,8 +6,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use wgpu::AdapterInfo;
 
-/// The only format there is.
-const FORMAT: u32 = 1;
+/// The only format that is read; 1 knew fewer fields of a tuning.
+const FORMAT: u32 = 2;
 
 /// The tuning that was found for an adapter, with what it is good for and how it was found. It reads and
 /// writes no file: [`Tuned::to_json`] and [`Tuned::from_json`], or serde, turn it into text and back.
@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tuned {
-    /// Of the file: 1.
+    /// Of the file: 2.
     #[serde(deserialize_with = "known_format")]
     pub format: u32,
     /// The version of this crate.

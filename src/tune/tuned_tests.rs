@@ -78,7 +78,7 @@ fn a_file_out_of_range_or_of_another_format_is_refused() {
         ("\"digit_bits\": 8", "\"digit_bits\": -1"),
         ("\"parallel\"", "\"serial\""),
         ("\"exact\"", "\"roughly\""),
-        ("\"format\": 1", "\"format\": 2"),
+        ("\"format\": 2", "\"format\": 1"),
     ] {
         assert!(text.contains(from), "{from} in {text}");
         let refused = Tuned::from_json(&text.replace(from, to));

@@ -6,7 +6,9 @@
 use sparse_adam::reference::{self, Gradient};
 use sparse_adam::{AdamOptions, IndexDtype, Tuning};
 use sparse_adam_testkit::campaign::fresh_seed;
+use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Named, Pair, Rng, gpus};
+use wgpu::Features;
 
 /// Entries around the borders of what an invocation has, of the network, and of all.
 const BORDERS: [usize; 12] = [1, 2, 255, 256, 257, 1023, 1024, 1025, 2047, 2048, 2049, 4096];
@@ -27,8 +29,21 @@ fn gradient(rng: &mut Rng, rows: usize, dim: usize, nnz: usize) -> [Gradient<f32
     [given, known]
 }
 
-/// Steps of `tables` tables, whose last has `most` rows.
-fn check(tuning: Tuning, tables: usize, most: usize, rng: &mut Rng, what: &str) {
+/// Up to so many entries, a number around a border more often than not.
+fn entries(rng: &mut Rng) -> usize {
+    let border = BORDERS[rng.below(BORDERS.len())];
+    border.min([1 + rng.below(4096), 4096][rng.below(2)])
+}
+
+/// Steps of so many tables, whose last has `most` rows, by so many entries. Returns the dispatches of the last.
+fn check(
+    tuning: Tuning,
+    (tables, most): (usize, usize),
+    entries: fn(&mut Rng) -> usize,
+    rng: &mut Rng,
+    what: &str,
+) -> u32 {
+    let mut dispatches = 0;
     for gpu in gpus() {
         let mut said = format!("{what}, {}", gpu.info.driver);
         let mut rng = Rng(rng.next());
@@ -40,8 +55,7 @@ fn check(tuning: Tuning, tables: usize, most: usize, rng: &mut Rng, what: &str) 
         for _ in 0..2 {
             pair.optimizer.clear_grads();
             for (table, &(rows, dim)) in shapes.iter().enumerate() {
-                let border = BORDERS[rng.below(BORDERS.len())];
-                let nnz = border.min([1 + rng.below(4096), 4096][rng.below(2)]);
+                let nnz = entries(&mut rng);
                 let [given, known] = gradient(&mut rng, rows, dim, nnz);
                 let dtype = [IndexDtype::U32, IndexDtype::U32, IndexDtype::I64][rng.below(3)];
                 said += &format!(" {rows} x {dim}: {}", given.indices.len());
@@ -52,7 +66,9 @@ fn check(tuning: Tuning, tables: usize, most: usize, rng: &mut Rng, what: &str) 
             pair.submit_step();
         }
         pair.assert_equal(&said);
+        dispatches = pair.optimizer.dispatches();
     }
+    dispatches
 }
 
 /// By the network, and by digits, however few entries there are.
@@ -63,8 +79,10 @@ fn any_tables_of_few_entries_equal_their_twins() {
         let mut rng = Rng(seed ^ case << 36);
         let mut tuning = Tuning::GPU;
         tuning.bitonic = [1, 300, 1024][rng.below(3)];
-        let (tables, most) = (1 + rng.below(9), 1 + rng.below(70_000));
-        check(tuning, tables, most, &mut rng, &format!("SPARSE_ADAM_SEED={seed}, case {case}"));
+        let (tables, most) = ([1, 1 + rng.below(9)][rng.below(2)], 1 + rng.below(70_000));
+        let what = format!("SPARSE_ADAM_SEED={seed}, case {case}");
+        let dispatches = check(tuning, (tables, most), entries, &mut rng, &what);
+        assert!(tables > 1 || dispatches == 2, "{what}: {dispatches}");
     }
 }
 
@@ -74,9 +92,11 @@ fn keys_of_as_many_bits_as_a_pair_holds_equal_their_twins() {
     let seed = fresh_seed();
     let mut tuning = Tuning::GPU;
     tuning.bitonic = 1;
-    for most in [(1 << 24) - 1, 1 << 24] {
+    for (most, is_small) in [((1 << 24) - 1, true), (1 << 24, false)] {
         let mut rng = Rng(seed);
-        check(tuning, 2, most, &mut rng, &format!("SPARSE_ADAM_SEED={seed}"));
+        let what = format!("SPARSE_ADAM_SEED={seed}");
+        let dispatches = check(tuning, (1, most), |_| 4096, &mut rng, &what);
+        assert_eq!(dispatches == 2, is_small, "{what}: {dispatches}");
     }
 }
 
@@ -85,6 +105,7 @@ fn keys_of_as_many_bits_as_a_pair_holds_equal_their_twins() {
 #[test]
 fn every_way_to_sort_many_entries_equals_the_twin() {
     let seed = fresh_seed();
+    let gpu = pollster::block_on(Gpu::open_with_features(Features::SUBGROUP)).unwrap();
     let mut ways: Vec<u8> = (0..8).collect();
     let mut rng = Rng(seed);
     rng.shuffle(&mut ways);
@@ -99,20 +120,17 @@ fn every_way_to_sort_many_entries_equals_the_twin() {
         let rows = [1, 2, 300, 70_000, 1 << 20][rng.below(5)];
         let most = [300, 5000, 140_000, 300_000][rng.below(4)];
         let named = [Named::Anywhere, Named::Hot, Named::Padding, Named::NearlyInOrder];
-        for gpu in gpus() {
-            let mut rng = Rng(rng.next());
-            let shapes = [(rows, 1), (50, 2)];
-            let mut pair =
-                Pair::new((gpu, tuning), &shapes, &[AdamOptions::default(); 2], &mut rng);
-            let mut said = format!("SPARSE_ADAM_SEED={seed}, {rows} rows, {tuning:?}");
-            for _ in 0..2 {
-                let (named, nnz) = (named[rng.below(4)], 2 + rng.below(most));
-                said += &format!(", {nnz} {named:?}");
-                let grad = named.gradient(&mut rng, (rows, 1), nnz);
-                let beside = Named::any(&mut rng).gradient(&mut rng, (50, 2), 1 + nnz / 7);
-                pair.step(&[Some(grad), Some(beside)]);
-            }
-            pair.assert_equal(&said);
+        let shapes = [(rows, 1), (50, 2)];
+        let options = [AdamOptions::default(); 2];
+        let mut pair = Pair::new((&gpu, tuning), &shapes, &options, &mut rng);
+        let mut said = format!("SPARSE_ADAM_SEED={seed}, {rows} rows, {tuning:?}");
+        for _ in 0..2 {
+            let (named, nnz) = (named[rng.below(4)], 2 + rng.below(most));
+            said += &format!(", {nnz} {named:?}");
+            let grad = named.gradient(&mut rng, (rows, 1), nnz);
+            let beside = Named::any(&mut rng).gradient(&mut rng, (50, 2), 1 + nnz / 7);
+            pair.step(&[Some(grad), Some(beside)]);
         }
+        pair.assert_equal(&said);
     }
 }

@@ -43,7 +43,8 @@ pub fn write_spirv(module: &Module, info: &ModuleInfo) -> Vec<u32> {
     use naga::back::spv;
     let pipeline =
         spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".into() };
-    let mut options = spv::Options::default();
+    // As wgpu has it written for a device of Vulkan 1.1, without which there are no subgroups.
+    let mut options = spv::Options { lang_version: (1, 3), ..Default::default() };
     options.flags |= spv::WriterFlags::DEBUG;
     spv::write_vec(module, info, &options, Some(&pipeline)).unwrap()
 }

@@ -35,9 +35,7 @@ pub(super) fn small(
         return one_list.then_some(Small::Serial);
     }
     // Dispatches of it wait for each other, and take about as long as a pass over all pairs.
-    let makers = sorted().filter(|step| step.shares.is_none());
-    let lists: Vec<_> = makers.filter_map(|step| step.one_list).collect();
-    if dispatches(&lists, device) > sort::digits(keys, tuning.digit_bits).len() {
+    if dispatches(&lists(steps, tuning), device) > sort::digits(keys, tuning.digit_bits).len() {
         return None;
     }
     match most <= tuning.bitonic {
@@ -46,8 +44,20 @@ pub(super) fn small(
     }
 }
 
+/// The lists that are sorted, in their order; None where another kernel comes between.
+fn lists(steps: &[TableDemand], tuning: &Tuning) -> Vec<Option<OneList>> {
+    let makers = steps.iter().filter(|step| step.shares.is_none());
+    let list = |step: &TableDemand| {
+        // A tally is a buffer of its own, and weights are looked at between.
+        let joins = |list: OneList| list.joins && !step.tallied && !step.weighted;
+        let list = step.one_list.filter(|_| is_sorted(step, tuning));
+        list.map(|list| OneList { joins: joins(list), ..list })
+    };
+    makers.map(list).collect()
+}
+
 /// Dispatches that take these lists, one behind the other, each as many as it can.
-fn dispatches(lists: &[OneList], device: DeviceShape) -> usize {
+fn dispatches(lists: &[Option<OneList>], device: DeviceShape) -> usize {
     let kernel = Kernel::ingest(Stage::IngestRadixParallel, true);
     // An index list is the first thing that each has.
     let most = |in_pool: bool| {
@@ -57,11 +67,14 @@ fn dispatches(lists: &[OneList], device: DeviceShape) -> usize {
     let (of_pool, apart) = (most(true), most(false));
     let (mut all, mut rest) = (0, lists);
     while let [first, ..] = rest {
-        let joined = rest.iter().take_while(|list| list.joins).count();
-        let beside = rest[..joined].iter().take_while(|list| list.pool == first.pool).count();
-        let beside = if first.pool.is_some() { beside.min(of_pool) } else { 1 };
+        let joins = |list: &&Option<OneList>| list.is_some_and(|list| list.joins);
+        let joined = rest.iter().take_while(joins).count();
+        let pool = first.and_then(|list| list.pool);
+        let is_beside = |list: &&Option<OneList>| list.and_then(|list| list.pool) == pool;
+        let beside = rest[..joined].iter().take_while(is_beside).count();
+        let beside = if pool.is_some() { beside.min(of_pool) } else { 1 };
         rest = &rest[beside.max(joined.min(apart)).max(1)..];
-        all += 1;
+        all += usize::from(first.is_some());
     }
     all
 }
@@ -103,6 +116,26 @@ mod tests {
         assert_eq!(small(&[promised, of(9, 9)]), Some(Small::Bitonic));
     }
 
+    /// In a pool, and still a dispatch each.
+    #[test]
+    fn weights_tallies_and_other_kernels_keep_tables_apart() {
+        let pooled =
+            TableDemand { one_list: Some(OneList { pool: Some(7), ..JOINS }), ..of(100_000, 4096) };
+        assert_eq!(on(DEVICE, &[pooled; 26]), Some(Small::Radix));
+        let weighted = TableDemand { weighted: true, ..pooled };
+        assert_eq!(on(DEVICE, &[weighted; 26]), None);
+        let shared: Vec<_> = (0..52)
+            .map(|number| match number % 2 {
+                0 => TableDemand { tallied: true, ..pooled },
+                _ => TableDemand { shares: Some(number - 1), ..pooled },
+            })
+            .collect();
+        assert_eq!(on(DEVICE, &shared), None);
+        let promised = TableDemand { promised: true, ..pooled };
+        assert_eq!(on(DEVICE, &[pooled, promised].repeat(13)), None);
+        assert_eq!(on(DEVICE, &[[pooled; 13], [promised; 13]].concat()), Some(Small::Radix));
+    }
+
     #[test]
     fn tables_are_sorted_each_by_itself_in_no_more_dispatches_than_there_are_passes() {
         let pool = |pool| Some(OneList { pool, ..JOINS });
@@ -118,12 +151,16 @@ mod tests {
         let alone = OneList { joins: false, pool: Some(7) };
         assert_eq!(small(13, Some(alone)), None);
         // One that joins no other comes between.
-        let lists = |joins: &[bool]| {
-            let lists = joins.iter().zip(0..);
-            let lists = lists.map(|(&joins, pool)| OneList { joins, pool: Some(pool) });
-            dispatches(&lists.collect::<Vec<_>>(), DeviceShape { storage_buffers: 4, ..DEVICE })
+        let lists = |joins: &[Option<bool>]| {
+            let list = |(joins, pool): (&Option<bool>, u32)| {
+                joins.map(|joins| OneList { joins, pool: Some(pool) })
+            };
+            let lists: Vec<_> = joins.iter().zip(0..).map(list).collect();
+            super::dispatches(&lists, DeviceShape { storage_buffers: 4, ..DEVICE })
         };
-        assert_eq!(lists(&[true, true, true, false, true]), 4);
-        assert_eq!(lists(&[false, false]), 2);
+        let (yes, no) = (Some(true), Some(false));
+        assert_eq!(lists(&[yes, yes, yes, no, yes]), 4);
+        assert_eq!(lists(&[no, no]), 2);
+        assert_eq!(lists(&[yes, None, yes, yes]), 2);
     }
 }

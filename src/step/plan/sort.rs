@@ -21,9 +21,9 @@ const FEWEST_TILES: u32 = 8;
 const MOST_TILES: u32 = 64;
 const FULL_TILE: u32 = 2048;
 
-/// Workgroup memory of a scatter that puts its tile in order: masks, places, sums, offsets and PARALLEL_TILE pairs, and what ballots
-/// are checked by.
-pub(crate) const REORDER_BYTES: u32 = 27_648 + 8;
+/// Workgroup memory that a scatter is given which puts its tile in order: masks, places, sums, offsets and PARALLEL_TILE pairs, and
+/// what ballots are checked by, each rounded up as WebGPU counts.
+pub(crate) const REORDER_BYTES: u32 = 28 << 10;
 
 /// How the parallel form's scatter works; none of it changes a bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
