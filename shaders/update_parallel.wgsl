@@ -121,81 +121,131 @@ fn update_row(head: u32, key: u32, of_first: u32, first: Lane, held: Held, colum
     update_lane(key - config.window_key, column, held, sum, shared_of(head, entries));
 }
 
+/// Where the walk over a block is: the long run that the groups have come to, and its next chunk; the run of one entry, and the
+/// column of it, that this invocation has come to.
+struct Walk {
+    run: u32,
+    next: u32,
+    row: u32,
+    of_row: u32,
+}
+
+/// What an invocation does in a turn: it sums a chunk in a column, and updates its row there, or leaves that to another.
+struct Turn {
+    chunk: Taken,
+    column: u32,
+    updates: bool,
+}
+
+// A turn of the last block, whose slice begins at column `first`.
+fn turn_of_single(walk: Walk, singles: u32, first: u32) -> Turn {
+    let chunk = single(walk.row, singles);
+    return Turn(chunk, first + walk.of_row, !chunk.is_none);
+}
+
+// The walk after it, so many rows and columns on.
+fn next_single(walk: Walk, rows_on: u32, columns_on: u32, columns: u32) -> Walk {
+    let of_row = walk.of_row + columns_on;
+    let is_over = of_row >= columns;
+    var next = walk;
+    next.row += rows_on + select(0u, 1u, is_over);
+    next.of_row = of_row - select(0u, columns, is_over);
+    return next;
+}
+
+// A turn of the long runs in another block: only the group that has a run's number updates its row, when all chunks are summed.
+fn turn_of_long(walk: Walk, group: u32, groups: u32, column: u32) -> Turn {
+    let updates = group == walk.run && walk.next + groups >= long_chunks[walk.run];
+    return Turn(long_chunk(walk.run, walk.next, group), column, updates);
+}
+
+// A turn of the others there, of the one with a number among those listed.
+fn turn_of_group(number: u32, heads_in_all: u32, column: u32) -> Turn {
+    let chunk = first_chunk(number, heads_in_all);
+    return Turn(chunk, column, !chunk.is_none);
+}
+
+/// The sum of a chunk, and of how many entries.
+struct Summed {
+    entries: u32,
+    sum: Lane,
+}
+
+fn summed(chunk: Taken, key: u32, is_single: bool, column: u32) -> Summed {
+    var entries = 1u;
+    if (!is_single) {
+        entries = items_in_run(chunk.start, 1u, config.keys.end, key);
+    }
+    let first = term_at(chunk.start, config.values);
+    return Summed(entries, sum_terms(first, chunk.start, entries, column, config.values));
+}
+
+// What the group with a long run's number keeps of its sum, given what that was and the sum of this group's chunk.
+fn kept_sum(of_run: Lane, sum: Lane, walk: Walk, lanes: u32, local: u32) -> Lane {
+    let groups = WORKGROUP / lanes;
+    var kept = of_run;
+    chunk_sums[local] = sum;
+    workgroupBarrier();
+    if (local / lanes == walk.run) {
+        let count = min(groups, long_chunks[walk.run] - walk.next);
+        kept = add_chunks(of_run, walk.next, count, local % lanes, lanes);
+    }
+    workgroupBarrier();
+    return kept;
+}
+
 // Updates rows of a tile. In the first blocks of columns, those of which an invocation has the same column of each row: first rows of
 // long runs, each by the group with its number, then the others. In the last, those whose runs have one entry.
 fn update_block(of_tile: Listed, lanes: u32, slice: Slice, first: u32, local: u32) {
     let groups = WORKGROUP / lanes;
     let group = local / lanes;
-    let is_last = first >= slice.end;
+    let column = first + local % lanes;
     let columns = slice.end - slice.first;
+    let is_last = first >= slice.end;
     let long_turns = select(of_tile.long_turns, 0u, is_last);
     let of_singles = (of_tile.singles * columns + WORKGROUP - 1u) / WORKGROUP;
     let turns = select(long_turns + (of_tile.heads + groups - 1u) / groups, of_singles, is_last);
-    // The long run that the groups have come to, its next chunk, and the sum of those before.
-    var run = 0u;
-    var next = 0u;
-    var of_run: Lane;
-    // The run of one entry, and the column of it, that this invocation has come to: a division a block, and none a turn.
-    var row = local / columns;
-    var of_row = local % columns;
+    // Divisions for the block, so that there is none a turn.
     let rows_on = WORKGROUP / columns;
     let columns_on = WORKGROUP % columns;
+    var walk = Walk(0u, 0u, local / columns, local % columns);
+    var of_run: Lane;
     for (var turn = 0u; turn < turns; turn++) {
         let is_long = turn < long_turns;
-        var column = first + local % lanes;
-        var chunk: Taken;
-        var is_whole: bool;
+        var now: Turn;
         if (is_last) {
-            column = slice.first + of_row;
-            chunk = single(row, of_tile.singles);
-            is_whole = !chunk.is_none;
-            of_row += columns_on;
-            row += rows_on + select(0u, 1u, of_row >= columns);
-            of_row -= select(0u, columns, of_row >= columns);
+            now = turn_of_single(walk, of_tile.singles, slice.first);
+            walk = next_single(walk, rows_on, columns_on, columns);
         } else if (is_long) {
-            chunk = long_chunk(run, next, group);
-            // Only the group that has the run's number updates its row, when all chunks are summed.
-            is_whole = group == run && next + groups >= long_chunks[run];
+            now = turn_of_long(walk, group, groups, column);
         } else {
-            chunk = first_chunk(group + (turn - long_turns) * groups, of_tile.heads);
-            is_whole = !chunk.is_none;
+            now = turn_of_group(group + (turn - long_turns) * groups, of_tile.heads, column);
         }
-        let is_taken = !chunk.is_none && column < slice.end;
-        is_whole = is_whole && column < slice.end;
+        let is_taken = !now.chunk.is_none && now.column < slice.end;
+        let updates = now.updates && now.column < slice.end;
         var key = 0u;
-        if (is_taken || is_whole) {
-            key = key_at(chunk.head);
+        if (is_taken || updates) {
+            key = key_at(now.chunk.head);
         }
         var held: Held;
-        if (is_whole) {
-            held = load_held(key - config.window_key, column);
+        if (updates) {
+            held = load_held(key - config.window_key, now.column);
         }
-        var entries = 1u;
-        var sum: Lane;
+        var of_chunk: Summed;
         if (is_taken) {
-            if (!is_last) {
-                entries = items_in_run(chunk.start, 1u, config.keys.end, key);
-            }
-            sum = sum_terms(term_at(chunk.start, config.values), chunk.start, entries, column, config.values);
+            of_chunk = summed(now.chunk, key, is_last, now.column);
         }
         if (is_long) {
-            chunk_sums[local] = sum;
-            workgroupBarrier();
-            let chunks = long_chunks[run];
-            if (group == run) {
-                of_run = add_chunks(of_run, next, min(groups, chunks - next), local % lanes, lanes);
-            }
-            workgroupBarrier();
-            next += groups;
-            entries = CHUNK;
-            sum = of_run;
-            if (next >= chunks) {
-                run++;
-                next = 0u;
+            of_run = kept_sum(of_run, of_chunk.sum, walk, lanes, local);
+            of_chunk = Summed(CHUNK, of_run);
+            walk.next += groups;
+            if (walk.next >= long_chunks[walk.run]) {
+                walk.run++;
+                walk.next = 0u;
             }
         }
-        if (is_whole) {
-            update_row(chunk.head, key, entries, sum, held, column);
+        if (updates) {
+            update_row(now.chunk.head, key, of_chunk.entries, of_chunk.sum, held, now.column);
         }
     }
 }

@@ -209,7 +209,7 @@ async function withWebGpu(address) {
     const { training } = results.conformance;
     assert.equal(training.hash, training.everywhere);
     assert.equal(results.benchmark.cases.length, 5);
-    assert.equal(results.tuned.format, 1);
+    assert.equal(results.tuned.format, 2);
     assert.match(results.tuned.kernels, /^fnv1a:[0-9a-f]{16}$/);
     assert.ok(results.tuned.evidence.some((each) => each.us > 0), 'no candidate was timed');
     assert.ok(results.splats.curve.at(-1)[1] > 24);
