@@ -3,7 +3,7 @@
 // neighbours in the workgroup, in their order, where a subgroup has too few, or a ballot leaves lanes out (naga 30 takes the first 32
 // on Metal), masks are used all the same.
 //
-// For devices with subgroups. Those of `rank_by_masks` give the same.
+// For devices with subgroups. A stage that uses this declares `sum_of`. Those of `rank_by_masks` give the same.
 
 struct Invocation {
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -51,8 +51,7 @@ fn begin_ranking(invocation: Invocation) {
 }
 
 fn bits_of(answers: vec4<u32>) -> u32 {
-    let counted = countOneBits(answers);
-    return counted.x + counted.y + counted.z + counted.w;
+    return sum_of(countOneBits(answers));
 }
 
 // Which lanes of a subgroup have an invocation's digit. Digits have 8 bits at most; written out, because loops that naga bounds

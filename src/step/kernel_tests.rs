@@ -1,6 +1,8 @@
 //! Every shader in every variant, without a GPU: valid with minimal capabilities, within the
 //! smallest limits, and laid out as the host believes.
 
+#[path = "kernel_tests/constants.rs"]
+mod constants;
 #[path = "kernel_tests/fences.rs"]
 mod fences;
 #[path = "kernel_tests/modules.rs"]
@@ -12,6 +14,7 @@ mod texts;
 #[path = "kernel_tests/written.rs"]
 pub(crate) mod written;
 
+use self::constants::constant;
 use self::modules::{behind_rules, kernels, parse, specialised};
 use super::*;
 use crate::rule::adam::ADAM;
@@ -330,33 +333,4 @@ fn rows_are_handled_as_wide_as_they_divide() {
     let widths = |u64_rows| [1, 3, 6, 12, 24].map(|dim| Width::of(dim, u64_rows));
     assert_eq!(widths(true), [Scalar, Scalar, Vec2U64, Vec4U64, Vec8]);
     assert_eq!(widths(false), [Scalar, Scalar, Vec2, Vec4, Vec4]);
-}
-
-/// The value of a u32 constant of a stage.
-fn constant(kernel: Kernel, name: &str) -> u32 {
-    let module = parse(kernel, &Tuning::GPU);
-    let found = module.constants.iter().find(|(_, held)| held.name.as_deref() == Some(name));
-    let (_, found) = found.unwrap_or_else(|| panic!("no constant {name}"));
-    match module.global_expressions[found.init] {
-        naga::Expression::Literal(naga::Literal::U32(value)) => value,
-        ref other => panic!("{name} is {other:?}"),
-    }
-}
-
-#[test]
-fn shared_constants_agree() {
-    let value = |name| constant(simplest(Stage::UpdateParallel), name);
-    assert_eq!(value("CHUNK"), CHUNK);
-    assert!(Tuning::GPU.update_tile <= value("MAX_TILE"));
-    assert!(Tuning::GPU.bitonic <= constant(Kernel::of(Stage::IngestSmallParallel), "SMALL"));
-    assert!(Tuning::GPU.small <= constant(Kernel::of(Stage::IngestRadixParallel), "SMALL"));
-    let serial = |name| constant(simplest(Stage::UpdateSerial), name);
-    assert!(CHUNK < 1 << serial("ENTRIES_BITS"));
-    // Of the largest block, every position may be a run of one entry, every other of several.
-    assert!(Tuning::MOST_TILE < 1 << serial("SINGLE_BITS"));
-    assert!(Tuning::MOST_TILE / 2 < 1 << serial("SEVERAL_BITS"));
-    let many_bits = u32::BITS - serial("SINGLE_BITS") - serial("SEVERAL_BITS");
-    assert!(Tuning::MOST_TILE / CHUNK + 1 < 1 << many_bits);
-    let partial = constant(simplest(Stage::PartialSerial), "MOST_AT_ONCE");
-    assert!(Tuning::CPU.sums_at_once <= partial);
 }

@@ -4,11 +4,11 @@
 //! Other seeds each run; `SPARSE_ADAM_SEED` repeats one.
 
 use sparse_adam::reference::{self, Gradient};
-use sparse_adam::{AdamOptions, IndexDtype, Tuning};
+use sparse_adam::{AdamOptions, Duplicates, IndexDtype, Tuning};
 use sparse_adam_testkit::campaign::fresh_seed;
 use sparse_adam_testkit::headless::Gpu;
 use sparse_adam_testkit::{Named, Pair, Rng, gpus};
-use wgpu::Features;
+use wgpu::{Features, Limits};
 
 /// Entries around the borders of what an invocation has, of the network, and of all.
 const BORDERS: [usize; 12] = [1, 2, 255, 256, 257, 1023, 1024, 1025, 2047, 2048, 2049, 4096];
@@ -97,6 +97,57 @@ fn keys_of_as_many_bits_as_a_pair_holds_equal_their_twins() {
         let what = format!("SPARSE_ADAM_SEED={seed}");
         let dispatches = check(tuning, (1, most), |_| 4096, &mut rng, &what);
         assert_eq!(dispatches == 2, is_small, "{what}: {dispatches}");
+    }
+}
+
+/// Few entries each of tables of several windows, whose values lie in several bindings: weighted, of a count that the GPU knows,
+/// promised to come once, or none of these, side by side.
+#[test]
+fn few_entries_of_every_kind_over_several_bindings_equal_their_twins() {
+    let seed = fresh_seed();
+    let limits = Limits {
+        max_storage_buffer_binding_size: 256 << 10,
+        max_storage_buffers_per_shader_stage: 8,
+        ..gpus()[0].device.limits()
+    };
+    let gpu = pollster::block_on(Gpu::open_with_limits(limits)).unwrap();
+    let shapes = [(3000, 37), (700, 5), (2000, 12), (900, 50)];
+    for case in 0..4 {
+        let mut rng = Rng(seed ^ case << 36);
+        let mut tuning = Tuning::GPU;
+        tuning.bitonic = [1, 1024][rng.below(2)];
+        let mut pair = Pair::new((&gpu, tuning), &shapes, &[AdamOptions::default(); 4], &mut rng);
+        let mut said = format!("SPARSE_ADAM_SEED={seed}, case {case}");
+        for _ in 0..2 {
+            pair.optimizer.clear_grads();
+            for (table, &(rows, dim)) in shapes.iter().enumerate() {
+                let (kind, nnz) = (rng.below(4), entries(&mut rng));
+                let named = if kind == 2 { Named::Once } else { Named::any(&mut rng) };
+                let mut known = named.gradient(&mut rng, (rows, dim), nnz);
+                let mut set = pair.sparse_grad(&known, IndexDtype::U32);
+                match kind {
+                    0 => {
+                        let weights = rng.floats(known.indices.len());
+                        set = set.weights(pair.hold(&weights));
+                        let values = known.values.chunks_mut(dim).zip(weights);
+                        values.for_each(|(row, by)| row.iter_mut().for_each(|x| *x *= by));
+                    }
+                    1 => {
+                        let count = rng.below(2 * known.indices.len());
+                        set = set.count(pair.hold(&[count as u32]));
+                        known.indices.truncate(count);
+                        known.values.truncate(count * dim);
+                    }
+                    2 => set = set.duplicates(Duplicates::None),
+                    _ => {}
+                }
+                said += &format!(", {kind} {named:?} {nnz}");
+                pair.optimizer.set_grad(pair.ids[table], set).unwrap();
+                reference::step(&mut pair.twins[table], &known, &pair.options[table]);
+            }
+            pair.submit_step();
+        }
+        pair.assert_equal(&said);
     }
 }
 
